@@ -1,0 +1,59 @@
+# Everything a developer does with this repository. `make help` lists it.
+
+GO       ?= go
+FUZZTIME ?= 5s
+BUF       = $(GO) tool -modfile=tools/go.mod buf
+LINT      = $(GO) tool -modfile=tools/lint/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check fmt-check vet lint generate generated race fuzz test-386 clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the statehouse binary into bin/, without cgo.
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/statehouse ./cmd/statehouse
+
+demo: build ## Play a recorded house into a fresh daemon over MQTT and watch it live.
+	@bin/statehouse demo --recording testdata/zigbee2mqtt/house.jsonl.gz
+
+test: ## Run all tests; needs Go and nothing else.
+	CGO_ENABLED=0 $(GO) test ./...
+
+check: fmt-check vet lint generated test race fuzz ## Everything that has to be green before a commit; race needs a C compiler.
+
+fmt-check: ## Fail if gofmt would change a file.
+	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+
+vet: ## Run go vet.
+	$(GO) vet ./...
+
+lint: ## Run golangci-lint, in the version that tools/lint/go.mod pins.
+	$(LINT) run ./...
+
+generate: ## Regenerate gen/ from proto/ with the buf that tools/go.mod pins.
+	$(BUF) generate
+
+generated: ## Fail if proto/ does not lint or gen/ is not what it generates.
+	$(BUF) lint
+	@before=$$(mktemp -d) && cp -R gen "$$before/gen" && $(BUF) generate && \
+	diff -r "$$before/gen" gen; result=$$?; rm -rf "$$before"; \
+	if [ $$result -ne 0 ]; then echo "gen/ was not up to date; it is now: commit it"; exit 1; fi
+
+race: ## Run all tests with the race detector.
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+test-386: ## Run all tests as a 32-bit program.
+	CGO_ENABLED=0 GOARCH=386 $(GO) test ./...
+
+fuzz: ## Run every fuzz target for FUZZTIME (5s).
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "fuzz $$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+clean: ## Remove what was built.
+	rm -rf bin dist

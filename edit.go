@@ -1,0 +1,129 @@
+package statehouse
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/statehouse/statehouse/eventstore"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/state"
+)
+
+// EntityEdit is what a user changes about an entity; nil fields stay as they are.
+type EntityEdit struct {
+	// ID is another id for the entity; its state and its registry entry go along, its past stays under the old one.
+	ID *state.EntityID `json:"id,omitempty"`
+	// Name is the user's name for it; empty goes back to the source's.
+	Name *string `json:"name,omitempty"`
+	// AreaID puts it in an area; empty means its device's.
+	AreaID *string `json:"area_id,omitempty"`
+	// Disabled stops or starts the recording of its state.
+	Disabled *bool `json:"disabled,omitempty"`
+}
+
+// EditEntity records what a user, named by source, changes about an entity, as events. What changes nothing is no
+// event. It fails with [ErrNotFound] where there is no such entity or area.
+func (h *House) EditEntity(ctx context.Context, source string, id state.EntityID, edit EntityEdit) (eventstore.Span, error) {
+	return h.Decide(ctx, func(p Pending) ([]eventstore.Event, error) {
+		before, ok := p.Entity(id)
+		if !ok {
+			return nil, fmt.Errorf("%w: entity %s", ErrNotFound, id)
+		}
+		after := proto.CloneOf(before)
+		if edit.Name != nil {
+			after.UserName = *edit.Name
+		}
+		if edit.AreaID != nil {
+			if err := checkArea(p, *edit.AreaID); err != nil {
+				return nil, err
+			}
+			after.AreaId = *edit.AreaID
+		}
+		if edit.Disabled != nil {
+			after.UserDisabled = proto.Bool(*edit.Disabled)
+		}
+		var events []eventstore.Event
+		if !proto.Equal(before, after) {
+			events = append(events, eventstore.Event{Entity: id, Source: source, Payload: &eventv1.Payload{
+				Kind: &eventv1.Payload_EntityRegistered{EntityRegistered: &eventv1.EntityRegistered{Entity: after}},
+			}})
+		}
+		if edit.ID != nil && *edit.ID != id {
+			events = append(events, eventstore.Event{Entity: id, Source: source, Payload: &eventv1.Payload{
+				Kind: &eventv1.Payload_EntityRenamed{EntityRenamed: &eventv1.EntityRenamed{NewId: *edit.ID}},
+			}})
+		}
+		return events, nil
+	})
+}
+
+// DeviceEdit is what a user changes about a device; nil fields stay as they are.
+type DeviceEdit struct {
+	// Name is the user's name for it; empty goes back to the source's.
+	Name *string `json:"name,omitempty"`
+	// AreaID puts it in an area; empty takes it out of any.
+	AreaID *string `json:"area_id,omitempty"`
+}
+
+// EditDevice records what a user, named by source, changes about a device. What changes nothing is no event. It fails
+// with [ErrNotFound] where there is no such device or area.
+func (h *House) EditDevice(ctx context.Context, source, id string, edit DeviceEdit) (eventstore.Span, error) {
+	return h.Decide(ctx, func(p Pending) ([]eventstore.Event, error) {
+		before, ok := p.Device(id)
+		if !ok {
+			return nil, fmt.Errorf("%w: device %s", ErrNotFound, id)
+		}
+		after := proto.CloneOf(before)
+		if edit.Name != nil {
+			after.UserName = *edit.Name
+		}
+		if edit.AreaID != nil {
+			if err := checkArea(p, *edit.AreaID); err != nil {
+				return nil, err
+			}
+			after.AreaId = *edit.AreaID
+		}
+		if proto.Equal(before, after) {
+			return nil, nil
+		}
+		return []eventstore.Event{{Source: source, Payload: &eventv1.Payload{
+			Kind: &eventv1.Payload_DeviceRegistered{DeviceRegistered: &eventv1.DeviceRegistered{Device: after}},
+		}}}, nil
+	})
+}
+
+// SetArea creates an area or renames it. An empty name removes it: what was in it is in none.
+func (h *House) SetArea(ctx context.Context, source, id, name string) (eventstore.Span, error) {
+	return h.Decide(ctx, func(p Pending) ([]eventstore.Event, error) {
+		before, exists := p.Area(id)
+		e := eventstore.Event{Source: source}
+		switch {
+		case name == "" && !exists:
+			return nil, fmt.Errorf("%w: area %s", ErrNotFound, id)
+		case name == "":
+			e.Payload = &eventv1.Payload{Kind: &eventv1.Payload_AreaUnregistered{
+				AreaUnregistered: &eventv1.AreaUnregistered{AreaId: id},
+			}}
+		case before.GetName() == name:
+			return nil, nil
+		default:
+			e.Payload = &eventv1.Payload{Kind: &eventv1.Payload_AreaRegistered{
+				AreaRegistered: &eventv1.AreaRegistered{Area: &entityv1.Area{Id: id, Name: name}},
+			}}
+		}
+		return []eventstore.Event{e}, nil
+	})
+}
+
+func checkArea(p Pending, id string) error {
+	if id == "" {
+		return nil
+	}
+	if _, ok := p.Area(id); !ok {
+		return fmt.Errorf("%w: area %s; create it first", ErrNotFound, id)
+	}
+	return nil
+}

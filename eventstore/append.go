@@ -1,0 +1,175 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync/atomic"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// Batch is what one append adds: all of it or nothing, one event after another in the log.
+type Batch struct {
+	// Events are appended as they are. They are copied before Append returns or waits.
+	Events []Event
+	// Decide, instead of Events, is run by the writer when everything queued before it is pending, and returns the
+	// events; none is a valid answer. It must not block and must not call the store. It may be run more than once,
+	// and only what its last run returned counts. The store owns the events and messages that it returns.
+	Decide func(ctx context.Context) ([]Event, error)
+}
+
+// Span is a run of consecutive positions, from First to Last. The zero Span is empty.
+type Span struct{ First, Last Position }
+
+// Len is the number of positions in the span.
+func (s Span) Len() int {
+	if s.First == 0 {
+		return 0
+	}
+	return int(s.Last-s.First) + 1
+}
+
+// Append adds a batch and returns its positions once it is durable and promoted.
+//
+// When ctx ends before the writer has begun with the batch, the batch is dropped and the error is the context's;
+// after that Append waits for the outcome, so that the caller always learns it. Other errors: [ErrInvalid],
+// [ErrTooLarge], [ErrClosed], [ErrUnavailable], after which nothing was changed, [ErrUnknownOutcome], and whatever
+// Decide or a projector returned, after which nothing was changed either.
+func (s *Store) Append(ctx context.Context, b Batch) (Span, error) {
+	r, err := newRequest(b)
+	if err != nil {
+		s.stats.failed.Add(1)
+		return Span{}, err
+	}
+	if r == nil {
+		return Span{}, nil
+	}
+	if err := s.enqueue(ctx, r); err != nil {
+		s.stats.failed.Add(1)
+		return Span{}, err
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		if r.state.CompareAndSwap(requestQueued, requestCancelled) {
+			return Span{}, fmt.Errorf("append: %w", context.Cause(ctx))
+		}
+		<-r.done
+	}
+	return r.span, r.err
+}
+
+// enqueue hands a request to the writer, waiting for room.
+func (s *Store) enqueue(ctx context.Context, r *request) error {
+	if s.head.Load() == nil {
+		return errNotStarted
+	}
+	if err := s.room.Acquire(ctx, r.size); err != nil {
+		return fmt.Errorf("append: wait for room in the queue: %w", err)
+	}
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	if s.closed {
+		s.room.Release(r.size)
+		return ErrClosed
+	}
+	select {
+	case s.queue <- r:
+		s.stats.queuedBatches.Add(1)
+		s.stats.queuedBytes.Add(r.size)
+		return nil
+	case <-ctx.Done():
+		s.room.Release(r.size)
+		return fmt.Errorf("append: wait for room in the queue: %w", context.Cause(ctx))
+	}
+}
+
+// A request is queued, and then either the writer takes it or its caller cancels it.
+const (
+	requestQueued int32 = iota
+	requestTaken
+	requestCancelled
+)
+
+// request is a batch, or something else that is to be done in the writer's turn, on its way through the queue.
+type request struct {
+	events []prepared
+	decide func(ctx context.Context) ([]Event, error)
+	// control, instead of events or decide, is run between two groups.
+	control func(w *writer, ctx context.Context) error
+
+	size  int64 // of the queue's bytes
+	state atomic.Int32
+
+	// span and err are the answer, to be read after done is closed.
+	span Span
+	err  error
+	done chan struct{}
+}
+
+// prepared is an event as its caller's goroutine encoded it. It is stored and hashed as it is.
+type prepared struct {
+	event   Event
+	record  []byte
+	content [sha256.Size]byte
+}
+
+// decisionSize stands for the size of events that are not there yet.
+const decisionSize = 4 << 10
+
+// newRequest checks and encodes a batch. It returns nil for a batch without events.
+func newRequest(b Batch) (*request, error) {
+	r := &request{decide: b.Decide, done: make(chan struct{}), size: decisionSize}
+	if b.Decide != nil {
+		if len(b.Events) != 0 {
+			return nil, fmt.Errorf("%w: a batch has either events or a decision", ErrInvalid)
+		}
+		return r, nil
+	}
+	if len(b.Events) == 0 {
+		return nil, nil
+	}
+	events := make([]Event, len(b.Events))
+	for i, e := range b.Events {
+		events[i] = e
+		events[i].Payload = proto.CloneOf(e.Payload)
+	}
+	var err error
+	r.events, err = prepare(events)
+	r.size = 0
+	for _, p := range r.events {
+		r.size += int64(len(p.record))
+	}
+	return r, err
+}
+
+// prepare checks, encodes and hashes the events of a batch, which it keeps.
+func prepare(events []Event) ([]prepared, error) {
+	if len(events) > MaxBatchEvents {
+		return nil, fmt.Errorf("%w: the batch has %d events, at most %d are allowed", ErrTooLarge, len(events), MaxBatchEvents)
+	}
+	batch := make([]prepared, len(events))
+	total := 0
+	for i := range events {
+		p := &batch[i]
+		p.event = events[i]
+		e := &p.event
+		if err := e.check(); err != nil {
+			return nil, fmt.Errorf("event %d of the batch: %w", i+1, err)
+		}
+		var err error
+		if p.record, err = encodeRecord(make([]byte, 0, 64), e, i); err != nil {
+			return nil, fmt.Errorf("event %d of the batch: %w", i+1, err)
+		}
+		if total += len(p.record); total > MaxBatchBytes {
+			return nil, fmt.Errorf("%w: the batch has more than %d bytes", ErrTooLarge, MaxBatchBytes)
+		}
+		p.content = sha256.Sum256(p.record)
+		e.Kind = KindOf(e.Payload)
+		if !e.Timestamp.IsZero() {
+			e.Timestamp = e.Timestamp.Round(0).UTC()
+		}
+	}
+	return batch, nil
+}

@@ -1,0 +1,39 @@
+// Package eventstore is the log: events in one total order, durable before they are acknowledged, hashed into a chain,
+// and folded by projectors inside the transactions that append them.
+//
+// # The way of an append
+//
+// [Store.Append] encodes and hashes its events in the caller's goroutine, queues them, and waits. One goroutine, the
+// writer, owns the connection that writes:
+//
+//  1. It takes everything that is queued, bounded in bytes: a group. A lone caller waits for nobody.
+//  2. For each batch of the group, in order: a decision is run; positions and the recorded time are assigned; the
+//     projectors apply the events to what is pending.
+//  3. The group's events become one row of the table segments, with the chain's value after them.
+//  4. COMMIT, which is synced to disk.
+//  5. The projectors promote what was pending; the head moves; subscribers are woken; each caller gets its answer.
+//
+// What that keeps true, by the numbers of docs/architecture.md: positions are assigned by one goroutine in the
+// transaction that stores them (I1); nobody is answered before step 4 (I2); a batch is in one row (I3); readers see
+// what step 5 promoted and never what is pending (I4); a caller is answered after step 5 (I5); the projectors see
+// exactly the committed events, in order (I6).
+//
+// # Failure
+//
+// A batch whose decision or projector fails gets that error, and the group is done again without it. Whatever fails
+// before COMMIT rolls the group back and is answered with [ErrUnavailable]: nothing was changed. A COMMIT that fails
+// leaves open what became of the group: the store re-opens its file, moves the WAL into the database, re-reads and
+// checks the tail of the log, folds what it finds, and answers [ErrUnknownOutcome]. While that does not succeed,
+// appends fail with [ErrUnavailable] and reading goes on.
+//
+// # Reading
+//
+// [Store.Read] and [Store.Subscribe] read the log itself, page by page, and hold no transaction open while their
+// consumer works: a slow subscriber reads later, loses nothing and slows nobody. They see positions up to
+// [Store.Head], thus only what the projectors have promoted.
+//
+// # Testing against it
+//
+// Open a database in a temporary directory; [Options.Clock] is the only clock. [Store.Verify] recomputes the chain
+// over the whole log.
+package eventstore

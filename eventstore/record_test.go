@@ -1,0 +1,288 @@
+package eventstore
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func drawEvent(t *rapid.T) Event {
+	e := Event{
+		Source:        rapid.StringN(0, 20, MaxName).Draw(t, "source"),
+		Entity:        rapid.StringMatching(`[a-z0-9_]{1,8}\.[a-z0-9_]{1,20}`).Draw(t, "entity"),
+		CausePosition: Position(rapid.Uint64Range(0, uint64(MaxPosition)).Draw(t, "cause")),
+	}
+	if rapid.Bool().Draw(t, "with correlation") {
+		e.CorrelationID = rapid.StringMatching(`[A-Z0-9]{1,26}`).Draw(t, "correlation")
+	}
+	if rapid.Bool().Draw(t, "with timestamp") {
+		e.Timestamp = time.Unix(0, rapid.Int64Range(1, 1<<62).Draw(t, "timestamp"))
+	}
+	switch rapid.IntRange(0, 2).Draw(t, "kind") {
+	case 0:
+		e.Payload = &eventv1.Payload{Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}}}
+	case 1:
+		e.Payload = &eventv1.Payload{Kind: &eventv1.Payload_Custom{Custom: &eventv1.Custom{
+			Kind:  rapid.StringMatching(`[a-z]{1,10}\.[a-z_]{1,10}`).Draw(t, "custom kind"),
+			Value: rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "value"),
+		}}}
+	default:
+		e.Payload = &eventv1.Payload{Kind: &eventv1.Payload_StateChanged{StateChanged: &eventv1.StateChanged{
+			Attributes: &entityv1.Attributes{Domain: &entityv1.Attributes_Sensor{Sensor: &entityv1.Sensor{
+				Value: &entityv1.Sensor_Number{Number: rapid.Float64().Draw(t, "number")},
+			}}},
+		}}}
+	}
+	return e
+}
+
+// What is encoded is decoded to the same event; what the store assigns depends on position and batch alone.
+func TestRecordRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := drawEvent(t)
+		index := rapid.IntRange(0, 1000).Draw(t, "index")
+		if err := e.check(); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := encodeRecord(nil, &e, index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := decodeRecord(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, recorded := Position(index)+rapid.Custom(func(t *rapid.T) Position {
+			return Position(rapid.Uint64Range(1, 1<<40).Draw(t, "first"))
+		}).Draw(t, "position"), int64(77)
+		got, err := r.event(at, recorded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := e
+		want.Position, want.RecordedAt, want.Kind = at, time.Unix(0, recorded).UTC(), KindOf(e.Payload)
+		if e.Timestamp.IsZero() {
+			want.Timestamp = want.RecordedAt
+		} else {
+			want.Timestamp = e.Timestamp.UTC()
+		}
+		if e.CorrelationID == "" {
+			want.CorrelationID = fmt.Sprintf("@%d", at-Position(index))
+		}
+		if !proto.Equal(got.Payload, want.Payload) {
+			t.Fatalf("payload %v, want %v", got.Payload, want.Payload)
+		}
+		got.Payload, want.Payload = nil, nil
+		if got != want {
+			t.Fatalf("got %+v\nwant %+v", got, want)
+		}
+		if r.kind() != want.Kind {
+			t.Fatalf("kind %q, want %q", r.kind(), want.Kind)
+		}
+	})
+}
+
+// A golden chain: the records and chain values of a few events are what every version since the first has written.
+func TestGoldenChain(t *testing.T) {
+	on := true
+	events := []Event{
+		{
+			Entity: "light.kitchen", Source: "zigbee2mqtt", Timestamp: time.Unix(1_700_000_000, 5),
+			Payload: &eventv1.Payload{Kind: &eventv1.Payload_StateChanged{StateChanged: &eventv1.StateChanged{
+				Attributes: &entityv1.Attributes{Domain: &entityv1.Attributes_Light{Light: &entityv1.Light{On: &on}}},
+			}}},
+		},
+		{Payload: &eventv1.Payload{Kind: &eventv1.Payload_System{System: &eventv1.System{What: "started"}}}},
+		{
+			Entity: "sensor.a", Source: "api:alice", CorrelationID: "01HF7YAT00", CausePosition: 1,
+			Payload: &eventv1.Payload{Kind: &eventv1.Payload_Custom{Custom: &eventv1.Custom{Kind: "acme.x", Value: []byte{0, 1}}}},
+		},
+	}
+	var out strings.Builder
+	c := genesis([]byte("0123456789abcdef"))
+	fmt.Fprintf(&out, "genesis %x\n", c)
+	for i := range events {
+		raw, err := encodeRecord(nil, &events[i], i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, recorded := Position(i+1), int64(1_700_000_000_000_000_000+i)
+		c = c.next(at, recorded, sha256.Sum256(raw))
+		fmt.Fprintf(&out, "%d %d %x\n  %x\n", at, recorded, raw, c)
+	}
+	const golden = "testdata/chain.golden"
+	if *update {
+		if err := os.WriteFile(golden, []byte(out.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != string(want) {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+func FuzzDecodeRecord(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{0, 0, 0, 0, 0, 0, 0})
+	f.Add([]byte("\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x03a.b\x01s\x00\x05\x02\x12\x00"))
+	f.Add([]byte("\x80\x00\x00\x00\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r, err := decodeRecord(raw)
+		if err != nil {
+			return
+		}
+		e, err := r.event(Position(r.index)+1, 1)
+		if err != nil || e.check() != nil {
+			return
+		}
+		if len(r.correlation) == 0 {
+			e.CorrelationID = ""
+		}
+		if r.timestamp == 0 {
+			e.Timestamp = time.Time{}
+		}
+		again, err := encodeRecord(nil, &e, int(r.index))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Protobuf has no canonical form: only what stands before the payload must come back byte for byte.
+		head := len(raw) - len(r.payload)
+		if len(again) == len(raw) && !bytes.Equal(again[:head], raw[:head]) {
+			t.Fatalf("%x becomes %x", raw, again)
+		}
+	})
+}
+
+// Whatever a segment's row holds, reading it ends with events or with ErrCorrupt.
+func FuzzSegment(f *testing.F) {
+	f.Add(uint64(1), uint64(1), int64(5), int64(5), int64(1), []byte{7, 0, 0, 0, 0, 0, 0, 0})
+	f.Add(uint64(1), uint64(9), int64(5), int64(6), int64(1), []byte{})
+	f.Add(uint64(3), uint64(1<<62), int64(5), int64(5), int64(1), []byte{0, 0, 0})
+	f.Add(uint64(1), uint64(2), int64(5), int64(5), int64(2), []byte{200, 200, 200, 1})
+	f.Fuzz(func(t *testing.T, first, last uint64, a, b, encoding int64, body []byte) {
+		s := segment{
+			first: Position(first), last: Position(last), firstRecorded: a, lastRecorded: b,
+			encoding: encoding, body: append(make([]byte, 4), body...),
+		}
+		if err := s.records(nil); err == nil || !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("a segment without its checksum: %v", err)
+		}
+		s.seal()
+		next := s.first
+		err := s.records(func(at Position, recorded int64, _ []byte, r *record) error {
+			if at != next || recorded < a || recorded > b {
+				t.Fatalf("position %d at %d", at, recorded)
+			}
+			next++
+			_, err := r.event(at, recorded)
+			if err != nil && !errors.Is(err, errRecord) {
+				t.Fatal(err)
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("%v is not ErrCorrupt", err)
+		}
+		if err == nil && next != s.last+1 {
+			t.Fatalf("ended before %d instead of after %d", next, s.last)
+		}
+	})
+}
+
+// Every flipped bit of a segment's row is found before anything of it is used.
+func TestEveryFlippedBitIsFound(t *testing.T) {
+	e := Event{Entity: "sensor.a", Payload: &eventv1.Payload{Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}}}}
+	raw, err := encodeRecord(nil, &e, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	make1 := func() *segment {
+		s := &segment{first: 4, last: 4, firstRecorded: 9, lastRecorded: 9, encoding: encodingPlain}
+		s.body = append(append(make([]byte, 4), byte(len(raw))), raw...)
+		s.chain = chain{1, 2, 3}
+		s.seal()
+		return s
+	}
+	ok := func(s *segment) bool {
+		return s.records(func(Position, int64, []byte, *record) error { return nil }) == nil
+	}
+	if !ok(make1()) {
+		t.Fatal("the segment is bad as it is")
+	}
+	for bit := range 64 {
+		for _, flip := range []func(s *segment){
+			func(s *segment) { s.first ^= 1 << bit }, func(s *segment) { s.last ^= 1 << bit },
+			func(s *segment) { s.firstRecorded ^= 1 << bit }, func(s *segment) { s.lastRecorded ^= 1 << bit },
+			func(s *segment) { s.encoding ^= 1 << bit },
+		} {
+			s := make1()
+			if flip(s); ok(s) {
+				t.Errorf("bit %d of a column", bit)
+			}
+		}
+	}
+	for bit := range 8 * len(make1().body) {
+		s := make1()
+		if s.body[bit/8] ^= 1 << (bit % 8); ok(s) {
+			t.Errorf("bit %d of the body", bit)
+		}
+	}
+	for bit := range 8 * len(chain{}) {
+		s := make1()
+		if s.chain[bit/8] ^= 1 << (bit % 8); ok(s) {
+			t.Errorf("bit %d of the chain", bit)
+		}
+	}
+}
+
+// Who rewrites an event, with a checksum that fits, is found by the chain; so is one who moves it in time or place.
+func TestChainCatchesARewrite(t *testing.T) {
+	build := func(entity string, at Position, recorded int64, before chain) *segment {
+		e := Event{Entity: entity, Payload: &eventv1.Payload{Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}}}}
+		raw, err := encodeRecord(nil, &e, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &segment{first: at, last: at, firstRecorded: recorded, lastRecorded: recorded, encoding: encodingPlain}
+		s.body = append(append(make([]byte, 4), byte(len(raw))), raw...)
+		s.chain = before.next(at, recorded, sha256.Sum256(raw))
+		s.seal()
+		return s
+	}
+	start := genesis([]byte("0123456789abcdef"))
+	honest := build("light.a", 1, 5, start)
+	if err := honest.verify(start, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, forged := range map[string]*segment{
+		"content": build("light.b", 1, 5, start), "time": build("light.a", 1, 6, start),
+		"position": build("light.a", 2, 5, start),
+	} {
+		forged.chain = honest.chain
+		forged.seal()
+		if err := forged.verify(start, nil); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("another %s: %v", name, err)
+		}
+	}
+	if err := honest.verify(chain{}, nil); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("another history: %v", err)
+	}
+}

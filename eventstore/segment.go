@@ -1,0 +1,233 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"github.com/statehouse/statehouse/storage"
+)
+
+// encodingPlain is the encoding of a segment that a commit wrote: its events are recorded at one time, and its body is
+//
+//	uint32   CRC-32C of the row, little endian; see checksum
+//	for each event:  uvarint length of its record, and the record
+const encodingPlain = 1
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// segment is one row of the table segments.
+type segment struct {
+	first, last                 Position
+	firstRecorded, lastRecorded int64
+	encoding                    int64
+	chain                       chain
+	body                        []byte
+}
+
+// checksum covers every column of the row and the body after the checksum itself.
+func (s *segment) checksum() uint32 {
+	var h [40 + sha256.Size]byte
+	for i, v := range [...]int64{int64(s.first), int64(s.last), s.firstRecorded, s.lastRecorded, s.encoding} {
+		binary.LittleEndian.PutUint64(h[8*i:], uint64(v))
+	}
+	copy(h[40:], s.chain[:])
+	return crc32.Update(crc32.Checksum(h[:], castagnoli), castagnoli, s.body[4:])
+}
+
+// seal writes the checksum into a body whose first four bytes were left for it.
+func (s *segment) seal() { binary.LittleEndian.PutUint32(s.body, s.checksum()) }
+
+// insert writes the row.
+func (s *segment) insert(ctx context.Context, tx storage.Tx) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO segments
+		(last_position, first_position, first_recorded, last_recorded, encoding, chain, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		int64(s.last), int64(s.first), s.firstRecorded, s.lastRecorded, s.encoding, s.chain[:], s.body)
+	return err
+}
+
+// damaged says that the segment is not what was written, and where that is.
+func (s *segment) damaged(err error) error {
+	return fmt.Errorf("%w: segment with positions %d to %d, recorded %s to %s: %w", ErrCorrupt, s.first, s.last,
+		formatNanos(s.firstRecorded), formatNanos(s.lastRecorded), err)
+}
+
+func formatNanos(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
+
+// records checks the segment and yields the records in it with their positions and recorded times.
+// What it yields aliases the body.
+func (s *segment) records(yield func(at Position, recorded int64, raw []byte, r *record) error) error {
+	if len(s.body) < 4 || binary.LittleEndian.Uint32(s.body) != s.checksum() {
+		return s.damaged(errors.New("its checksum does not fit"))
+	}
+	if s.encoding != encodingPlain {
+		return s.damaged(fmt.Errorf("encoding %d is not known to this version", s.encoding))
+	}
+	if s.firstRecorded != s.lastRecorded || s.first == 0 || s.last < s.first {
+		return s.damaged(errors.New("its bounds make no sense"))
+	}
+	d := decoder{rest: s.body[4:]}
+	for at := s.first; at <= s.last; at++ {
+		raw := d.bytes()
+		if d.failed {
+			return s.damaged(errRecord)
+		}
+		r, err := decodeRecord(raw)
+		if err != nil {
+			return s.damaged(err)
+		}
+		if err := yield(at, s.firstRecorded, raw, &r); err != nil {
+			return err
+		}
+	}
+	if len(d.rest) != 0 {
+		return s.damaged(errors.New("there is more in it than its events"))
+	}
+	return nil
+}
+
+// verify recomputes the chain over the segment, from the value before it, and compares it with the one stored.
+// It calls visit, if there is one, with each event's chain value.
+func (s *segment) verify(before chain, visit func(at Position, recorded int64, r *record, c chain) error) error {
+	c := before
+	err := s.records(func(at Position, recorded int64, raw []byte, r *record) error {
+		c = c.next(at, recorded, sha256.Sum256(raw))
+		if visit == nil {
+			return nil
+		}
+		return visit(at, recorded, r, c)
+	})
+	if err != nil {
+		return err
+	}
+	if c != s.chain {
+		return s.damaged(errors.New("its chain value does not follow from its events and the segment before it"))
+	}
+	return nil
+}
+
+// querier is what reads: a pool, a connection or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+const segmentColumns = `last_position, first_position, first_recorded, last_recorded, encoding, chain, body`
+
+// A page of segments ends after pageRows rows or pageBytes bytes of bodies, whichever comes first, so that nothing
+// holds a read transaction open for long.
+const (
+	pageRows  = 512
+	pageBytes = 4 << 20
+)
+
+// segmentsAfter reads a page of the segments that hold events after a position, in order. An empty page means that
+// there are none. It fails with ErrCorrupt where the segments do not follow each other without a gap.
+func segmentsAfter(ctx context.Context, db querier, after Position) (page []segment, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT `+segmentColumns+` FROM segments
+		WHERE last_position > ? ORDER BY last_position LIMIT ?`, int64(after), pageRows)
+	if err != nil {
+		return nil, fmt.Errorf("read the log after position %d: %w", after, err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	size := 0
+	for size < pageBytes && rows.Next() {
+		s, err := scanSegment(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read the log after position %d: %w", after, err)
+		}
+		if len(page) == 0 && s.first > after+1 || len(page) > 0 && s.first != page[len(page)-1].last+1 {
+			from := after + 1
+			if len(page) > 0 {
+				from = page[len(page)-1].last + 1
+			}
+			return nil, fmt.Errorf("%w: positions %d to %d are missing; the next segment was recorded at %s",
+				ErrCorrupt, from, s.first-1, formatNanos(s.firstRecorded))
+		}
+		size += len(s.body)
+		page = append(page, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read the log after position %d: %w", after, err)
+	}
+	return page, nil
+}
+
+func scanSegment(row interface{ Scan(...any) error }) (segment, error) {
+	var s segment
+	var c []byte
+	err := row.Scan(&s.last, &s.first, &s.firstRecorded, &s.lastRecorded, &s.encoding, &c, &s.body)
+	if err != nil {
+		return segment{}, err
+	}
+	if copy(s.chain[:], c) != len(s.chain) {
+		return segment{}, s.damaged(errors.New("its chain value is cut short"))
+	}
+	return s, nil
+}
+
+// chainBefore is the chain's value before the segment that begins at first.
+func chainBefore(ctx context.Context, db querier, first Position) (chain, error) {
+	var c chain
+	if first <= 1 {
+		uuid, err := fileUUID(ctx, db)
+		return genesis(uuid), err
+	}
+	var b []byte
+	err := db.QueryRowContext(ctx, `SELECT chain FROM segments WHERE last_position = ?`, int64(first-1)).Scan(&b)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, fmt.Errorf("%w: no segment ends at position %d, before one that begins after it", ErrCorrupt, first-1)
+	}
+	if err == nil && copy(c[:], b) != len(c) {
+		err = fmt.Errorf("%w: the chain value at position %d is cut short", ErrCorrupt, first-1)
+	}
+	return c, err
+}
+
+// chainAt is the chain's value after the event at a position; it recomputes it inside a segment.
+func chainAt(ctx context.Context, db querier, at Position) (chain, error) {
+	if at == 0 {
+		return chainBefore(ctx, db, 1)
+	}
+	s, err := scanSegment(db.QueryRowContext(ctx, `SELECT `+segmentColumns+` FROM segments
+		WHERE last_position >= ? ORDER BY last_position LIMIT 1`, int64(at)))
+	if errors.Is(err, sql.ErrNoRows) || err == nil && s.first > at {
+		return chain{}, fmt.Errorf("%w: the log has no position %d", ErrCorrupt, at)
+	}
+	if err != nil {
+		return chain{}, err
+	}
+	if s.last == at {
+		return s.chain, nil
+	}
+	before, err := chainBefore(ctx, db, s.first)
+	if err != nil {
+		return chain{}, err
+	}
+	var found chain
+	err = s.verify(before, func(p Position, _ int64, _ *record, c chain) error {
+		if p == at {
+			found = c
+		}
+		return nil
+	})
+	return found, err
+}
+
+// fileUUID is the uuid that the file was given when it was created.
+func fileUUID(ctx context.Context, db querier) ([]byte, error) {
+	var uuid []byte
+	if err := db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'uuid'`).Scan(&uuid); err != nil {
+		return nil, fmt.Errorf("the file's uuid: %w", err)
+	}
+	if len(uuid) != 16 {
+		return nil, fmt.Errorf("%w: the file's uuid has %d bytes instead of 16", ErrCorrupt, len(uuid))
+	}
+	return uuid, nil
+}

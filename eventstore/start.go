@@ -1,0 +1,174 @@
+package eventstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Start restores the projectors from their snapshots, each its own, folds the rest of the log into them, checking
+// checksums, order and chain as it goes, promotes the result and starts the writer. The projectors' order is kept in
+// every later call. When Start fails the store can only be closed; nothing in the file has changed.
+func (s *Store) Start(ctx context.Context, ps ...Projector) error {
+	began := time.Now()
+	s.projectors = ps
+	conn, err := s.db.Writer().Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	w := &writer{s: s, conn: conn}
+	if err := w.start(ctx); err != nil {
+		_ = conn.Close()
+		return fmt.Errorf("start: %w", err)
+	}
+	s.recovered.Took = time.Since(began)
+	// The writer outlives the context of the start: it ends when the store is closed.
+	s.writer.Go(func() { w.run(context.WithoutCancel(ctx)) })
+	return nil
+}
+
+func (w *writer) start(ctx context.Context) error {
+	last, err := lastPosition(ctx, w.conn)
+	if err != nil {
+		return err
+	}
+	restored, err := w.restore(ctx, last)
+	if err != nil {
+		return err
+	}
+	from := last
+	for _, p := range restored {
+		from = min(from, p)
+	}
+	if w.head.position = from; from > 0 {
+		// The recorded time of the snapshot's own event matters only if nothing follows it.
+		s, err := scanSegment(w.conn.QueryRowContext(ctx, `SELECT `+segmentColumns+` FROM segments
+			WHERE last_position >= ? ORDER BY last_position LIMIT 1`, int64(from)))
+		if err != nil {
+			return err
+		}
+		w.head.recorded = s.lastRecorded
+	}
+	if w.head.chain, err = chainAt(ctx, w.conn, from); err != nil {
+		return err
+	}
+	if err := w.catchUp(ctx, restored); err != nil {
+		return err
+	}
+	w.snapshot = from
+	w.s.stats.snapshot.Store(uint64(from))
+	w.s.recovered.Position = w.head.position
+	w.s.recovered.Snapshot = from
+	w.s.recovered.Replayed = uint64(w.head.position - from)
+	if w.head.recorded != 0 {
+		w.s.recovered.ClockBehind = time.Duration(w.head.recorded - w.s.opts.Clock().UnixNano())
+	}
+	return nil
+}
+
+// lastPosition is the position at which the log ends, 0 if it is empty.
+func lastPosition(ctx context.Context, db querier) (Position, error) {
+	var last sql.NullInt64
+	if err := db.QueryRowContext(ctx, `SELECT max(last_position) FROM segments`).Scan(&last); err != nil {
+		return 0, fmt.Errorf("the end of the log: %w", err)
+	}
+	return Position(last.Int64), nil
+}
+
+// restore lets each projector load its snapshot and returns the position that each is at, at most last.
+func (w *writer) restore(ctx context.Context, last Position) ([]Position, error) {
+	tx, err := w.conn.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }() // it only reads
+	restored := make([]Position, len(w.s.projectors))
+	for i, p := range w.s.projectors {
+		at, err := p.Restore(ctx, tx)
+		if err != nil {
+			return nil, fmt.Errorf("projector %s: restore: %w", p.Name(), err)
+		}
+		restored[i] = min(Position(at), last)
+		if f, ok := p.(SnapshotFaults); ok {
+			w.s.recovered.Faults = append(w.s.recovered.Faults, f.SnapshotFaults()...)
+		}
+	}
+	for _, fault := range w.s.recovered.Faults {
+		w.s.opts.Logger.Warn("a snapshot was skipped", "error", fault)
+	}
+	return restored, nil
+}
+
+// catchUp folds the log beyond w.head into the projectors and promotes the result. restored says for each projector
+// which events it already has; nil means those up to w.head.
+func (w *writer) catchUp(ctx context.Context, restored []Position) error {
+	told := time.Now()
+	for {
+		page, err := segmentsAfter(ctx, w.conn, w.head.position)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			w.promote()
+			return nil
+		}
+		if err := w.foldPage(ctx, page, restored); err != nil {
+			w.s.projectors.discard()
+			return err
+		}
+		if time.Since(told) > 2*time.Second {
+			told = time.Now()
+			w.s.opts.Logger.Info("replaying the log", "position", w.head.position)
+		}
+	}
+}
+
+// foldPage applies a page of segments in one transaction. What it applies stays pending.
+func (w *writer) foldPage(ctx context.Context, page []segment, restored []Position) error {
+	tx, err := w.conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for i := range page {
+		if err := w.foldSegment(ctx, tx, &page[i], restored); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	return tx.Commit()
+}
+
+func (w *writer) foldSegment(ctx context.Context, tx *sql.Tx, s *segment, restored []Position) error {
+	before := w.head.chain
+	if s.first <= w.head.position { // the head is inside a segment that was sealed since
+		var err error
+		if before, err = chainBefore(ctx, tx, s.first); err != nil {
+			return err
+		}
+	}
+	head := w.head.position
+	err := s.verify(before, func(at Position, recorded int64, r *record, _ chain) error {
+		if at <= head {
+			return nil
+		}
+		e, err := r.event(at, recorded)
+		if err != nil {
+			return s.damaged(err)
+		}
+		for i, p := range w.s.projectors {
+			if restored != nil && at <= restored[i] {
+				continue
+			}
+			if err := p.Apply(ctx, tx, e); err != nil {
+				return fmt.Errorf("projector %s at position %d: %w", p.Name(), at, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w.head.position, w.head.recorded, w.head.chain = s.last, s.lastRecorded, s.chain
+	return nil
+}

@@ -1,0 +1,240 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/statehouse/statehouse/storage"
+)
+
+// Options change how a store works. The zero value is right for nearly everybody.
+type Options struct {
+	// Clock tells the time; nil means time.Now. It may jump: recorded times do not go back.
+	Clock func() time.Time
+	// Logger takes what happens beside the calls; nil means nothing is logged.
+	Logger *slog.Logger
+	// SnapshotEvery is the number of events after which the projectors are saved again; 0 means 50,000.
+	SnapshotEvery int
+	// QueueBytes bounds the encoded events that wait for the writer; appends beyond it wait for room.
+	// 0 means 256 MiB, and less than MaxBatchBytes counts as that.
+	QueueBytes int64
+	// GroupBytes is the size from which a group takes no further batch; 0 means 8 MiB.
+	GroupBytes int
+}
+
+func (o *Options) setDefaults() {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.SnapshotEvery <= 0 {
+		o.SnapshotEvery = 50_000
+	}
+	if o.QueueBytes <= 0 {
+		o.QueueBytes = 256 << 20
+	}
+	o.QueueBytes = max(o.QueueBytes, MaxBatchBytes)
+	if o.GroupBytes <= 0 {
+		o.GroupBytes = 8 << 20
+	}
+}
+
+// Store is a log. [Open], then [Store.Start] with the projectors; then all methods may be called by any number of
+// goroutines.
+type Store struct {
+	db         *storage.DB
+	opts       Options
+	uuid       []byte
+	projectors projectors
+	recovered  Recovery
+
+	queue  chan *request
+	room   *semaphore.Weighted // the bytes of opts.QueueBytes that are not taken
+	writer sync.WaitGroup
+
+	// closing guards closed, and the sending side of queue: senders hold it shared, so that the queue is closed
+	// only when nobody is about to send.
+	closing sync.RWMutex
+	closed  bool
+
+	head    atomic.Pointer[head]
+	commits broadcast
+	stats   counters
+}
+
+// head is the end of the log: what the next event continues. It changes as one.
+type head struct {
+	position Position
+	recorded int64 // of the last event, in nanoseconds
+	chain    chain
+}
+
+// Recovery is what a start found and did.
+type Recovery struct {
+	// Position is the head of the log.
+	Position Position
+	// Snapshot is the lowest position at which a projector's snapshot was used, 0 where one had none.
+	Snapshot Position
+	// Replayed is the number of events that were folded after it.
+	Replayed uint64
+	// Took is how long all of it took.
+	Took time.Duration
+	// Faults are the snapshots that could not be used, and why. They cost time and nothing else.
+	Faults []error
+	// ClockBehind is how far the clock is behind the last event's recorded time, negative where it is ahead; it is
+	// worth a look when it is more than a day either way. 0 for an empty log.
+	ClockBehind time.Duration
+}
+
+// Open prepares the log in a database. The database stays the caller's, who closes it after the store.
+func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
+	opts.setDefaults()
+	s := &Store{
+		db: db, opts: opts,
+		queue: make(chan *request, 4096),
+		room:  semaphore.NewWeighted(opts.QueueBytes),
+	}
+	s.commits.init()
+	var err error
+	if s.uuid, err = ensureUUID(ctx, db); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ensureUUID gives a new file its uuid, from which its chain starts.
+func ensureUUID(ctx context.Context, db *storage.DB) ([]byte, error) {
+	uuid := make([]byte, 16)
+	if _, err := rand.Read(uuid); err != nil {
+		return nil, fmt.Errorf("uuid: %w", err)
+	}
+	uuid[6], uuid[8] = uuid[6]&0x0f|0x40, uuid[8]&0x3f|0x80 // version 4 of RFC 9562
+	// A file that has events and no uuid is damaged, not new.
+	if _, err := db.Writer().ExecContext(ctx, `INSERT INTO meta (key, value) SELECT 'uuid', ?
+		WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = 'uuid') AND NOT EXISTS (SELECT 1 FROM segments)`,
+		uuid); err != nil {
+		return nil, fmt.Errorf("uuid: %w", err)
+	}
+	return fileUUID(ctx, db.Reader())
+}
+
+// Head is the position of the last event that is committed and promoted.
+func (s *Store) Head() Position {
+	if h := s.head.Load(); h != nil {
+		return h.position
+	}
+	return 0
+}
+
+// UUID names the log's file for good, in the text form of RFC 9562. Positions of two logs mean nothing to each other.
+func (s *Store) UUID() string {
+	u := s.uuid
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
+
+// Recovered says what Start found and did.
+func (s *Store) Recovered() Recovery { return s.recovered }
+
+// Close ends the store: appends that were queued are finished, a snapshot is taken if more than a thousand events
+// follow the last one, and subscriptions end with [ErrClosed]. Close may be called again.
+func (s *Store) Close() error {
+	s.closing.Lock()
+	first := !s.closed
+	if first {
+		s.closed = true
+		close(s.queue)
+	}
+	s.closing.Unlock()
+	s.writer.Wait()
+	if first {
+		s.commits.close()
+	}
+	return nil
+}
+
+// broadcast wakes everybody who waits for a commit.
+type broadcast struct {
+	mu     sync.Mutex // guards the rest; nothing else is locked under it
+	next   chan struct{}
+	closed bool
+}
+
+func (b *broadcast) init() { b.next = make(chan struct{}) }
+
+// wait returns a channel that is closed at the next commit or at the end, and whether the end has come.
+func (b *broadcast) wait() (next <-chan struct{}, closed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.next, b.closed
+}
+
+func (b *broadcast) wake() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.next)
+	b.next = make(chan struct{})
+}
+
+func (b *broadcast) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.closed = true
+		close(b.next)
+	}
+}
+
+// counters are what Stats reports.
+type counters struct {
+	events, groups, batches, failed atomic.Uint64
+	queuedBytes                     atomic.Int64
+	queuedBatches                   atomic.Int64
+	snapshot                        atomic.Uint64
+	fault                           atomic.Pointer[error]
+}
+
+// Stats are figures about a store since its start.
+type Stats struct {
+	// Head is the position of the last event, HeadRecorded when it was recorded.
+	Head         Position
+	HeadRecorded time.Time
+	// Events, Batches and Groups were committed; Failed batches were answered with an error.
+	Events, Batches, Groups, Failed uint64
+	// QueuedBytes and QueuedBatches wait for the writer.
+	QueuedBytes, QueuedBatches int64
+	// Snapshot is the position of the newest snapshot that was taken or used since the start.
+	Snapshot Position
+	// Fault says why the store cannot write at present, nil if it can.
+	Fault error
+}
+
+// Stats are figures about the store.
+func (s *Store) Stats() Stats {
+	st := Stats{
+		Events: s.stats.events.Load(), Batches: s.stats.batches.Load(), Groups: s.stats.groups.Load(),
+		Failed: s.stats.failed.Load(), QueuedBytes: s.stats.queuedBytes.Load(),
+		QueuedBatches: s.stats.queuedBatches.Load(), Snapshot: Position(s.stats.snapshot.Load()),
+	}
+	if h := s.head.Load(); h != nil {
+		st.Head = h.position
+		if h.recorded != 0 {
+			st.HeadRecorded = time.Unix(0, h.recorded).UTC()
+		}
+	}
+	if f := s.stats.fault.Load(); f != nil {
+		st.Fault = *f
+	}
+	return st
+}
+
+var errNotStarted = errors.New("the store was not started")

@@ -1,0 +1,131 @@
+package statehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync/atomic"
+
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/registry"
+	"github.com/statehouse/statehouse/state"
+	"github.com/statehouse/statehouse/storage"
+	"github.com/statehouse/statehouse/timeline"
+)
+
+// House is an open database: its log, and the present that follows from it. All methods may be called by any number
+// of goroutines.
+type House struct {
+	db       *storage.DB
+	store    *eventstore.Store
+	cache    *state.Cache
+	registry *registry.Registry
+	now      *present
+}
+
+// Open opens the database at path with the defaults of [Options], and creates it where there is none.
+// It returns when everything is recovered, so that [House.Now] is complete.
+func Open(path string) (*House, error) {
+	return OpenContext(context.Background(), path, Options{})
+}
+
+// OpenContext is [Open] with a context, which ends the opening and nothing after it, and with options.
+func OpenContext(ctx context.Context, path string, opts Options) (*House, error) {
+	db, err := storage.Open(ctx, path, storage.Options{})
+	if err != nil {
+		return nil, err
+	}
+	h := &House{db: db, cache: state.New(), registry: registry.New()}
+	h.now = &present{cache: h.cache, registry: h.registry}
+	h.store, err = eventstore.Open(ctx, db, eventstore.Options{
+		Clock: opts.Clock, Logger: opts.Logger, SnapshotEvery: opts.SnapshotEvery,
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	// The order matters: present must be promoted after what it joins.
+	if err := h.store.Start(ctx, h.cache, h.registry, h.now); err != nil {
+		return nil, errors.Join(err, h.store.Close(), db.Close())
+	}
+	return h, nil
+}
+
+// Close takes a snapshot if enough has happened since the last one, and releases the database. Appends that were
+// accepted are finished first; later ones fail with [eventstore.ErrClosed].
+func (h *House) Close() error {
+	return errors.Join(h.store.Close(), h.db.Close())
+}
+
+// Now is the newest committed moment: the states and the registry at one position.
+func (h *House) Now() timeline.Moment { return *h.now.moment.Load() }
+
+// Append records events, all or none, and returns when they are durable and part of [House.Now].
+// See [eventstore.Store.Append].
+func (h *House) Append(ctx context.Context, events ...eventstore.Event) (eventstore.Span, error) {
+	return h.store.Append(ctx, eventstore.Batch{Events: events})
+}
+
+// Decide runs a function on what the house will be when everything queued before it is committed, and records the
+// events that it returns. Nothing comes between what the function sees and its events. The function must not block,
+// must not call the house, and must not keep p; it may be run more than once. An error of it is returned as it is, and
+// nothing is recorded. The span is empty when the function returned no events.
+func (h *House) Decide(ctx context.Context, decide func(p Pending) ([]eventstore.Event, error)) (eventstore.Span, error) {
+	return h.store.Append(ctx, eventstore.Batch{Decide: func(context.Context) ([]eventstore.Event, error) {
+		return decide(pending{h.cache, h.registry})
+	}})
+}
+
+// Read yields the events that match a query, oldest first, up to the head at the time of the call.
+func (h *House) Read(ctx context.Context, q eventstore.Query) iter.Seq2[eventstore.Event, error] {
+	return h.store.Read(ctx, q)
+}
+
+// Subscribe is [House.Read] that goes on with new events as they are committed, until ctx ends.
+func (h *House) Subscribe(ctx context.Context, q eventstore.Query) iter.Seq2[eventstore.Event, error] {
+	return h.store.Subscribe(ctx, q)
+}
+
+// Store is the log under the house.
+func (h *House) Store() *eventstore.Store { return h.store }
+
+// Snapshot saves the present beside the log, so that the next start is quick.
+func (h *House) Snapshot(ctx context.Context) error { return h.store.Snapshot(ctx) }
+
+// Recovered says what the opening found and did.
+func (h *House) Recovered() eventstore.Recovery { return h.store.Recovered() }
+
+// Announce tells other processes where this one answers, as "http://127.0.0.1:8321", until the house is closed; see
+// [storage.ReadHolder].
+func (h *House) Announce(url string) error { return h.db.Announce(url) }
+
+// present joins the revisions of the projectors before it into one moment, so that a reader never sees the states of
+// one position with the registry of another. It has no state of its own and takes no snapshots.
+type present struct {
+	cache    *state.Cache
+	registry *registry.Registry
+	moment   atomic.Pointer[timeline.Moment]
+}
+
+func (p *present) Name() string { return "present" }
+
+func (p *present) Apply(context.Context, storage.Tx, eventstore.Event) error { return nil }
+
+func (p *present) Promote() {
+	p.moment.Store(&timeline.Moment{State: p.cache.Revision(), Registry: p.registry.Revision()})
+}
+
+func (p *present) Discard() {}
+
+func (p *present) Snapshot(context.Context, storage.Tx) error { return nil }
+
+// Restore says that everything is restored: present never needs an event.
+func (p *present) Restore(context.Context, storage.Tx) (uint64, error) {
+	return uint64(eventstore.MaxPosition), nil
+}
+
+// String tells a person what was opened.
+func (h *House) String() string {
+	m := h.Now()
+	return fmt.Sprintf("%s at position %d with %d entities", h.db.Path(), m.Position(), m.State.Entities.Len())
+}

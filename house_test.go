@@ -1,0 +1,610 @@
+package statehouse_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/check"
+	"github.com/statehouse/statehouse/registry"
+	"github.com/statehouse/statehouse/state"
+	"github.com/statehouse/statehouse/storage"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// openHouse opens the database at path and checks and closes it at the end of the test.
+func openHouse(t *testing.T, path string, opts statehouse.Options) *statehouse.House {
+	t.Helper()
+	t.Setenv("STATEHOUSE_DETECT_MUTATIONS", "1")
+	h, err := statehouse.OpenContext(t.Context(), path, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := check.House(context.Background(), h); err != nil && !errors.Is(err, eventstore.ErrClosed) {
+			t.Errorf("check: %v", err)
+		}
+		if err := h.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return h
+}
+
+func tempDB(t *testing.T) string { return filepath.Join(t.TempDir(), "home.db") }
+
+// reopen closes a house and opens its database again. The cleanup of the first one finds it closed, which is fine.
+func reopen(t *testing.T, h *statehouse.House, path string) *statehouse.House {
+	t.Helper()
+	if err := check.House(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return openHouse(t, path, statehouse.Options{})
+}
+
+func mustAppend(t *testing.T, h *statehouse.House, events ...eventstore.Event) eventstore.Span {
+	t.Helper()
+	span, err := h.Append(t.Context(), events...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return span
+}
+
+// I1: positions have no gaps and no repeats, across restarts.
+func TestPositionsAcrossRestarts(t *testing.T) {
+	path := tempDB(t)
+	h := openHouse(t, path, statehouse.Options{})
+	next := eventstore.Position(1)
+	for round := range 4 {
+		for n := 1; n <= 5; n++ {
+			events := make([]eventstore.Event, n)
+			for i := range events {
+				events[i] = check.SensorEvent(fmt.Sprintf("sensor.s%d", i), float64(round*10+n))
+			}
+			span := mustAppend(t, h, events...)
+			if span.First != next || span.Len() != n {
+				t.Fatalf("got %v, want %d positions from %d", span, n, next)
+			}
+			next += eventstore.Position(n)
+		}
+		h = reopen(t, h, path)
+	}
+	if got := h.Now().Position(); got != next-1 {
+		t.Fatalf("head %d, want %d", got, next-1)
+	}
+}
+
+// I3, I4: a reader sees a batch whole or not at all, and never one that was rolled back. Each batch sets two entities
+// to one number; some batches fail after their first event was applied.
+func TestReadersSeeWholeBatches(t *testing.T) {
+	h := openHouse(t, tempDB(t), statehouse.Options{})
+	taken := mustAppend(t, h, check.RegisterEvent(&entityv1.Entity{Id: "sensor.taken", UniqueId: "u"}))
+	ctx, stop := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for last := eventstore.Position(0); ctx.Err() == nil; {
+				m := h.Now()
+				a, _ := m.State.Get("sensor.a")
+				b, _ := m.State.Get("sensor.b")
+				if x, y := check.SensorValue(a.Attributes), check.SensorValue(b.Attributes); x != y || x < 0 {
+					t.Errorf("position %d: a reader sees %v and %v", m.Position(), x, y)
+					return
+				}
+				if m.Position() < last || m.Registry.Position != m.Position() {
+					t.Errorf("position %d after %d, registry at %d", m.Position(), last, m.Registry.Position)
+					return
+				}
+				last = m.Position()
+				runtime.Gosched()
+			}
+		})
+	}
+	var writers sync.WaitGroup
+	for w := range 8 {
+		writers.Go(func() {
+			for i := range 40 {
+				n := float64(w*100 + i)
+				if i%3 == 0 {
+					// The registry refuses a second entity of one unique id, after sensor.a was applied.
+					_, err := h.Append(ctx, check.SensorEvent("sensor.a", -1),
+						check.RegisterEvent(&entityv1.Entity{Id: "sensor.thief", UniqueId: "u"}))
+					if !errors.Is(err, eventstore.ErrInvalid) {
+						t.Errorf("a batch that must fail: %v", err)
+					}
+					continue
+				}
+				if _, err := h.Append(ctx, check.SensorEvent("sensor.a", n), check.SensorEvent("sensor.b", n)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	stop()
+	readers.Wait()
+	want := taken.Last + 8*26*2
+	if got := h.Now().Position(); got != want {
+		t.Errorf("head %d, want %d", got, want)
+	}
+}
+
+// I5, and the contract's defect of one pending slot shared by concurrent appends: after Append returns, View contains
+// it, with 64 writers, and the live cache is the fold of the log (checked at the end).
+func TestAppendIsVisibleWhenItReturns(t *testing.T) {
+	h := openHouse(t, tempDB(t), statehouse.Options{})
+	var wg sync.WaitGroup
+	for w := range 64 {
+		wg.Go(func() {
+			id := fmt.Sprintf("sensor.w%d", w)
+			for i := range 16 {
+				span, err := h.Append(t.Context(), check.SensorEvent(id, float64(i)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				s, ok := h.Now().State.Get(id)
+				if !ok || s.Position != span.Last || check.SensorValue(s.Attributes) != float64(i) {
+					t.Errorf("%s after append %d at %v: %v", id, i, span, s)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := h.Now().State.Entities.Len(); n != 64 {
+		t.Errorf("%d entities", n)
+	}
+	if s := h.Store().Stats(); s.Failed != 0 || s.Events != 1024 || s.QueuedBatches != 0 || s.QueuedBytes != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// I7: a restart replays what follows the snapshot, gives the same present, timestamps included, and appends nothing.
+func TestRestartIsTheSameBitForBit(t *testing.T) {
+	path := tempDB(t)
+	h := openHouse(t, path, statehouse.Options{})
+	at := time.Date(2024, 2, 29, 12, 0, 0, 123456789, time.FixedZone("here", 3600))
+	for i := range 50 {
+		e := check.SensorEvent(fmt.Sprintf("sensor.s%d", i%7), float64(i/11))
+		e.Timestamp = at.Add(time.Duration(i) * time.Millisecond)
+		mustAppend(t, h, e, check.ReportEvent("sensor.s1"),
+			check.RegisterEvent(&entityv1.Entity{Id: fmt.Sprintf("light.l%d", i%5), UniqueId: fmt.Sprint(i % 5), DeviceId: "d"}))
+		if i == 30 {
+			if err := h.Snapshot(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	before := h.Now()
+	h = reopen(t, h, path)
+	r := h.Recovered()
+	if r.Snapshot != 93 || r.Position != 150 || r.Replayed != 57 || len(r.Faults) != 0 {
+		t.Errorf("recovered %+v", r)
+	}
+	sameMoments(t, h, before.State)
+	if h.Now().Position() != before.Position() {
+		t.Errorf("the restart moved the log from %d to %d", before.Position(), h.Now().Position())
+	}
+}
+
+// sameMoments fails the test unless the present is, bit for bit, a revision from before.
+func sameMoments(t *testing.T, h *statehouse.House, before state.Revision) {
+	t.Helper()
+	now := h.Now().State
+	if now.Position != before.Position || now.Entities.Len() != before.Entities.Len() {
+		t.Fatalf("position %d with %d entities, before %d with %d", now.Position, now.Entities.Len(),
+			before.Position, before.Entities.Len())
+	}
+	for id, want := range before.Entities.All() {
+		got, _ := now.Get(id)
+		if err := check.SameState(got, want); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}
+
+// I8: a revision once read never changes.
+func TestRevisionsNeverChange(t *testing.T) {
+	h := openHouse(t, tempDB(t), statehouse.Options{})
+	type kept struct {
+		revision state.Revision
+		states   map[string]state.State
+	}
+	var all []kept
+	for i := range 200 {
+		mustAppend(t, h, check.SensorEvent(fmt.Sprintf("sensor.s%d", i%37), float64(i)))
+		k := kept{h.Now().State, map[string]state.State{}}
+		for id, s := range k.revision.Entities.All() {
+			k.states[id] = s
+		}
+		all = append(all, k)
+	}
+	for _, k := range all {
+		n := 0
+		for id, s := range k.revision.Entities.All() {
+			n++
+			if err := check.SameState(s, k.states[id]); err != nil {
+				t.Fatalf("revision %d: %s: %v", k.revision.Position, id, err)
+			}
+		}
+		if n != len(k.states) || n != k.revision.Entities.Len() {
+			t.Fatalf("revision %d has %d entities, had %d", k.revision.Position, n, len(k.states))
+		}
+	}
+}
+
+// Snapshots are taken while others write; each, loaded on its own, is the fold of the log at its position.
+// (Defects: a view taken before the position; no snapshot succeeds under continuous writes; owners that overwrite
+// each other's snapshot.)
+func TestSnapshotsUnderWrites(t *testing.T) {
+	path := tempDB(t)
+	h := openHouse(t, path, statehouse.Options{})
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				_, err := h.Append(t.Context(), check.SensorEvent(fmt.Sprintf("sensor.w%d_%d", w, i%50), float64(i)),
+					check.RegisterEvent(&entityv1.Entity{Id: fmt.Sprintf("light.w%d", w), Name: fmt.Sprint(i)}))
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 10 {
+		for at := h.Store().Stats().Snapshot; h.Now().Position() <= at; {
+			runtime.Gosched() // each one is at another position
+		}
+		if err := h.Snapshot(ctx); err != nil {
+			t.Errorf("snapshot under writes: %v", err)
+		}
+	}
+	stop()
+	wg.Wait()
+	events := readAll(t, h, eventstore.Query{})
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for deleted := 0; ; deleted++ {
+		at := restoredPosition(t, path)
+		if at == 0 {
+			if deleted < 10 {
+				t.Errorf("%d snapshots, want at least 10", deleted)
+			}
+			return
+		}
+		compareSnapshots(t, path, events[:at])
+		deleteSnapshots(t, path, at)
+	}
+}
+
+func readAll(t *testing.T, h *statehouse.House, q eventstore.Query) []eventstore.Event {
+	t.Helper()
+	var events []eventstore.Event
+	for e, err := range h.Read(t.Context(), q) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// withDB runs f on the database at path, which nobody has open.
+func withDB(t *testing.T, path string, f func(db *storage.DB)) {
+	t.Helper()
+	db, err := storage.Open(t.Context(), path, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f(db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func restoredPosition(t *testing.T, path string) (at uint64) {
+	withDB(t, path, func(db *storage.DB) {
+		var err error
+		c := state.New()
+		if at, err = c.Restore(t.Context(), db.Writer()); err != nil || len(c.SnapshotFaults()) > 0 {
+			t.Fatal(err, c.SnapshotFaults())
+		}
+	})
+	return at
+}
+
+// compareSnapshots compares the newest snapshots of both owners with the fold of the events up to them.
+func compareSnapshots(t *testing.T, path string, events []eventstore.Event) {
+	t.Helper()
+	fold := check.NewFold()
+	for _, e := range events {
+		if err := fold.Add(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	withDB(t, path, func(db *storage.DB) {
+		cache, reg := state.New(), registry.New()
+		for _, p := range []eventstore.Projector{cache, reg} {
+			if at, err := p.Restore(t.Context(), db.Writer()); err != nil || at != uint64(len(events)) {
+				t.Fatalf("%s restored at %d of %d: %v", p.Name(), at, len(events), err)
+			}
+		}
+		if err := fold.CompareStates(cache.Revision()); err != nil {
+			t.Errorf("snapshot at %d: %v", len(events), err)
+		}
+		if err := fold.CompareRegistry(reg.Revision()); err != nil {
+			t.Errorf("snapshot at %d: %v", len(events), err)
+		}
+	})
+}
+
+func deleteSnapshots(t *testing.T, path string, at uint64) {
+	t.Helper()
+	withDB(t, path, func(db *storage.DB) {
+		if _, err := db.Writer().ExecContext(t.Context(), `DELETE FROM snapshots WHERE position = ?`, int64(at)); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A snapshot of an empty log is one at position 0, and event 1 is not skipped after it.
+func TestSnapshotOfAnEmptyLog(t *testing.T) {
+	path := tempDB(t)
+	h := openHouse(t, path, statehouse.Options{})
+	if err := h.Snapshot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h = reopen(t, h, path)
+	mustAppend(t, h, check.SensorEvent("sensor.first", 1))
+	h = reopen(t, h, path)
+	if s, ok := h.Now().State.Get("sensor.first"); !ok || s.Position != 1 {
+		t.Errorf("event 1 after a snapshot of nothing: %v %v", s, ok)
+	}
+}
+
+// A damaged snapshot is reported and skipped: the one before it is used, and at worst none.
+func TestDamagedSnapshotIsSkipped(t *testing.T) {
+	path := tempDB(t)
+	h := openHouse(t, path, statehouse.Options{})
+	for i := range 3 {
+		mustAppend(t, h, check.SensorEvent("sensor.a", float64(i)), check.SensorEvent("sensor.b", float64(i)))
+		if err := h.Snapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := h.Now().State
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	damage := []string{
+		// A body that decodes, of another snapshot: only the checksum can tell.
+		`UPDATE snapshot_parts SET body = (SELECT body FROM snapshot_parts WHERE position = 2 AND owner = 'state')
+			WHERE position = 6 AND owner = 'state'`,
+		`UPDATE snapshots SET chain = zeroblob(32) WHERE position = 4 AND owner = 'state'`,
+		`UPDATE snapshots SET count = count + 1 WHERE position = 2 AND owner = 'state'`,
+	}
+	for i, statement := range damage {
+		withDB(t, path, func(db *storage.DB) {
+			if _, err := db.Writer().ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		})
+		h, err := statehouse.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := h.Recovered()
+		if want := eventstore.Position(4 - 2*i); r.Snapshot != want || len(r.Faults) != i+1 {
+			t.Errorf("damage %d: recovered %+v, want the snapshot at %d and %d faults", i, r, want, i+1)
+		}
+		sameMoments(t, h, before)
+		if err := errors.Join(check.House(t.Context(), h), h.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A snapshot of another file is not believed, nor one whose log is not the one that it was made from: here a copy of
+// the file that went another way since.
+func TestForeignSnapshotIsSkipped(t *testing.T) {
+	for name, related := range map[string]bool{"another file": false, "a copy": true} {
+		t.Run(name, func(t *testing.T) {
+			path, other := tempDB(t), tempDB(t)
+			h := openHouse(t, path, statehouse.Options{})
+			mustAppend(t, h, check.SensorEvent("sensor.common", 1))
+			if err := h.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if related {
+				content, err := os.ReadFile(path)
+				if err == nil {
+					err = os.WriteFile(other, content, 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			h = openHouse(t, path, statehouse.Options{})
+			mustAppend(t, h, check.SensorEvent("sensor.a", 1))
+			if err := errors.Join(h.Snapshot(t.Context()), h.Close()); err != nil {
+				t.Fatal(err)
+			}
+			o := openHouse(t, other, statehouse.Options{})
+			mustAppend(t, o, check.SensorEvent("sensor.b", 2), check.SensorEvent("sensor.c", 2))
+			if err := o.Close(); err != nil {
+				t.Fatal(err)
+			}
+			withDB(t, other, func(db *storage.DB) { stealSnapshots(t, db, path) })
+			o = openHouse(t, other, statehouse.Options{})
+			if r := o.Recovered(); len(r.Faults) != 2 || r.Snapshot != 0 {
+				t.Errorf("recovered %+v, want two faults", r)
+			}
+			if _, ok := o.Now().State.Get("sensor.a"); ok {
+				t.Error("the state of another house was restored")
+			}
+		})
+	}
+}
+
+// stealSnapshots copies the snapshots of the database at path into db.
+func stealSnapshots(t *testing.T, db *storage.DB, path string) {
+	t.Helper()
+	for _, s := range []string{
+		`ATTACH DATABASE '` + path + `' AS theirs`,
+		`INSERT INTO snapshots SELECT * FROM theirs.snapshots`,
+		`INSERT INTO snapshot_parts SELECT * FROM theirs.snapshot_parts`,
+		`DETACH DATABASE theirs`,
+	} {
+		if _, err := db.Writer().ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Who hears of an event finds it in the present.
+func TestSubscribersHearOfWhatIsPromoted(t *testing.T) {
+	h := openHouse(t, tempDB(t), statehouse.Options{})
+	const n = 200
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for e, err := range h.Subscribe(t.Context(), eventstore.Query{Until: n}) {
+			if now := h.Now().Position(); err != nil || now < e.Position {
+				t.Errorf("heard of %d at position %d: %v", e.Position, now, err)
+				return
+			}
+		}
+	})
+	wg.Go(func() {
+		for head := eventstore.Position(0); head < n; runtime.Gosched() {
+			head = h.Store().Head()
+			if now := h.Now().Position(); now < head {
+				t.Errorf("the log ends at %d, the present at %d", head, now)
+				return
+			}
+		}
+	})
+	for i := range n {
+		mustAppend(t, h, check.SensorEvent("sensor.a", float64(i)))
+	}
+	wg.Wait()
+}
+
+// Whatever is changed in the log behind the store's back, a start says what and where.
+// (Defects: an altered payload and a deleted row replayed with no error; a gap skewed the cursor.)
+func TestDamagedLogIsReported(t *testing.T) {
+	for name, damage := range map[string]struct{ statement, want string }{
+		"altered payload": {`UPDATE segments SET body = CAST(substr(body, 1, length(body) - 1) || x'7f' AS BLOB) WHERE last_position = 3`, "positions 3 to 3"},
+		"deleted row":     {`DELETE FROM segments WHERE last_position = 3`, "positions 3 to 3 are missing"},
+		"deleted first":   {`DELETE FROM segments WHERE last_position = 1`, "positions 1 to 1 are missing"},
+		"altered chain":   {`UPDATE segments SET chain = zeroblob(32) WHERE last_position = 5`, "positions 5 to 5"},
+		"altered time":    {`UPDATE segments SET first_recorded = first_recorded + 1, last_recorded = last_recorded + 1 WHERE last_position = 2`, "positions 2 to 2"},
+		"swapped bodies": {`UPDATE segments SET body = (SELECT body FROM segments WHERE last_position = 5)
+			WHERE last_position = 4`, "positions 4 to 4"},
+		"lost uuid": {`DELETE FROM meta`, "uuid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := tempDB(t)
+			h := openHouse(t, path, statehouse.Options{})
+			for i := range 5 {
+				mustAppend(t, h, check.SensorEvent("sensor.a", float64(i)))
+			}
+			if err := h.Close(); err != nil {
+				t.Fatal(err)
+			}
+			withDB(t, path, func(db *storage.DB) {
+				if _, err := db.Writer().ExecContext(t.Context(), damage.statement); err != nil {
+					t.Fatal(err)
+				}
+			})
+			h, err := statehouse.Open(path)
+			if err == nil {
+				_ = h.Close()
+				t.Fatal("it started as if nothing were wrong")
+			}
+			if !strings.Contains(err.Error(), damage.want) {
+				t.Errorf("%v\ndoes not name %q", err, damage.want)
+			}
+			if name != "lost uuid" && !errors.Is(err, eventstore.ErrCorrupt) {
+				t.Errorf("%v is not ErrCorrupt", err)
+			}
+		})
+	}
+}
+
+// Every store assigns recorded times that never go back, whatever the clock does, also across restarts.
+func TestRecordedTimeNeverGoesBack(t *testing.T) {
+	path := tempDB(t)
+	var now atomic.Int64
+	now.Store(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano())
+	clock := func() time.Time { return time.Unix(0, now.Load()) }
+	h := openHouse(t, path, statehouse.Options{Clock: clock})
+	mustAppend(t, h, check.SensorEvent("sensor.a", 1))
+	now.Add(-int64(48 * time.Hour))
+	mustAppend(t, h, check.SensorEvent("sensor.a", 2))
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h = openHouse(t, path, statehouse.Options{Clock: clock})
+	if b := h.Recovered().ClockBehind; b != 48*time.Hour {
+		t.Errorf("the clock is %v behind", b)
+	}
+	mustAppend(t, h, check.SensorEvent("sensor.a", 3))
+	events := readAll(t, h, eventstore.Query{})
+	for _, e := range events {
+		if !e.RecordedAt.Equal(events[0].RecordedAt) || !e.Timestamp.Equal(e.RecordedAt) {
+			t.Errorf("position %d recorded at %v with timestamp %v", e.Position, e.RecordedAt, e.Timestamp)
+		}
+	}
+}
+
+// The detector names who changed what is shared.
+func TestMutationIsDetected(t *testing.T) {
+	c := state.New()
+	c.DetectMutations()
+	e := check.SensorEvent("sensor.a", 1)
+	e.Position = 1
+	if err := c.Apply(t.Context(), nil, e); err != nil {
+		t.Fatal(err)
+	}
+	c.Promote()
+	if err := c.CheckMutations(); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := c.Get("sensor.a")
+	s.Attributes.GetSensor().Value = &entityv1.Sensor_Number{Number: 2}
+	err := c.CheckMutations()
+	if err == nil || !strings.Contains(err.Error(), "sensor.a") || !strings.Contains(err.Error(), `"test"`) {
+		t.Errorf("the mutation was not named: %v", err)
+	}
+}
+
+// Append copies what it is given: the caller may go on using its message.
+func TestAppendCopiesItsEvents(t *testing.T) {
+	h := openHouse(t, tempDB(t), statehouse.Options{})
+	e := check.SensorEvent("sensor.a", 1)
+	mustAppend(t, h, e)
+	e.Payload.GetStateChanged().GetAttributes().GetSensor().Value = &entityv1.Sensor_Number{Number: 9}
+	if s, _ := h.Now().State.Get("sensor.a"); check.SensorValue(s.Attributes) != 1 {
+		t.Errorf("the caller's later change shows: %v", s)
+	}
+}

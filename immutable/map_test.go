@@ -1,0 +1,386 @@
+package immutable
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// wide is a value of the width that entity states have: 112 bytes.
+type wide struct {
+	ID        string
+	UpdatedAt time.Time
+	UpdatedBy string
+	Attrs     *int
+	Position  uint64
+	ChangedAt time.Time
+}
+
+func ids(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("light.kitchen_lamp_%06d", i)
+	}
+	return out
+}
+
+// built answers a map of keys to their indexes.
+func built(keys []string) *Map[string, int] {
+	return Collect(func(yield func(string, int) bool) {
+		for i, k := range keys {
+			if !yield(k, i) {
+				return
+			}
+		}
+	})
+}
+
+func mustCheck[K comparable, V any](t *testing.T, m *Map[K, V]) {
+	t.Helper()
+	if err := m.check(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEmptyMaps(t *testing.T) {
+	var none *Map[string, int]
+	for name, m := range map[string]*Map[string, int]{"nil": none, "zero": {}, "new": New[string, int](), "emptied": none.Set("a", 1).Delete("a")} {
+		t.Run(name, func(t *testing.T) {
+			mustCheck(t, m)
+			if v, ok := m.Get("a"); ok || v != 0 {
+				t.Errorf("Get = %d, %t", v, ok)
+			}
+			if m.Len() != 0 {
+				t.Errorf("Len = %d", m.Len())
+			}
+			if m.Delete("a") != m {
+				t.Error("Delete answers another map")
+			}
+			for k := range m.All() {
+				t.Errorf("All yields %q", k)
+			}
+			for k := range m.Keys() {
+				t.Errorf("Keys yields %q", k)
+			}
+			for v := range m.Values() {
+				t.Errorf("Values yields %d", v)
+			}
+			if k, _, ok := m.Iterator().Next(); ok {
+				t.Errorf("Next answers %q", k)
+			}
+			for c := range Diff(m, none, func(a, b int) bool { return a == b }) {
+				t.Errorf("Diff yields %v", c)
+			}
+			one := m.Set("a", 1)
+			mustCheck(t, one)
+			if v, ok := one.Get("a"); !ok || v != 1 || one.Len() != 1 || m.Len() != 0 {
+				t.Errorf("after Set: Get = %d, %t, Len %d, before %d", v, ok, one.Len(), m.Len())
+			}
+			b := m.Builder()
+			if got := b.Map(); got == nil || got.Len() != 0 {
+				t.Errorf("Builder().Map() = %v", got)
+			}
+			b.Set("a", 1)
+			if b.Len() != 1 || m.Len() != 0 {
+				t.Errorf("after Builder.Set: %d, map %d", b.Len(), m.Len())
+			}
+		})
+	}
+}
+
+// TestGrowAndShrink goes through every size up to some thousands and back, and
+// expects the same shape at the same size.
+func TestGrowAndShrink(t *testing.T) {
+	for _, d := range droppings {
+		t.Run(d.name, func(t *testing.T) {
+			keys := ids(3000)
+			if d.dropped != 0 {
+				keys = keys[:300] // long lists of collisions are slow to check
+			}
+			m := newDropping[string, int](d.dropped)
+			sizes := []*Map[string, int]{m}
+			for i, k := range keys {
+				m = m.Set(k, i)
+				sizes = append(sizes, m)
+			}
+			for i := len(keys) - 1; i >= 0; i-- {
+				m = m.Delete(keys[i])
+				if m.Len() != i {
+					t.Fatalf("Len is %d, want %d", m.Len(), i)
+				}
+				if i%7 == 0 {
+					mustCheck(t, m)
+					mustCheck(t, sizes[i])
+					if !sameShape(m, sizes[i]) {
+						t.Fatalf("%d entries have two shapes", i)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestAllStops(t *testing.T) {
+	m := built(ids(1000))
+	for stop := 1; stop <= 1000; stop += 111 {
+		all, keys, values := 0, 0, 0
+		for range m.All() {
+			if all++; all == stop {
+				break
+			}
+		}
+		for range m.Keys() {
+			if keys++; keys == stop {
+				break
+			}
+		}
+		for range m.Values() {
+			if values++; values == stop {
+				break
+			}
+		}
+		if all != stop || keys != stop || values != stop {
+			t.Errorf("stopped after %d, %d, %d of %d", all, keys, values, stop)
+		}
+	}
+}
+
+func TestKeysAndValues(t *testing.T) {
+	keys := ids(1000)
+	m := built(keys)
+	if got := slices.Sorted(m.Keys()); !slices.Equal(got, keys) {
+		t.Errorf("Keys are %v", got)
+	}
+	got := slices.Sorted(m.Values())
+	for i, v := range got {
+		if v != i {
+			t.Fatalf("Values are %v", got)
+		}
+	}
+	if len(got) != len(keys) {
+		t.Errorf("%d values", len(got))
+	}
+}
+
+func TestCollect(t *testing.T) {
+	m := Collect(func(yield func(string, int) bool) {
+		_ = yield("a", 1) && yield("b", 2) && yield("a", 3)
+	})
+	mustCheck(t, m)
+	if got, want := maps.Collect(m.All()), map[string]int{"a": 3, "b": 2}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if m := Collect(maps.All(map[int]int{})); m == nil || m.Len() != 0 {
+		t.Errorf("of nothing: %v", m)
+	}
+}
+
+// TestKeyTypes tries keys whose equality is not that of their bytes.
+func TestKeyTypes(t *testing.T) {
+	type point struct {
+		x float64
+		_ int
+	}
+	t.Run("negative zero", func(t *testing.T) {
+		m := New[point, int]().Set(point{x: 0}, 1).Set(point{x: math.Copysign(0, -1)}, 2)
+		if m.Len() != 1 {
+			t.Errorf("0 and -0 are two keys")
+		}
+		for k, v := range m.All() {
+			if !math.Signbit(k.x) || v != 2 {
+				t.Errorf("key %v, value %d: Set replaced half of the entry", k, v)
+			}
+		}
+	})
+	t.Run("interface", func(t *testing.T) {
+		m := New[any, string]().Set(1, "int").Set(int64(1), "int64").Set("1", "string").Set(nil, "nil").Set([2]int{1, 2}, "array")
+		for k, want := range map[any]string{1: "int", int64(1): "int64", "1": "string", nil: "nil", [2]int{1, 2}: "array"} {
+			if got, _ := m.Get(k); got != want {
+				t.Errorf("Get(%T) = %q, want %q", k, got, want)
+			}
+		}
+		defer func() {
+			if recover() == nil {
+				t.Error("Get of a slice does not panic")
+			}
+		}()
+		m.Get([]int{1})
+	})
+	t.Run("NaN", func(t *testing.T) {
+		nan := math.NaN()
+		m := New[float64, int]()
+		for i := range 100 {
+			m = m.Set(nan, i)
+		}
+		mustCheck(t, m)
+		if _, ok := m.Get(nan); ok || m.Len() != 100 || m.Delete(nan) != m {
+			t.Errorf("NaN is found, or counted %d times", m.Len())
+		}
+		next := m.Set(1, 1)
+		for c := range Diff(m, next, func(a, b int) bool { return a == b }) {
+			if c.Kind != Added || c.Key != 1 {
+				t.Errorf("Diff yields %v", c)
+			}
+		}
+	})
+	t.Run("pointer", func(t *testing.T) {
+		a, b := new(int), new(int)
+		m := New[*int, string]().Set(a, "a").Set(b, "b")
+		if got, _ := m.Get(a); got != "a" || m.Len() != 2 {
+			t.Errorf("Get(a) = %q of %d", got, m.Len())
+		}
+	})
+	t.Run("nothing", func(t *testing.T) {
+		m := New[struct{}, int]().Set(struct{}{}, 1).Set(struct{}{}, 2)
+		if got, _ := m.Get(struct{}{}); got != 2 || m.Len() != 1 {
+			t.Errorf("Get = %d of %d", got, m.Len())
+		}
+	})
+}
+
+// TestGetAllocatesNothing covers hits, misses, collisions, wide values, builders, and a key
+// that is made of bytes on the spot.
+func TestGetAllocatesNothing(t *testing.T) {
+	keys := ids(5000)
+	m := New[string, wide]()
+	collided := newDropping[string, wide](^uint64(3))
+	b := m.Builder()
+	for i, k := range keys {
+		b.Set(k, wide{ID: k, Position: uint64(i)})
+		if i < 50 {
+			collided = collided.Set(k, wide{ID: k})
+		}
+	}
+	m = b.Map()
+	b.Set(keys[0], wide{})
+	raw := []byte(keys[7])
+	i := 0
+	for name, get := range map[string]func() bool{
+		"hit":       func() bool { v, ok := m.Get(keys[i%5000]); return ok && v.ID == keys[i%5000] },
+		"miss":      func() bool { _, ok := m.Get("nobody"); return !ok },
+		"collision": func() bool { v, ok := collided.Get(keys[i%50]); return ok && v.ID == keys[i%50] },
+		"bytes":     func() bool { v, ok := m.Get(string(raw)); return ok && v.ID == keys[7] },
+		"builder":   func() bool { v, ok := b.Get(keys[7]); return ok && v.ID == keys[7] },
+		"nil":       func() bool { var none *Map[string, wide]; _, ok := none.Get(keys[0]); return !ok },
+	} {
+		ok := true
+		allocs := testing.AllocsPerRun(1000, func() { i++; ok = ok && get() })
+		if allocs != 0 || !ok {
+			t.Errorf("%s: %v allocations, right answers: %t", name, allocs, ok)
+		}
+	}
+}
+
+// TestHashIsKeyed asks two other processes for the hash of one key: whoever
+// knew it could choose keys that collide.
+func TestHashIsKeyed(t *testing.T) {
+	const asked = "STATEHOUSE_IMMUTABLE_TEST_HASH"
+	if os.Getenv(asked) != "" {
+		fmt.Printf("hash=%#x;\n", hash("lamp", 0))
+		return
+	}
+	seen := map[string]bool{}
+	for range 2 {
+		child := exec.Command(os.Args[0], "-test.run=^TestHashIsKeyed$")
+		child.Env = append(os.Environ(), asked+"=1")
+		out, err := child.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		_, answer, found := strings.Cut(string(out), "hash=")
+		answer, _, ended := strings.Cut(answer, ";")
+		if !found || !ended {
+			t.Fatalf("no hash in %q", out)
+		}
+		seen[answer] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("two processes have one hash: %v", seen)
+	}
+}
+
+// TestHashSpreads would fail if a level of the trie, or a half of the hash where words
+// are 32 bits, did not tell keys apart.
+func TestHashSpreads(t *testing.T) {
+	keys := ids(4096)
+	for shift := 0; shift < hashBits; shift += bitsPerLevel {
+		var slots [64]int
+		for _, k := range keys {
+			slots[hash(k, 0)>>shift&63]++
+		}
+		used := min(64, 1<<(hashBits-shift))
+		for slot, n := range slots[:used] {
+			if want := len(keys) / used; n < want/3 || n > want*3 {
+				t.Errorf("shift %d: slot %d has %d keys, %d expected", shift, slot, n, want)
+			}
+		}
+	}
+}
+
+// TestDepth fills the longest path there is, and takes it down again.
+func TestDepth(t *testing.T) {
+	m := newDropping[int, int](^uint64(0)) // one hash for all: eleven nodes and a collision node
+	m = m.Set(1, 1).Set(2, 2).Set(3, 3)
+	mustCheck(t, m)
+	depth := 0
+	for n := m.root; n != nil; depth++ {
+		if len(n.children) == 0 {
+			break
+		}
+		n = n.children[0]
+	}
+	if depth+1 != maxLevels {
+		t.Errorf("the path has %d nodes, want %d", depth+1, maxLevels)
+	}
+	if got := maps.Collect(m.All()); !maps.Equal(got, map[int]int{1: 1, 2: 2, 3: 3}) {
+		t.Errorf("contents are %v", got)
+	}
+	for _, k := range []int{2, 1} {
+		m = m.Delete(k)
+		mustCheck(t, m)
+	}
+	if len(m.root.children) != 0 {
+		t.Error("the path outlived its entries")
+	}
+}
+
+// TestWideRandom runs a large map of wide values through a long random program, which the small
+// keys of the property tests do not reach.
+func TestWideRandom(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	keys := ids(20000)
+	model := map[string]uint64{}
+	b := NewBuilder[string, wide]()
+	m := b.Map()
+	for step := range 60 {
+		for range 1000 {
+			k := keys[rng.IntN(len(keys))]
+			if rng.IntN(3) == 0 {
+				b.Delete(k)
+				delete(model, k)
+			} else {
+				b.Set(k, wide{ID: k, Position: uint64(step)})
+				model[k] = uint64(step)
+			}
+		}
+		m = b.Map()
+	}
+	mustCheck(t, m)
+	if m.Len() != len(model) {
+		t.Fatalf("Len is %d, want %d", m.Len(), len(model))
+	}
+	for _, k := range keys {
+		v, ok := m.Get(k)
+		want, had := model[k]
+		if ok != had || v.Position != want {
+			t.Fatalf("Get(%q) = %v, %t, want %d, %t", k, v, ok, want, had)
+		}
+	}
+}

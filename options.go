@@ -1,0 +1,16 @@
+package statehouse
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Options change how a database is opened. The zero value is right for nearly everybody.
+type Options struct {
+	// Logger takes what happens beside the calls; nil means nothing is logged.
+	Logger *slog.Logger
+	// Clock tells the time; nil means time.Now.
+	Clock func() time.Time
+	// SnapshotEvery is the number of events after which the present is saved again; 0 means 50,000.
+	SnapshotEvery int
+}

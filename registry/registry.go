@@ -1,0 +1,181 @@
+// Package registry is what entities and devices are: their names, classes, units, capabilities and places. It is a
+// second projection of the event log, of the same pattern as package state: the store calls [Registry.Apply] inside
+// the transaction of an append and [Registry.Promote] after its commit, and readers take a [Revision], a value that
+// never changes, from [Registry.Revision] at any time and from any goroutine.
+//
+// Messages in the registry are shared by all readers and by the past, and must not be modified.
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/statehouse/statehouse/eventstore"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/immutable"
+	"github.com/statehouse/statehouse/storage"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// Registry holds what entities and devices are, as an immutable [Revision] behind an atomic pointer.
+//
+// Apply, Promote, Discard, Restore and Pending have one caller at a time, which is the store's writer; Revision may be
+// called by any number of goroutines.
+type Registry struct {
+	current atomic.Pointer[Revision]
+
+	// What follows is the writer's own. A registry changes rarely, so pending is built from single changes of the
+	// immutable maps and needs no builder.
+	pending *Revision // nil when nothing is pending
+	faults  []error   // of the last Restore
+}
+
+var (
+	_ eventstore.Projector      = (*Registry)(nil)
+	_ eventstore.Promoter       = (*Registry)(nil)
+	_ eventstore.Discarder      = (*Registry)(nil)
+	_ eventstore.SnapshotFaults = (*Registry)(nil)
+)
+
+// New returns an empty registry.
+func New() *Registry {
+	r := &Registry{}
+	r.current.Store(emptyRevision())
+	return r
+}
+
+func emptyRevision() *Revision {
+	return &Revision{
+		Entities: immutable.New[string, *entityv1.Entity](),
+		Devices:  immutable.New[string, *entityv1.Device](),
+		Areas:    immutable.New[string, *entityv1.Area](),
+		byUnique: immutable.New[string, string](),
+		byDevice: immutable.New[string, []string](),
+	}
+}
+
+// Name implements eventstore.Projector.
+func (r *Registry) Name() string { return "registry" }
+
+// Revision is the registry as promoted.
+func (r *Registry) Revision() Revision { return *r.current.Load() }
+
+// Pending is the registry as the transaction under way has made it; only the writer sees it.
+func (r *Registry) Pending() Revision {
+	if r.pending != nil {
+		return *r.pending
+	}
+	return *r.current.Load()
+}
+
+// Apply folds an event into what is pending. It fails, and with it the event's batch, when the event would give two
+// entities one id or one unique id. It needs nothing of tx, which may be nil.
+func (r *Registry) Apply(_ context.Context, _ storage.Tx, e eventstore.Event) error {
+	p := r.Pending()
+	if p.Position+1 != e.Position {
+		return fmt.Errorf("registry: event %d does not follow %d", e.Position, p.Position)
+	}
+	p.Position = e.Position
+	if err := p.apply(e); err != nil {
+		return err
+	}
+	r.pending = &p
+	return nil
+}
+
+// Promote makes what is pending the revision that readers see.
+func (r *Registry) Promote() {
+	if r.pending != nil {
+		r.current.Store(r.pending)
+		r.pending = nil
+	}
+}
+
+// Discard drops what is pending.
+func (r *Registry) Discard() { r.pending = nil }
+
+// apply makes of the revision what it is after an event.
+func (r *Revision) apply(e eventstore.Event) error {
+	switch p := e.Payload.GetKind().(type) {
+	case *eventv1.Payload_EntityRegistered:
+		return r.setEntity(p.EntityRegistered.GetEntity())
+	case *eventv1.Payload_EntityUnregistered:
+		r.deleteEntity(e.Entity)
+	case *eventv1.Payload_EntityRenamed:
+		return r.renameEntity(e.Entity, p.EntityRenamed.GetNewId())
+	case *eventv1.Payload_DeviceRegistered:
+		d := p.DeviceRegistered.GetDevice()
+		r.Devices = r.Devices.Set(d.GetId(), d)
+	case *eventv1.Payload_DeviceUnregistered:
+		r.Devices = r.Devices.Delete(p.DeviceUnregistered.GetDeviceId())
+	case *eventv1.Payload_AreaRegistered:
+		a := p.AreaRegistered.GetArea()
+		r.Areas = r.Areas.Set(a.GetId(), a)
+	case *eventv1.Payload_AreaUnregistered:
+		r.Areas = r.Areas.Delete(p.AreaUnregistered.GetAreaId())
+	}
+	return nil
+}
+
+// setEntity adds or replaces an entity's entry and keeps the indexes.
+func (r *Revision) setEntity(e *entityv1.Entity) error {
+	if u := e.GetUniqueId(); u != "" {
+		if owner, ok := r.byUnique.Get(u); ok && owner != e.GetId() {
+			return fmt.Errorf("%w: entity %s: unique id %q belongs to %s", eventstore.ErrInvalid, e.GetId(), u, owner)
+		}
+	}
+	r.deleteEntity(e.GetId())
+	r.Entities = r.Entities.Set(e.GetId(), e)
+	if u := e.GetUniqueId(); u != "" {
+		r.byUnique = r.byUnique.Set(u, e.GetId())
+	}
+	if d := e.GetDeviceId(); d != "" {
+		ids, _ := r.byDevice.Get(d)
+		at, _ := slices.BinarySearch(ids, e.GetId())
+		r.byDevice = r.byDevice.Set(d, slices.Insert(slices.Clone(ids), at, e.GetId()))
+	}
+	return nil
+}
+
+// deleteEntity removes an entity's entry, if there is one, and keeps the indexes.
+func (r *Revision) deleteEntity(id string) {
+	e, ok := r.Entities.Get(id)
+	if !ok {
+		return
+	}
+	r.Entities = r.Entities.Delete(id)
+	if e.GetUniqueId() != "" {
+		r.byUnique = r.byUnique.Delete(e.GetUniqueId())
+	}
+	ids, _ := r.byDevice.Get(e.GetDeviceId())
+	at, ok := slices.BinarySearch(ids, id)
+	switch {
+	case !ok:
+	case len(ids) == 1:
+		r.byDevice = r.byDevice.Delete(e.GetDeviceId())
+	default:
+		r.byDevice = r.byDevice.Set(e.GetDeviceId(), slices.Delete(slices.Clone(ids), at, at+1))
+	}
+}
+
+// renameEntity gives an entity another id.
+func (r *Revision) renameEntity(from, to string) error {
+	e, ok := r.Entities.Get(from)
+	if !ok {
+		return fmt.Errorf("%w: there is no entity %s to rename", eventstore.ErrInvalid, from)
+	}
+	if from == to {
+		return nil
+	}
+	if _, taken := r.Entities.Get(to); taken {
+		return fmt.Errorf("%w: %s cannot become %s: that id is taken", eventstore.ErrInvalid, from, to)
+	}
+	renamed := proto.CloneOf(e)
+	renamed.Id = to
+	r.deleteEntity(from)
+	return r.setEntity(renamed)
+}

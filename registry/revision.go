@@ -1,0 +1,97 @@
+package registry
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/statehouse/statehouse/eventstore"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/immutable"
+)
+
+// Revision is the whole registry at one position, as a value that never changes. The zero value is the empty registry.
+// The messages in it are shared and must not be modified.
+type Revision struct {
+	// Position is that of the last event that is part of the revision.
+	Position eventstore.Position
+	Entities *immutable.Map[string, *entityv1.Entity]
+	Devices  *immutable.Map[string, *entityv1.Device]
+	Areas    *immutable.Map[string, *entityv1.Area]
+
+	byUnique *immutable.Map[string, string]
+	byDevice *immutable.Map[string, []string] // each sorted
+}
+
+// Entity is the entry of an entity.
+func (r Revision) Entity(id string) (*entityv1.Entity, bool) { return r.Entities.Get(id) }
+
+// Device is the entry of a device.
+func (r Revision) Device(id string) (*entityv1.Device, bool) { return r.Devices.Get(id) }
+
+// Area is the entry of an area.
+func (r Revision) Area(id string) (*entityv1.Area, bool) { return r.Areas.Get(id) }
+
+// EntityByUniqueID is the entry of the entity with that unique id at its source.
+func (r Revision) EntityByUniqueID(uniqueID string) (*entityv1.Entity, bool) {
+	id, ok := r.byUnique.Get(uniqueID)
+	if !ok {
+		return nil, false
+	}
+	return r.Entities.Get(id)
+}
+
+// DeviceEntities are the entries of a device's entities, sorted by id.
+func (r Revision) DeviceEntities(deviceID string) []*entityv1.Entity {
+	ids, _ := r.byDevice.Get(deviceID)
+	entries := make([]*entityv1.Entity, 0, len(ids))
+	for _, id := range ids {
+		if e, ok := r.Entities.Get(id); ok {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
+// DevicesBySource are all devices that a source registered, sorted by id.
+func (r Revision) DevicesBySource(source string) []*entityv1.Device {
+	var devices []*entityv1.Device
+	for _, d := range r.Devices.All() {
+		if d.GetSource() == source {
+			devices = append(devices, d)
+		}
+	}
+	slices.SortFunc(devices, func(a, b *entityv1.Device) int { return cmp.Compare(a.GetId(), b.GetId()) })
+	return devices
+}
+
+// DisplayName is what a person calls an entity: the name the user gave it, or the device's name and the entity's own.
+func (r Revision) DisplayName(id string) string {
+	e, ok := r.Entities.Get(id)
+	if !ok {
+		return id
+	}
+	if e.GetUserName() != "" {
+		return e.GetUserName()
+	}
+	d, _ := r.Devices.Get(e.GetDeviceId())
+	device := cmp.Or(d.GetUserName(), d.GetName())
+	switch {
+	case device == "":
+		return cmp.Or(e.GetName(), id)
+	case e.GetName() == "":
+		return device
+	default:
+		return device + " " + e.GetName()
+	}
+}
+
+// AreaOf is the area that an entity is in, its own or its device's; nil where it is in none.
+func (r Revision) AreaOf(id string) *entityv1.Area {
+	e, ok := r.Entities.Get(id)
+	if !ok {
+		return nil
+	}
+	d, _ := r.Devices.Get(e.GetDeviceId())
+	a, _ := r.Areas.Get(cmp.Or(e.GetAreaId(), d.GetAreaId()))
+	return a
+}

@@ -1,0 +1,261 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	_ "modernc.org/sqlite" // the driver named "sqlite"
+)
+
+// applicationID marks a database as ours in its header: "STHS".
+const applicationID = 0x53544853
+
+// oldestSQLite is the oldest SQLite that may write a log: earlier ones could, in rare races of a checkpoint with a
+// writer, leave the WAL and the database inconsistent.
+const oldestSQLite = "3.51.3"
+
+// Options change how a database is opened. The zero value is right for nearly everybody.
+type Options struct {
+	// Readers is the number of connections that may read at once; 0 means the larger of 4 and the number of CPUs.
+	Readers int
+}
+
+// DB is an open database and the lock on it.
+type DB struct {
+	path   string
+	lock   *lock
+	reader *sql.DB
+
+	mu     sync.Mutex // guards writer, which Reopen replaces
+	writer *sql.DB
+
+	close func() error // does its work once
+}
+
+// Open opens the database at path and creates it, and its directory, where there is none. Files get mode 0600 and
+// directories 0700. An error leaves an existing file as it was.
+func Open(ctx context.Context, path string, opts Options) (*DB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := prepareFiles(path); err != nil {
+		return nil, err
+	}
+	l, err := acquireLock(path)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{path: path, lock: l}
+	db.close = sync.OnceValue(db.release)
+	if err := db.open(ctx, opts); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, classify(err)), db.Close())
+	}
+	return db, nil
+}
+
+func (db *DB) open(ctx context.Context, opts Options) (err error) {
+	isNew, err := checkOurs(ctx, db.path)
+	if err != nil {
+		return err
+	}
+	if db.writer, err = openWriter(db.path); err != nil {
+		return err
+	}
+	if err := checkSQLite(ctx, db.writer); err != nil {
+		return err
+	}
+	if isNew {
+		if _, err := db.writer.ExecContext(ctx, "PRAGMA application_id = "+strconv.Itoa(applicationID)); err != nil {
+			return err
+		}
+	}
+	if err := migrate(ctx, db.writer); err != nil {
+		return err
+	}
+	if db.reader, err = sql.Open("sqlite", dsn(db.path, "query_only(1)")); err != nil {
+		return err
+	}
+	readers := opts.Readers
+	if readers <= 0 {
+		readers = max(4, runtime.NumCPU())
+	}
+	db.reader.SetMaxOpenConns(readers)
+	db.reader.SetMaxIdleConns(readers)
+	return db.reader.PingContext(ctx)
+}
+
+// openWriter opens the pool of the one connection that writes.
+func openWriter(path string) (*sql.DB, error) {
+	w, err := sql.Open("sqlite", dsn(path)+"&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	w.SetMaxOpenConns(1)
+	w.SetMaxIdleConns(1)
+	return w, nil
+}
+
+// dsn names the file together with the pragmas that every connection to it starts with.
+func dsn(path string, pragmas ...string) string {
+	v := url.Values{"_pragma": append([]string{
+		// The timeout comes first, so that the others wait for a lock instead of failing.
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "mmap_size(0)",
+		"foreign_keys(1)", "trusted_schema(0)",
+	}, pragmas...)}
+	return fileURL(path, v)
+}
+
+// fileURL names a file the way SQLite understands it, whatever characters are in its path.
+func fileURL(path string, query url.Values) string {
+	u := url.URL{
+		Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: query.Encode(),
+	}
+	return u.String()
+}
+
+// Path is the absolute path of the database file.
+func (db *DB) Path() string { return db.path }
+
+// Announce tells other processes where this one answers; see [ReadHolder].
+func (db *DB) Announce(url string) error {
+	return db.lock.announce(Holder{PID: os.Getpid(), URL: url})
+}
+
+// Reader is the pool of connections that only read.
+func (db *DB) Reader() *sql.DB { return db.reader }
+
+// Writer is the pool of the one connection that writes. After [DB.Reopen] the one from before is closed.
+func (db *DB) Writer() *sql.DB {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.writer
+}
+
+// Reopen replaces the connection that writes by a new one, and with it whatever SQLite believed about the file.
+func (db *DB) Reopen(ctx context.Context) error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if err := db.writer.Close(); err != nil {
+		return fmt.Errorf("reopen %s: %w", db.path, err)
+	}
+	w, err := openWriter(db.path)
+	if err != nil {
+		return fmt.Errorf("reopen %s: %w", db.path, err)
+	}
+	db.writer = w
+	if err := w.PingContext(ctx); err != nil {
+		return fmt.Errorf("reopen %s: %w", db.path, err)
+	}
+	return nil
+}
+
+// Close closes all connections and gives up the lock. Whoever uses the connections must have ended. Close may be
+// called again, and then returns what it returned.
+func (db *DB) Close() error { return db.close() }
+
+func (db *DB) release() error {
+	var errs []error
+	if db.reader != nil {
+		errs = append(errs, db.reader.Close())
+	}
+	// The writer goes last: closing the last connection checkpoints the WAL, which a reader may not do.
+	if w := db.Writer(); w != nil {
+		errs = append(errs, w.Close())
+	}
+	return errors.Join(append(errs, db.lock.release())...)
+}
+
+// prepareFiles makes the directory and the file, so that they get our modes and not those of the umask, and refuses
+// what cannot be a database before anything is locked or written.
+func prepareFiles(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrNotWritable, filepath.Dir(path), err)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("open %s: %w", path, err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%w: %s is not a regular file", ErrNotOurs, path)
+	default:
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil // somebody else was faster; the lock decides
+	case err != nil:
+		return fmt.Errorf("%w: %s: %w", ErrNotWritable, path, err)
+	}
+	return f.Close()
+}
+
+// checkSQLite refuses an SQLite that is too old to be trusted with a log.
+func checkSQLite(ctx context.Context, db *sql.DB) error {
+	var version string
+	if err := db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version); err != nil {
+		return err
+	}
+	if compareVersions(version, oldestSQLite) < 0 {
+		return fmt.Errorf("%w: it is %s, at least %s is needed", ErrOldSQLite, version, oldestSQLite)
+	}
+	return nil
+}
+
+// checkOurs refuses a database that something else made, and says whether it is one that nobody has made anything of
+// yet. It looks through a connection of its own that only reads and
+// has none of our pragmas: setting journal_mode would already change the file.
+func checkOurs(ctx context.Context, path string) (isNew bool, err error) {
+	db, err := sql.Open("sqlite", fileURL(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}))
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var id, objects int
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return false, err
+	}
+	if id == applicationID {
+		return false, nil
+	}
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects); err != nil {
+		return false, err
+	}
+	if id != 0 || objects != 0 {
+		return false, fmt.Errorf("%w: it is an SQLite database of another program; name another file", ErrNotOurs)
+	}
+	return true, nil
+}
+
+// compareVersions compares dotted numbers; what is no number counts as 0.
+func compareVersions(a, b string) int {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range max(len(as), len(bs)) {
+		var x, y int
+		if i < len(as) {
+			x, _ = strconv.Atoi(as[i])
+		}
+		if i < len(bs) {
+			y, _ = strconv.Atoi(bs[i])
+		}
+		if x != y {
+			return x - y
+		}
+	}
+	return 0
+}
+
+func isReadOnlyFS(err error) bool { return errors.Is(err, syscall.EROFS) }
