@@ -1,0 +1,210 @@
+package zigbee2mqtt
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/statehouse/statehouse"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/state"
+)
+
+// listedDevice is what is of use in an entry of bridge/devices.
+type listedDevice struct {
+	Address      lenient `json:"ieee_address"`
+	Name         lenient `json:"friendly_name"`
+	Type         lenient `json:"type"`
+	Manufacturer lenient `json:"manufacturer"`
+	ModelID      lenient `json:"model_id"`
+	Software     lenient `json:"software_build_id"`
+	Definition   *struct {
+		Model       lenient           `json:"model"`
+		Vendor      lenient           `json:"vendor"`
+		Description lenient           `json:"description"`
+		OTA         any               `json:"supports_ota"`
+		Exposes     []json.RawMessage `json:"exposes"`
+	} `json:"definition"`
+}
+
+// deviceList is bridge/devices, read.
+type deviceList struct {
+	devices     []deviceSpec
+	coordinator string // address
+	// bad is what was wrong with the entries that are not in devices, nil for nothing. A list with bad entries removes
+	// no device: the missing one may be the one that could not be read.
+	bad error
+}
+
+const typeCoordinator = "Coordinator"
+
+// maxAddress is far beyond the 18 bytes of every real address.
+const maxAddress = 64
+
+func (d *Dialect) parseDevices(payload []byte) (deviceList, error) {
+	var list deviceList
+	seen := make(map[string]bool)
+	err := eachElement(payload, func(raw json.RawMessage) {
+		var entry listedDevice
+		if err := json.Unmarshal(raw, &entry); err != nil {
+			list.bad = err
+			return
+		}
+		address := string(entry.Address)
+		if address == "" || len(address) > maxAddress || strings.Contains(address, "/") || address == bridgeAddress || seen[address] {
+			list.bad = fmt.Errorf("no address, a wrong one, or one twice: %.80q", address)
+			return
+		}
+		seen[address] = true
+		if entry.Type == typeCoordinator {
+			list.coordinator = address
+			return
+		}
+		list.devices = append(list.devices, d.describeDevice(address, entry))
+	})
+	return list, err
+}
+
+// eachElement calls take with every element of a JSON array, one after the other, so that a list of any size takes the
+// memory of its largest element.
+func eachElement(payload []byte, take func(json.RawMessage)) error {
+	dec := json.NewDecoder(bytes.NewReader(payload))
+	if t, err := dec.Token(); err != nil {
+		return err
+	} else if t != json.Delim('[') {
+		return errors.New("not a JSON array")
+	}
+	for dec.More() {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return err
+		}
+		take(raw)
+	}
+	if _, err := dec.Token(); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("data after the list")
+	}
+	return nil
+}
+
+func (d *Dialect) describeDevice(address string, entry listedDevice) deviceSpec {
+	name := cmp.Or(string(entry.Name), address)
+	s := deviceSpec{keep: true, device: &entityv1.Device{
+		Id: d.deviceID(address), Address: address, Name: name, Topic: d.opts.BaseTopic + "/" + name,
+		Kind: entityv1.DeviceKind_DEVICE_KIND_DEVICE, Source: d.source, ViaDevice: d.bridgeID,
+		Manufacturer: string(entry.Manufacturer), ModelId: string(entry.ModelID), SoftwareVersion: string(entry.Software),
+	}}
+	definition := entry.Definition
+	if definition == nil {
+		return s // not interviewed yet, or not supported: what it had stays
+	}
+	s.device.Manufacturer, s.device.Model = string(definition.Vendor), string(definition.Description)
+	s.device.ModelId = string(definition.Model)
+	exposes := make([]expose, 0, len(definition.Exposes))
+	for _, raw := range definition.Exposes {
+		v, err := state.ValueFromJSON(raw)
+		if err != nil {
+			return s
+		}
+		exposes = append(exposes, newExpose(v))
+	}
+	ota, _ := definition.OTA.(bool)
+	s.entities, s.keep = entities(exposes, ota), false
+	return s
+}
+
+// handleDevices takes in the list of all devices: whoever is not in it is gone.
+func (d *Dialect) handleDevices(ctx context.Context, m mqtt.Message) error {
+	list, err := d.parseDevices(m.Payload)
+	if err != nil {
+		d.complain(m, ReasonMalformed, err)
+		return nil
+	}
+	if list.bad != nil {
+		d.complain(m, ReasonMalformed, list.bad)
+	}
+	if err := d.changeRegistry(ctx, m, func(p statehouse.Pending) (*batch, error) {
+		return d.decideDevices(d.newBatch(p, m.ReceivedAt), list), nil
+	}); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.devicesSeen = true
+	groups := d.groupsSeen
+	d.mu.Unlock()
+	if groups { // what a group can do depends on its members
+		if err := d.changeRegistry(ctx, m, func(p statehouse.Pending) (*batch, error) {
+			return d.decideGroups(d.newBatch(p, m.ReceivedAt), d.groups, false), nil
+		}); err != nil {
+			return err
+		}
+	}
+	return d.release(ctx)
+}
+
+// changeRegistry is decide for who holds bridge. Whatever comes of it, the index is read anew.
+func (d *Dialect) changeRegistry(ctx context.Context, m mqtt.Message, decide func(statehouse.Pending) (*batch, error)) error {
+	defer func() {
+		d.index.Store(nil)
+		d.plans.Clear()
+	}()
+	return d.decide(ctx, m, decide)
+}
+
+func (d *Dialect) decideDevices(b *batch, list deviceList) *batch {
+	d.registerBridge(b, func(device *entityv1.Device) {
+		if list.coordinator != "" {
+			device.Address = list.coordinator
+		}
+	})
+	listed := make(map[string]bool, len(list.devices))
+	for _, s := range list.devices {
+		listed[s.device.GetId()] = true
+	}
+	for _, device := range b.pending.Devices(d.source) {
+		if device.GetKind() == entityv1.DeviceKind_DEVICE_KIND_DEVICE && !listed[device.GetId()] && list.bad == nil {
+			b.unregister(device.GetId())
+		}
+	}
+	for _, s := range list.devices {
+		b.register(s)
+	}
+	return b
+}
+
+// release takes in what waited, as far as its device is known now, and drops the rest once both lists are there. Its
+// caller holds bridge.
+func (d *Dialect) release(ctx context.Context) error {
+	ix, err := d.topicsLocked(ctx)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	messages := d.waiting.take()
+	d.mu.Unlock()
+	for i, m := range messages {
+		r := ix.route(strings.TrimPrefix(m.Topic, d.opts.BaseTopic+"/"))
+		if r.kind == routeUnknown {
+			d.park(m)
+			continue
+		}
+		if err := d.deviceMessage(ctx, r, m); err != nil && !errors.Is(err, errStale) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			for _, m := range messages[i:] {
+				d.waiting.add(m) // for the list's next delivery
+			}
+			return err
+		}
+	}
+	return nil
+}

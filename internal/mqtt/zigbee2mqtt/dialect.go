@@ -1,0 +1,314 @@
+package zigbee2mqtt
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/mqtt"
+)
+
+// House is where events go. [*statehouse.House] is one.
+type House interface {
+	Decide(ctx context.Context, decide func(p statehouse.Pending) ([]eventstore.Event, error)) (eventstore.Span, error)
+}
+
+// Options say which Zigbee2MQTT is listened to, and how. The zero value works.
+type Options struct {
+	// Broker names the broker in the ids of devices; it must not change. Empty means "default".
+	Broker string
+	// BaseTopic is Zigbee2MQTT's mqtt.base_topic. Empty means "zigbee2mqtt".
+	BaseTopic string
+	// SilentAfter is for how long an entity must have been silent for a report that changes nothing to be an event.
+	// Zero means one hour.
+	SilentAfter time.Duration
+	// MaxWaiting and MaxWaitingBytes bound what waits for the bridge's lists. Zero means 1,000 messages and 4 MiB.
+	MaxWaiting, MaxWaitingBytes int
+	// MaxMessageBytes is the largest report of a device that is taken in. Zero means 1 MiB, which is Zigbee2MQTT's own
+	// limit. Lists of devices are as large as the broker lets them be.
+	MaxMessageBytes int
+	// Logger takes complaints; nil means none.
+	Logger *slog.Logger
+}
+
+const (
+	defaultBroker          = "default"
+	defaultBaseTopic       = "zigbee2mqtt"
+	defaultSilentAfter     = time.Hour
+	defaultMaxWaiting      = 1000
+	defaultMaxWaitingBytes = 4 << 20
+	defaultMaxMessageBytes = 1 << 20
+)
+
+// Dialect takes the messages of one Zigbee2MQTT at one broker in. It is an [mqtt.Handler].
+type Dialect struct {
+	house    House
+	opts     Options
+	source   string // names the dialect in events and in the registry
+	bridgeID string // device id
+	log      *slog.Logger
+
+	counts     counters
+	complaints complaints
+	plans      sync.Map                   // device id → *plan: a memo, checked against the registry before each use
+	index      atomic.Pointer[topicIndex] // nil: to be read from the registry
+
+	// bridge is held while the registry is changed, so that the index is never older than what is committed. It comes
+	// before mu in the lock order.
+	bridge sync.Mutex
+	groups []listedGroup // guarded by bridge: the newest list, to be looked at again when the devices change
+
+	mu          sync.Mutex // guards what follows; nothing is called with it held
+	devicesSeen bool
+	groupsSeen  bool
+	waiting     waiting
+}
+
+var _ mqtt.Handler = (*Dialect)(nil)
+
+// New makes the dialect of one Zigbee2MQTT.
+func New(house House, opts Options) *Dialect {
+	opts.Broker = cmp.Or(opts.Broker, defaultBroker)
+	opts.BaseTopic = cmp.Or(strings.Trim(opts.BaseTopic, "/"), defaultBaseTopic)
+	opts.SilentAfter = cmp.Or(opts.SilentAfter, defaultSilentAfter)
+	opts.MaxWaiting = cmp.Or(opts.MaxWaiting, defaultMaxWaiting)
+	opts.MaxWaitingBytes = cmp.Or(opts.MaxWaitingBytes, defaultMaxWaitingBytes)
+	opts.MaxMessageBytes = cmp.Or(opts.MaxMessageBytes, defaultMaxMessageBytes)
+	d := &Dialect{
+		house: house, opts: opts, log: opts.Logger, source: sourceName(opts.Broker, opts.BaseTopic),
+		waiting: waiting{maxMessages: opts.MaxWaiting, maxBytes: opts.MaxWaitingBytes},
+	}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	d.bridgeID = d.deviceID(bridgeAddress)
+	return d
+}
+
+// sourceName names a Zigbee2MQTT among all: "zigbee2mqtt/<broker>/<base topic>". Slashes within a part are escaped, so
+// that no two get the same name.
+func sourceName(broker, base string) string {
+	escape := strings.NewReplacer("%", "%25", "/", "%2F")
+	name := strings.ToValidUTF8("zigbee2mqtt/"+escape.Replace(broker)+"/"+escape.Replace(base), "%")
+	const longest = 160 // an event's source has 255 bytes at most
+	if len(name) <= longest {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return strings.ToValidUTF8(name[:longest-33], "%") + "~" + hex.EncodeToString(sum[:16])
+}
+
+// Source names the dialect in its events and in the registry entries that it makes.
+func (d *Dialect) Source() string { return d.source }
+
+func (d *Dialect) deviceID(address string) string { return d.source + "/" + address }
+
+// Filters implements [mqtt.Handler].
+func (d *Dialect) Filters() []string { return []string{d.opts.BaseTopic + "/#"} }
+
+// Handle implements [mqtt.Handler].
+func (d *Dialect) Handle(ctx context.Context, m mqtt.Message) error {
+	d.counts.received.Add(1)
+	name, ok := strings.CutPrefix(m.Topic, d.opts.BaseTopic+"/")
+	if !ok || name == "" {
+		d.counts.ignore(ReasonOther)
+		return nil
+	}
+	if topic, ok := strings.CutPrefix(name, "bridge/"); ok {
+		return d.handleBridge(ctx, topic, m)
+	}
+	return d.handleDevice(ctx, name, m)
+}
+
+func (d *Dialect) handleBridge(ctx context.Context, topic string, m mqtt.Message) error {
+	var handle func(context.Context, mqtt.Message) error
+	switch topic {
+	case "devices":
+		handle = d.handleDevices
+	case "groups":
+		handle = d.handleGroups
+	case "state":
+		handle = d.handleBridgeState
+	case "info":
+		handle = d.handleBridgeInfo
+	case "logging":
+		d.counts.ignore(ReasonLogging)
+		return nil
+	default:
+		d.counts.ignore(ReasonBridge)
+		return nil
+	}
+	if len(m.Payload) == 0 {
+		d.counts.ignore(ReasonEmpty)
+		return nil
+	}
+	d.bridge.Lock()
+	defer d.bridge.Unlock()
+	return handle(ctx, m)
+}
+
+// handleDevice takes in what is published under a device's topic.
+func (d *Dialect) handleDevice(ctx context.Context, name string, m mqtt.Message) error {
+	ix, err := d.topics(ctx)
+	if err != nil {
+		return err
+	}
+	r := ix.route(name)
+	if r.kind == routeCopy && !d.listed() {
+		d.park(m) // it may be a device whose name begins with another's
+		return nil
+	}
+	if r.kind != routeUnknown {
+		err := d.deviceMessage(ctx, r, m)
+		if !errors.Is(err, errStale) {
+			return err
+		}
+		d.index.CompareAndSwap(ix, nil)
+	}
+	// A list that is being recorded now may have it, or it was renamed a moment ago.
+	r, err = d.routeSurely(ctx, name)
+	if err != nil {
+		return err
+	}
+	if r.kind != routeUnknown {
+		err = d.deviceMessage(ctx, r, m)
+		if !errors.Is(err, errStale) {
+			return err
+		}
+	}
+	d.park(m)
+	return nil
+}
+
+// routeSurely waits for a list that is being recorded, and looks then.
+func (d *Dialect) routeSurely(ctx context.Context, name string) (route, error) {
+	d.bridge.Lock()
+	defer d.bridge.Unlock()
+	ix, err := d.topicsLocked(ctx)
+	if err != nil {
+		return route{}, err
+	}
+	return ix.route(name), nil
+}
+
+// park lets the message of an unknown device wait, or drops it once the lists are known.
+func (d *Dialect) park(m mqtt.Message) {
+	switch {
+	case len(m.Payload) == 0:
+		d.counts.ignore(ReasonEmpty)
+		return
+	case len(m.Payload) > d.opts.MaxMessageBytes:
+		d.complain(m, ReasonTooLarge, nil)
+		return
+	}
+	d.mu.Lock()
+	listed := d.devicesSeen && d.groupsSeen
+	dropped := 0
+	if !listed {
+		dropped = d.waiting.add(m)
+	}
+	d.mu.Unlock()
+	if listed {
+		d.complain(m, ReasonUnknownDevice, nil)
+	}
+	for range dropped {
+		d.counts.ignore(ReasonWaitingFull)
+	}
+}
+
+// listed says that both of the bridge's lists have arrived.
+func (d *Dialect) listed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.devicesSeen && d.groupsSeen
+}
+
+// deviceMessage takes in the message of a known device.
+func (d *Dialect) deviceMessage(ctx context.Context, r route, m mqtt.Message) error {
+	switch {
+	case r.kind == routeCommand:
+		d.counts.ignore(ReasonCommand)
+	case r.kind == routeAction:
+		d.counts.ignore(ReasonAction)
+	case r.kind == routeCopy:
+		d.counts.ignore(ReasonCopy)
+	case len(m.Payload) == 0:
+		d.counts.ignore(ReasonEmpty)
+	case len(m.Payload) > d.opts.MaxMessageBytes:
+		d.complain(m, ReasonTooLarge, nil)
+	case r.kind == routeAvailability:
+		online, err := parseAvailability(m.Payload)
+		if err != nil {
+			d.complain(m, ReasonMalformed, err)
+			return nil
+		}
+		return d.decide(ctx, m, func(p statehouse.Pending) (*batch, error) {
+			b := d.newBatch(p, m.ReceivedAt)
+			return b, d.deviceAvailable(b, r, online)
+		})
+	default:
+		return d.handleReport(ctx, r, m)
+	}
+	return nil
+}
+
+func (d *Dialect) handleReport(ctx context.Context, r route, m mqtt.Message) error {
+	rep, err := parseReport(m)
+	if err != nil {
+		d.complain(m, ReasonMalformed, err)
+		return nil
+	}
+	return d.decide(ctx, m, func(p statehouse.Pending) (*batch, error) {
+		b := d.newBatch(p, rep.at)
+		return b, d.decideReport(b, r, rep)
+	})
+}
+
+// decide runs one decision and counts what came of it. A message whose events the log refuses for what they are is
+// dropped: it would be refused again.
+func (d *Dialect) decide(ctx context.Context, m mqtt.Message, decide func(statehouse.Pending) (*batch, error)) error {
+	recorded := 0
+	_, err := d.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
+		b, err := decide(p)
+		if err != nil {
+			return nil, err
+		}
+		recorded = len(b.events)
+		return b.events, nil
+	})
+	switch {
+	case errors.Is(err, eventstore.ErrTooLarge):
+		d.complain(m, ReasonTooLarge, err)
+		return nil
+	case errors.Is(err, eventstore.ErrInvalid):
+		d.complain(m, ReasonMalformed, err)
+		return nil
+	case err != nil:
+		return err
+	case recorded == 0 && m.Retained:
+		d.counts.ignore(ReasonRetained)
+	case recorded == 0:
+		d.counts.ignore(ReasonUnchanged)
+	}
+	d.counts.events.Add(uint64(recorded))
+	return nil
+}
+
+// complain counts a message that is dropped and logs it, if its topic was not logged lately.
+func (d *Dialect) complain(m mqtt.Message, reason Reason, err error) {
+	d.counts.ignore(reason)
+	if !d.complaints.allow(m.Topic, m.ReceivedAt) {
+		return
+	}
+	d.log.Warn("message dropped", "source", d.source, "topic", m.Topic, "bytes", len(m.Payload),
+		"client", m.Client, "reason", string(reason), "error", err)
+}

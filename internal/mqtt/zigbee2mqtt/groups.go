@@ -1,0 +1,166 @@
+package zigbee2mqtt
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/statehouse/statehouse"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt"
+)
+
+// listedGroup is what is of use in an entry of bridge/groups.
+type listedGroup struct {
+	ID      *uint32 `json:"id"`
+	Name    lenient `json:"friendly_name"`
+	Members []struct {
+		Address lenient `json:"ieee_address"`
+	} `json:"members"`
+}
+
+// handleGroups takes in the list of all groups.
+func (d *Dialect) handleGroups(ctx context.Context, m mqtt.Message) error {
+	groups := []listedGroup{}
+	var bad error
+	seen := make(map[uint32]bool)
+	err := eachElement(m.Payload, func(raw json.RawMessage) {
+		var g listedGroup
+		switch err := json.Unmarshal(raw, &g); {
+		case err != nil:
+			bad = err
+		case g.ID == nil || seen[*g.ID]:
+			bad = errors.New("a group without an id, or with one twice")
+		default:
+			seen[*g.ID] = true
+			groups = append(groups, g)
+		}
+	})
+	if err != nil {
+		d.complain(m, ReasonMalformed, err)
+		return nil
+	}
+	if bad != nil {
+		d.complain(m, ReasonMalformed, bad)
+	}
+	if err := d.changeRegistry(ctx, m, func(p statehouse.Pending) (*batch, error) {
+		return d.decideGroups(d.newBatch(p, m.ReceivedAt), groups, bad == nil), nil
+	}); err != nil {
+		return err
+	}
+	d.groups = groups
+	d.mu.Lock()
+	d.groupsSeen = true
+	d.mu.Unlock()
+	return d.release(ctx)
+}
+
+// decideGroups is the decision about a list of groups. Complete says that a group that is not in it is gone.
+func (d *Dialect) decideGroups(b *batch, groups []listedGroup, complete bool) *batch {
+	listed := make(map[string]bool, len(groups))
+	for _, g := range groups {
+		listed[d.deviceID(groupAddress(*g.ID))] = true
+	}
+	for _, device := range b.pending.Devices(d.source) {
+		if device.GetKind() == entityv1.DeviceKind_DEVICE_KIND_GROUP && !listed[device.GetId()] && complete {
+			b.unregister(device.GetId())
+		}
+	}
+	for _, g := range groups {
+		b.register(d.describeGroup(b.pending, g))
+	}
+	return b
+}
+
+func groupAddress(id uint32) string { return "group/" + strconv.FormatUint(uint64(id), 10) }
+
+func (d *Dialect) describeGroup(p statehouse.Pending, g listedGroup) deviceSpec {
+	address := groupAddress(*g.ID)
+	name := cmp.Or(string(g.Name), strconv.FormatUint(uint64(*g.ID), 10))
+	s := deviceSpec{device: &entityv1.Device{
+		Id: d.deviceID(address), Address: address, Name: name, Topic: d.opts.BaseTopic + "/" + name,
+		Kind: entityv1.DeviceKind_DEVICE_KIND_GROUP, Source: d.source, ViaDevice: d.bridgeID,
+		Manufacturer: "Zigbee2MQTT", Model: "Group",
+	}}
+	var members []*entityv1.Entity
+	for _, m := range g.Members {
+		id := d.deviceID(string(m.Address))
+		if _, ok := p.Device(id); !ok {
+			s.keep = true // the devices have not come yet: what it had stays until they have
+		}
+		members = append(members, slices.SortedFunc(slices.Values(p.DeviceEntities(id)), func(a, b *entityv1.Entity) int {
+			return cmp.Compare(a.GetUniqueId(), b.GetUniqueId())
+		})...)
+	}
+	s.entities = groupEntities(members)
+	return s
+}
+
+// groupFeatures are the features that a group can have, by domain, and the properties of its reports. A group has what
+// any of its members has: Zigbee2MQTT lets each member do what it can.
+var groupFeatures = map[string]map[string]string{
+	domainLight: {
+		featureOn: "state", featureBrightness: "brightness", featureColorTemp: "color_temp", featureXy: "color",
+		featureHs: "color", featureColorMode: "color_mode", featureEffect: "effect",
+	},
+	domainSwitch: {featureOn: "state"},
+	domainLock:   {featureState: "state"},
+	domainCover:  {featureState: "state", featurePosition: "position", featureTilt: "tilt"},
+}
+
+func groupEntities(members []*entityv1.Entity) []spec {
+	var specs []spec
+	for _, domain := range []string{domainLight, domainSwitch, domainLock, domainCover} {
+		var features []*entityv1.Feature
+		for _, e := range members {
+			if domainOf(e) != domain || e.GetCategory() != entityv1.EntityCategory_ENTITY_CATEGORY_UNSPECIFIED || isSetting(e) {
+				continue
+			}
+			for _, f := range e.GetCapabilities().GetFeatureDetails() {
+				if property, ok := groupFeatures[domain][f.GetName()]; ok {
+					features = join(features, f, property)
+				}
+			}
+		}
+		if len(features) > 0 {
+			group := expose{property: "state"}
+			specs = append(specs, group.composite(domain, "state", features...))
+		}
+	}
+	return specs
+}
+
+// isSetting says that a switch is one of a device's settings, which came as a plain binary value.
+func isSetting(e *entityv1.Entity) bool {
+	return domainOf(e) == domainSwitch && len(e.GetCapabilities().GetFeatures()) == 0
+}
+
+// join adds a member's feature to those of its group, within limits that hold for all.
+func join(features []*entityv1.Feature, f *entityv1.Feature, property string) []*entityv1.Feature {
+	i := slices.IndexFunc(features, func(have *entityv1.Feature) bool { return have.GetName() == f.GetName() })
+	if i < 0 {
+		f = proto.CloneOf(f)
+		f.Property = property
+		return append(features, f)
+	}
+	have := features[i]
+	if f.Minimum != nil && (have.Minimum == nil || f.GetMinimum() > have.GetMinimum()) {
+		have.Minimum = proto.Float64(f.GetMinimum())
+	}
+	if f.Maximum != nil && (have.Maximum == nil || f.GetMaximum() < have.GetMaximum()) {
+		have.Maximum = proto.Float64(f.GetMaximum())
+	}
+	for _, option := range f.GetOptions() {
+		if !slices.Contains(have.Options, option) {
+			have.Options = append(have.Options, option)
+		}
+	}
+	have.Readable = have.GetReadable() || f.GetReadable()
+	have.Writable = have.GetWritable() || f.GetWritable()
+	return features
+}

@@ -1,0 +1,260 @@
+package zigbee2mqtt
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/statehouse/statehouse/eventstore"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/state"
+)
+
+// report is what a device said of itself, read.
+type report struct {
+	fields   []*entityv1.Field // by name
+	at       time.Time
+	seen     bool // at is the device's own last_seen
+	retained bool
+}
+
+// How far a device's last_seen may be from the message's arrival.
+const (
+	maxAhead  = time.Minute
+	maxBehind = time.Hour
+)
+
+var errNotObject = errors.New("not a JSON object")
+
+func parseReport(m mqtt.Message) (report, error) {
+	v, err := state.ValueFromJSON(m.Payload)
+	if err != nil {
+		return report{}, err
+	}
+	if v.GetStructValue() == nil {
+		return report{}, errNotObject
+	}
+	r := report{fields: v.GetStructValue().GetFields(), at: m.ReceivedAt, retained: m.Retained}
+	if at, ok := moments(node{v}.get(propertyLastSeen).v); ok {
+		if ahead := at.Sub(m.ReceivedAt); ahead <= maxAhead && ahead >= -maxBehind {
+			r.at, r.seen = at, true
+		}
+	}
+	return r, nil
+}
+
+// unspoken are the properties that say nothing of a device's state. The last one is the name of an extra of ours.
+var unspoken = map[string]bool{
+	propertyLastSeen: true, "linkquality": true, "elapsed": true, "device": true, extraAvailability: true,
+}
+
+// draft is what a report makes of one part's state.
+type draft struct {
+	state    state.State
+	old, new *entityv1.Attributes
+	spoken   bool // the report says something of it beyond null
+	ignored  bool // nothing of the report applies
+}
+
+// merge appends to b what a report changes. It is a function of the pending state and the report, and has no effect
+// beside b, so that it may be run again.
+func (b *batch) merge(pl *plan, r report) {
+	drafts := make([]draft, len(pl.parts))
+	for _, f := range r.fields {
+		v := f.GetValue()
+		if isNull(v) {
+			v = nil
+		}
+		bindings, claimed := pl.bindings[f.GetName()]
+		if !claimed {
+			if pl.main >= 0 && !unspoken[f.GetName()] {
+				b.set(pl, drafts, binding{part: pl.main, set: keep}, f.GetName(), v, r)
+			}
+			continue
+		}
+		for _, bound := range bindings {
+			if bound.part >= 0 {
+				b.set(pl, drafts, bound, f.GetName(), v, r)
+			}
+		}
+	}
+	for i := range drafts {
+		b.settle(pl.parts[i], &drafts[i], r)
+	}
+}
+
+// set applies one property to one part.
+func (b *batch) set(pl *plan, drafts []draft, bound binding, property string, v *entityv1.Value, r report) {
+	d := &drafts[bound.part]
+	if bound.set == nil {
+		b.act(pl.parts[bound.part], d, v, r)
+		return
+	}
+	if v == nil && d.new == nil {
+		// Most of what most reports say: what was not known still is not.
+		_, old := b.stateOf(pl.parts[bound.part].id)
+		if _, has := findExtra(old, property); old.GetDomain() == nil && !has {
+			return
+		}
+	}
+	if !d.open(b, pl.parts[bound.part], r.retained) {
+		return
+	}
+	d.spoken = d.spoken || v != nil
+	setExtra(d.new, property, bound.set(d.new, v))
+}
+
+// open fetches the state under the draft and reports whether the report may change it.
+func (d *draft) open(b *batch, p part, retained bool) bool {
+	if d.new == nil && !d.ignored {
+		d.state, d.old = b.stateOf(p.id)
+		d.ignored = retained && d.old.GetDomain() != nil
+		if p.composite {
+			d.new = proto.CloneOf(d.old)
+		} else { // its setter puts a new typed part in place of the shared one
+			d.new = &entityv1.Attributes{
+				Availability: d.old.GetAvailability(), Extra: slices.Clone(d.old.GetExtra()), Domain: d.old.GetDomain(),
+			}
+		}
+	}
+	return !d.ignored
+}
+
+// act records an action. Zigbee2MQTT may follow it with an empty one, which is none.
+func (b *batch) act(p part, d *draft, v *entityv1.Value, r report) {
+	action, ok := word(v)
+	if !ok || action == "" || r.retained || !d.open(b, p, false) {
+		return
+	}
+	occurred := r.at.UnixNano()
+	if last := d.old.GetEvent(); last.GetOccurred() >= occurred && !r.seen {
+		occurred = last.GetOccurred() + 1 // two messages are two actions, however coarse the clock is
+	}
+	d.new.Domain = &entityv1.Attributes_Event{Event: &entityv1.Event{EventType: &action, Occurred: &occurred}}
+	availability := extra(d.new, extraAvailability)
+	d.new.Extra = nil
+	setExtra(d.new, extraAvailability, availability)
+	for _, f := range r.fields {
+		if strings.HasPrefix(f.GetName(), propertyAction+"_") && !isNull(f.GetValue()) {
+			setExtra(d.new, f.GetName(), f.GetValue())
+		}
+	}
+}
+
+// settle appends the event that follows from a draft, if any.
+func (b *batch) settle(p part, d *draft, r report) {
+	if d.new == nil || d.ignored {
+		return
+	}
+	if p.finish != nil {
+		p.finish(d.new)
+	}
+	if isEmpty(d.new) {
+		d.new.Domain = nil // nothing is known: one way of saying it
+	}
+	switch {
+	case !same(d.old, d.new):
+		b.changed(p.id, d.new, r.at)
+	case d.spoken && d.old.GetDomain() != nil && r.at.Sub(d.state.UpdatedAt) >= b.silentAfter:
+		b.add(eventstore.Event{Timestamp: r.at, Entity: p.id, Payload: &eventv1.Payload{
+			Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}},
+		}})
+	}
+}
+
+// same is state.Equal for attributes of the same entity, at a tenth of the time for the simple domains: it runs in the
+// writer's turn, for every entity of every report.
+func same(a, b *entityv1.Attributes) bool {
+	if a.GetAvailability() != b.GetAvailability() {
+		return false
+	}
+	sameField := func(a, b *entityv1.Field) bool {
+		return a == b || a.GetName() == b.GetName() && sameValue(a.GetValue(), b.GetValue())
+	}
+	if !slices.EqualFunc(a.GetExtra(), b.GetExtra(), sameField) {
+		return false
+	}
+	if a.GetDomain() == nil || b.GetDomain() == nil {
+		return a.GetDomain() == nil && b.GetDomain() == nil
+	}
+	if x, y := a.GetSensor(), b.GetSensor(); x != nil && y != nil && x.LastReset == nil && y.LastReset == nil {
+		nx, isNumber := x.GetValue().(*entityv1.Sensor_Number)
+		ny, both := y.GetValue().(*entityv1.Sensor_Number)
+		if isNumber && both {
+			return nx.Number == ny.Number
+		}
+	}
+	x, y := typed(a), typed(b)
+	if x == nil || y == nil {
+		return state.Equal(a, b) // a domain of somebody else's
+	}
+	return proto.Equal(x, y)
+}
+
+// isEmpty says that the typed part of a says nothing.
+func isEmpty(a *entityv1.Attributes) bool {
+	m := typed(a)
+	return m == nil || proto.Size(m) == 0
+}
+
+// typed is the typed part of a, of the domains that this package makes.
+func typed(a *entityv1.Attributes) proto.Message {
+	switch d := a.GetDomain().(type) {
+	case *entityv1.Attributes_Light:
+		return d.Light
+	case *entityv1.Attributes_Switch:
+		return d.Switch
+	case *entityv1.Attributes_Sensor:
+		return d.Sensor
+	case *entityv1.Attributes_BinarySensor:
+		return d.BinarySensor
+	case *entityv1.Attributes_Climate:
+		return d.Climate
+	case *entityv1.Attributes_Cover:
+		return d.Cover
+	case *entityv1.Attributes_Lock:
+		return d.Lock
+	case *entityv1.Attributes_Fan:
+		return d.Fan
+	case *entityv1.Attributes_Number:
+		return d.Number
+	case *entityv1.Attributes_Select:
+		return d.Select
+	case *entityv1.Attributes_Text:
+		return d.Text
+	case *entityv1.Attributes_Event:
+		return d.Event
+	case *entityv1.Attributes_Update:
+		return d.Update
+	case *entityv1.Attributes_Siren:
+		return d.Siren
+	default:
+		return nil
+	}
+}
+
+// decideReport is the decision about one report of one device.
+func (d *Dialect) decideReport(b *batch, r route, rep report) error {
+	if err := r.check(b.pending); err != nil {
+		return err
+	}
+	b.merge(d.planOf(r.device, b.pending.DeviceEntities(r.device)), rep)
+	return nil
+}
+
+// planOf is the plan of a device's entities, remembered for the next report.
+func (d *Dialect) planOf(deviceID string, entries []*entityv1.Entity) *plan {
+	if known, ok := d.plans.Load(deviceID); ok {
+		if pl, ok := known.(*plan); ok && pl.madeOf(entries) {
+			return pl
+		}
+	}
+	pl := compile(entries)
+	d.plans.Store(deviceID, pl)
+	return pl
+}

@@ -1,0 +1,112 @@
+package zigbee2mqtt
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Reason says why a message had no effect.
+type Reason string
+
+// The reasons for which messages have no effect.
+const (
+	// ReasonLogging: bridge/logging, Zigbee2MQTT's own log.
+	ReasonLogging Reason = "logging"
+	// ReasonBridge: other topics of the bridge that say nothing about devices: definitions, requests and responses.
+	ReasonBridge Reason = "bridge"
+	// ReasonCommand: a set or get, which asks something of a device; its report follows.
+	ReasonCommand Reason = "command"
+	// ReasonAction: the plain-text copy of an action, which the device's report has already told.
+	ReasonAction Reason = "action_copy"
+	// ReasonCopy: a part of a device's report published once more under a topic of its own.
+	ReasonCopy Reason = "copy"
+	// ReasonUnknownDevice: the message of a device that the bridge does not list.
+	ReasonUnknownDevice Reason = "unknown_device"
+	// ReasonWaitingFull: a message that waited for the bridge's lists and had to make room for a newer one.
+	ReasonWaitingFull Reason = "waiting_full"
+	// ReasonMalformed: the payload is not what the topic promises.
+	ReasonMalformed Reason = "malformed"
+	// ReasonTooLarge: the message is larger than what is taken in.
+	ReasonTooLarge Reason = "too_large"
+	// ReasonEmpty: an empty payload, which only clears what a broker retains.
+	ReasonEmpty Reason = "empty"
+	// ReasonRetained: a stored report about entities whose state is known.
+	ReasonRetained Reason = "retained"
+	// ReasonUnchanged: a report that changes nothing.
+	ReasonUnchanged Reason = "unchanged"
+	// ReasonOther: a topic that is none of the dialect's.
+	ReasonOther Reason = "other"
+)
+
+var reasons = [...]Reason{
+	ReasonLogging, ReasonBridge, ReasonCommand, ReasonAction, ReasonCopy, ReasonUnknownDevice, ReasonWaitingFull,
+	ReasonMalformed, ReasonTooLarge, ReasonEmpty, ReasonRetained, ReasonUnchanged, ReasonOther,
+}
+
+// Stats counts what a dialect did since it was made.
+type Stats struct {
+	// Received is the number of messages handed to Handle.
+	Received uint64
+	// Events is the number of events that were recorded.
+	Events uint64
+	// Waiting is the number of messages that wait now for the bridge's lists.
+	Waiting int
+	// Ignored counts the messages without effect, by reason; it has an entry for each.
+	Ignored map[Reason]uint64
+}
+
+// counters are what Stats is made of.
+type counters struct {
+	received, events atomic.Uint64
+	ignored          [len(reasons)]atomic.Uint64
+}
+
+func (c *counters) ignore(r Reason) {
+	for i := range reasons {
+		if reasons[i] == r {
+			c.ignored[i].Add(1)
+			return
+		}
+	}
+}
+
+// Stats returns the counts so far.
+func (d *Dialect) Stats() Stats {
+	s := Stats{
+		Received: d.counts.received.Load(),
+		Events:   d.counts.events.Load(),
+		Ignored:  make(map[Reason]uint64, len(reasons)),
+	}
+	for i, r := range reasons {
+		s.Ignored[r] = d.counts.ignored[i].Load()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.Waiting = d.waiting.len()
+	return s
+}
+
+// complaints lets one complaint a minute and topic through, so that a device gone wild does not fill the log.
+type complaints struct {
+	mu   sync.Mutex // guards last; a leaf of the lock order
+	last map[string]time.Time
+}
+
+const (
+	complainEvery = time.Minute
+	maxComplaints = 1000
+)
+
+func (c *complaints) allow(topic string, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if last, ok := c.last[topic]; ok && now.Sub(last) < complainEvery && !now.Before(last) {
+		return false
+	}
+	if c.last == nil || len(c.last) >= maxComplaints {
+		c.last = make(map[string]time.Time) // whoever invents topics without end costs no memory
+	}
+	c.last[topic] = now
+	return true
+}
