@@ -3,7 +3,6 @@ package statehouse_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 
@@ -17,16 +16,24 @@ import (
 )
 
 func Example() {
+	if err := example(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// light.kitchen on since position 1
+	// 1 state_changed light.kitchen
+}
+
+func example(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "statehouse")
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	ctx := context.Background()
 
 	house, err := statehouse.Open(filepath.Join(dir, "home.db"))
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer func() { _ = house.Close() }()
 
@@ -39,7 +46,7 @@ func Example() {
 		},
 	})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 
 	lamp, _ := house.Now().State.Get("light.kitchen")
@@ -47,11 +54,9 @@ func Example() {
 
 	for e, err := range house.Read(ctx, eventstore.Query{Until: span.Last}) {
 		if err != nil {
-			log.Fatal(err)
+			return err
 		}
 		fmt.Println(e.Position, e.Kind, e.Entity)
 	}
-	// Output:
-	// light.kitchen on since position 1
-	// 1 state_changed light.kitchen
+	return nil
 }

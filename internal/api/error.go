@@ -1,0 +1,35 @@
+package api
+
+// Error is the answer to whatever fails.
+type Error struct {
+	Error ErrorDetail `json:"error"`
+}
+
+// ErrorDetail says what failed.
+type ErrorDetail struct {
+	// Code is for programs and does not change.
+	Code Code `json:"code"`
+	// Message is for people: what was wrong, where, and what to do.
+	Message string `json:"message"`
+}
+
+// Code is a kind of failure.
+type Code string
+
+// The codes, and the HTTP status that each comes with.
+const (
+	CodeInvalid          Code = "invalid"            // 400: what was asked or given makes no sense
+	CodeNotFound         Code = "not_found"          // 404: there is no such thing, or no such route
+	CodeReserved         Code = "reserved"           // 404: the route is kept for something to come
+	CodeMethodNotAllowed Code = "method_not_allowed" // 405: the route exists, and not for this method
+	CodeTooLarge         Code = "too_large"          // 413: the body, an event or a batch is over its limit
+	CodeUnsupportedMedia Code = "unsupported_media"  // 415: the body is not application/json
+	CodeWrongHost        Code = "wrong_host"         // 421: the Host header names a host that is not served
+	CodeInternal         Code = "internal"           // 500: a defect, which the daemon has logged
+	CodeUnknownOutcome   Code = "unknown_outcome"    // 500: the write may or may not have happened; read to learn
+	CodeCorrupt          Code = "corrupt"            // 500: what is stored is not what was written
+	CodeNotReady         Code = "not_ready"          // 503: the log is being read; try again soon
+	CodeUnavailable      Code = "unavailable"        // 503: the store cannot write at present
+	CodeClosed           Code = "closed"             // 503: the daemon is about to end
+	CodeTooManyStreams   Code = "too_many_streams"   // 503: as many streams are open as may be
+)

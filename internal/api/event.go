@@ -1,0 +1,79 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/statehouse/statehouse/eventstore"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/state"
+)
+
+// Event is one event of the log.
+type Event struct {
+	Position eventstore.Position `json:"position"`
+	// RecordedAt is when the log took the event, Timestamp when it happened, as its source says.
+	RecordedAt    time.Time           `json:"recorded_at"`
+	Timestamp     time.Time           `json:"timestamp"`
+	Kind          eventstore.Kind     `json:"kind"`
+	EntityID      string              `json:"entity_id,omitempty"`
+	Source        string              `json:"source,omitempty"`
+	CorrelationID string              `json:"correlation_id,omitempty"`
+	CausePosition eventstore.Position `json:"cause_position,omitempty"`
+	// State is the state's one word or number, for state_changed alone.
+	State string `json:"state,omitempty"`
+	// Data is what the event says: for state_changed the attributes as state.JSON has them; for any other kind its
+	// message of the proto file with the names of the proto file, in which bytes are base64.
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// NewEvent is an event as it goes over the wire.
+func NewEvent(e eventstore.Event) (Event, error) {
+	w := newEventHeader(e)
+	var err error
+	if c := e.Payload.GetStateChanged(); c != nil {
+		w.Data, err = state.JSON(c.GetAttributes())
+	} else {
+		w.Data, err = payloadJSON(e.Payload)
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("event %d: %w", e.Position, err)
+	}
+	return w, nil
+}
+
+// newEventHeader is an event without its data.
+func newEventHeader(e eventstore.Event) Event {
+	w := Event{
+		Position: e.Position, RecordedAt: e.RecordedAt.UTC(), Timestamp: e.Timestamp.UTC(), Kind: e.Kind,
+		EntityID: e.Entity, Source: e.Source, CorrelationID: e.CorrelationID, CausePosition: e.CausePosition,
+	}
+	if c := e.Payload.GetStateChanged(); c != nil {
+		w.State = state.Text(c.GetAttributes())
+	}
+	return w
+}
+
+// payloadJSON is the message of a payload's kind as JSON.
+func payloadJSON(p *eventv1.Payload) ([]byte, error) {
+	m := p.ProtoReflect()
+	field := m.WhichOneof(m.Descriptor().Oneofs().ByName("kind"))
+	if field == nil {
+		// A newer version wrote a kind that this one does not know.
+		return nil, nil
+	}
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m.Get(field).Message().Interface())
+	if err != nil {
+		return nil, err
+	}
+	// protojson varies its spaces from build to build on purpose; equal events are to give equal bytes.
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, err
+	}
+	return compact.Bytes(), nil
+}

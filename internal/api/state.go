@@ -1,0 +1,90 @@
+package api
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/statehouse/statehouse/eventstore"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/state"
+	"github.com/statehouse/statehouse/timeline"
+)
+
+// Availability says whether the source can reach a device; empty where it does not say.
+type Availability string
+
+// What an Availability can be.
+const (
+	Online  Availability = "online"
+	Offline Availability = "offline"
+)
+
+// State is an entity's state and what the entity is called, both as of one position.
+type State struct {
+	EntityID string `json:"entity_id"`
+	// State is the one word or number that a person would call the state, as state.Text has it.
+	State string `json:"state"`
+	// Name is what a person calls the entity.
+	Name string `json:"name"`
+	// Area and AreaName are the id and the name of the area that the entity is in, its own or its device's.
+	Area     string `json:"area,omitempty"`
+	AreaName string `json:"area_name,omitempty"`
+	// Device and DeviceName are the id and the name of the device that the entity belongs to.
+	Device      string `json:"device,omitempty"`
+	DeviceName  string `json:"device_name,omitempty"`
+	Unit        string `json:"unit,omitempty"`
+	DeviceClass string `json:"device_class,omitempty"`
+	// Attributes are everything that is known of the state, as state.JSON has it.
+	Attributes   json.RawMessage `json:"attributes"`
+	Availability Availability    `json:"availability,omitempty"`
+	// UpdatedAt is when the entity was last heard of, UpdatedBy from whom.
+	UpdatedAt time.Time `json:"updated_at"`
+	UpdatedBy string    `json:"updated_by"`
+	// ChangedAt is when the attributes last became different.
+	ChangedAt time.Time `json:"changed_at"`
+	// Position is that of the last event about the entity.
+	Position eventstore.Position `json:"position"`
+}
+
+// States are the states of many entities, sorted by id, at one position.
+type States struct {
+	Position eventstore.Position `json:"position"`
+	States   []State             `json:"states"`
+}
+
+// NewState is a state with the names that its entity has at a moment.
+func NewState(m timeline.Moment, s state.State) (State, error) {
+	attributes, err := state.JSON(s.Attributes)
+	if err != nil {
+		return State{}, fmt.Errorf("state of %s: %w", s.EntityID, err)
+	}
+	w := State{
+		EntityID: s.EntityID, State: state.Text(s.Attributes), Name: m.Registry.DisplayName(s.EntityID),
+		Attributes: attributes, Availability: availability(s.Attributes),
+		UpdatedAt: s.UpdatedAt.UTC(), UpdatedBy: s.UpdatedBy, ChangedAt: s.ChangedAt.UTC(), Position: s.Position,
+	}
+	if area := m.Registry.AreaOf(s.EntityID); area != nil {
+		w.Area, w.AreaName = area.GetId(), area.GetName()
+	}
+	entity, _ := m.Registry.Entity(s.EntityID)
+	w.Unit, w.DeviceClass, w.Device = entity.GetUnit(), entity.GetDeviceClass(), entity.GetDeviceId()
+	device, _ := m.Registry.Device(w.Device)
+	w.DeviceName = deviceName(device)
+	return w, nil
+}
+
+func availability(a *entityv1.Attributes) Availability {
+	switch a.GetAvailability() {
+	case entityv1.Availability_AVAILABILITY_ONLINE:
+		return Online
+	case entityv1.Availability_AVAILABILITY_OFFLINE:
+		return Offline
+	default:
+		return ""
+	}
+}
+
+// deviceName is the name that the user gave a device, or else the source's.
+func deviceName(d *entityv1.Device) string { return cmp.Or(d.GetUserName(), d.GetName()) }

@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// details says which attributes differ between two states, apart from what the state itself says; at most a few.
+func details(before, after json.RawMessage) string {
+	if len(before) == 0 || len(after) == 0 {
+		return ""
+	}
+	old := map[string]string{}
+	rows, err := flatAttributes(before)
+	if err != nil {
+		return ""
+	}
+	for _, row := range rows {
+		old[row[0]] = row[1]
+	}
+	if rows, err = flatAttributes(after); err != nil {
+		return ""
+	}
+	var words []string
+	for _, row := range rows {
+		key := strings.TrimSpace(row[0])
+		switch key {
+		case "on", "number", "state", "text": // the state
+			continue
+		}
+		if row[1] != old[row[0]] {
+			words = append(words, key+"="+cut(row[1], 32))
+		}
+	}
+	if len(words) > 4 {
+		words = append(words[:4], "…")
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,275 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/api"
+	"github.com/statehouse/statehouse/internal/daemon"
+)
+
+// remote is a running daemon.
+type remote struct {
+	base   *url.URL
+	client *http.Client
+	// db is the database that the daemon holds, empty where only its URL is known.
+	db string
+}
+
+func newRemote(address, db string) (*remote, error) {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	base, err := url.Parse(address)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, usagef("server %q: write a URL, as in http://127.0.0.1:8321", address)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = 30 * time.Second
+	return &remote{base: base, client: &http.Client{Transport: transport}, db: db}, nil
+}
+
+func (r *remote) Close() error {
+	r.client.CloseIdleConnections()
+	return nil
+}
+
+func (r *remote) States(ctx context.Context) (api.States, error) {
+	var states api.States
+	return states, r.get(ctx, "/v1/states", nil, &states)
+}
+
+func (r *remote) Registry(ctx context.Context) (api.Registry, error) {
+	var reg api.Registry
+	return reg, r.get(ctx, "/v1/registry", nil, &reg)
+}
+
+func (r *remote) Head(ctx context.Context) (eventstore.Position, error) {
+	var info api.Info
+	return info.Position, r.get(ctx, "/v1/info", nil, &info)
+}
+
+// get decodes the JSON answer to a request.
+func (r *remote) get(ctx context.Context, path string, query url.Values, into any) error {
+	resp, err := r.do(ctx, http.MethodGet, path, query, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return r.broken(err)
+	}
+	return nil
+}
+
+// do sends a request; the error of an answer that is none becomes an error of ours.
+func (r *remote) do(ctx context.Context, method, path string, query url.Values, body any) (*http.Response, error) {
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(text)
+	}
+	target := *r.base
+	target.Path = strings.TrimSuffix(target.Path, "/") + path
+	target.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), content)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := r.client.Do(req)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, r.unreachable(err)
+	}
+	if resp.StatusCode < 400 {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return nil, r.refused(resp)
+}
+
+// unreachable is the error for a daemon that does not answer.
+func (r *remote) unreachable(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return fmt.Errorf("%w at %s: %w; is it running?", errUnreachable, r.base.Redacted(), err)
+}
+
+// broken is the error for an answer that ends early or is none.
+func (r *remote) broken(err error) error {
+	return fmt.Errorf("%w as expected at %s: %w", errUnreachable, r.base.Redacted(), err)
+}
+
+// codes are the errors that the daemon's codes stand for.
+var codes = map[api.Code]error{
+	api.CodeInvalid:        eventstore.ErrInvalid,
+	api.CodeNotFound:       statehouse.ErrNotFound,
+	api.CodeTooLarge:       eventstore.ErrTooLarge,
+	api.CodeCorrupt:        eventstore.ErrCorrupt,
+	api.CodeUnknownOutcome: eventstore.ErrUnknownOutcome,
+	api.CodeUnavailable:    eventstore.ErrUnavailable,
+	api.CodeNotReady:       errUnreachable,
+	api.CodeClosed:         errUnreachable,
+	api.CodeTooManyStreams: errUnreachable,
+	api.CodeWrongHost:      errUnreachable,
+}
+
+// refused is the error that an answer stands for.
+func (r *remote) refused(resp *http.Response) error {
+	var e api.Error
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if json.Unmarshal(text, &e) != nil || e.Error.Code == "" {
+		return fmt.Errorf("%w at %s: it says %s; is that a statehouse?", errUnreachable, r.base.Redacted(), resp.Status)
+	}
+	return detailError(e.Error)
+}
+
+func detailError(d api.ErrorDetail) error {
+	err := errors.New(d.Message)
+	if as, ok := codes[d.Code]; ok {
+		return markedError{err, as}
+	}
+	return err
+}
+
+// Events reads the log page by page, so that a slow consumer holds no connection.
+func (r *remote) Events(ctx context.Context, q eventstore.Query) iter.Seq2[api.Event, error] {
+	return func(yield func(api.Event, error) bool) {
+		query := url.Values{}
+		query.Set("after", strconv.FormatUint(uint64(q.After), 10))
+		if q.Until != 0 {
+			query.Set("until", strconv.FormatUint(uint64(q.Until), 10))
+		}
+		for _, e := range q.Entities {
+			query.Add("entity", e)
+		}
+		for _, k := range q.Kinds {
+			query.Add("kind", string(k))
+		}
+		if _, err := r.events(ctx, query, yield); err != nil {
+			yield(api.Event{}, err)
+		}
+	}
+}
+
+// events yields the events of one answer of the log, which streams JSON lines.
+func (r *remote) events(ctx context.Context, query url.Values, yield func(api.Event, error) bool) (goOn bool, err error) {
+	resp, err := r.do(ctx, http.MethodGet, "/v1/events", query, nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	for d := json.NewDecoder(resp.Body); ; {
+		var line struct {
+			api.Event
+			api.Error
+		}
+		err := d.Decode(&line)
+		if errors.Is(err, io.EOF) {
+			return true, nil
+		}
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
+		if err != nil {
+			return false, r.broken(err)
+		}
+		if line.Error.Error.Code != "" {
+			return false, detailError(line.Error.Error)
+		}
+		if !yield(line.Event, nil) {
+			return false, nil
+		}
+	}
+}
+
+// changes yields the stream of changes: from the beginning, or after a message that was seen before.
+func (r *remote) changes(ctx context.Context, lastID string) iter.Seq2[api.Message, error] {
+	return func(yield func(api.Message, error) bool) {
+		query := url.Values{}
+		if lastID != "" {
+			query.Set("last_event_id", lastID)
+		}
+		resp, err := r.do(ctx, http.MethodGet, "/v1/changes", query, nil)
+		if err != nil {
+			yield(api.Message{}, err)
+			return
+		}
+		defer func() { _ = resp.Body.Close() }()
+		for m, err := range api.Messages(resp.Body) {
+			if ctx.Err() != nil {
+				yield(api.Message{}, context.Cause(ctx))
+				return
+			}
+			if err != nil {
+				err = r.broken(err)
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// EditEntity implements source.
+func (r *remote) EditEntity(ctx context.Context, id string, edit statehouse.EntityEdit) (api.Span, error) {
+	return r.write(ctx, http.MethodPatch, "/v1/entities/"+id, edit)
+}
+
+// EditDevice implements source.
+func (r *remote) EditDevice(ctx context.Context, id string, edit statehouse.DeviceEdit) (api.Span, error) {
+	return r.write(ctx, http.MethodPatch, "/v1/devices/"+id, edit)
+}
+
+// SetArea implements source.
+func (r *remote) SetArea(ctx context.Context, id, name string) (api.Span, error) {
+	if name == "" {
+		return r.write(ctx, http.MethodDelete, "/v1/areas/"+id, nil)
+	}
+	return r.write(ctx, http.MethodPut, "/v1/areas/"+id, api.AreaEdit{Name: name})
+}
+
+// write sends a change through the daemon's unix socket, which is only for the owner of the database.
+func (r *remote) write(ctx context.Context, method, path string, body any) (span api.Span, err error) {
+	if r.db == "" {
+		return span, usagef("changes go to the daemon of this machine; name its database with --db instead of --server")
+	}
+	socket := daemon.SocketPath(r.db)
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	defer transport.CloseIdleConnections()
+	through := &remote{base: &url.URL{Scheme: "http", Host: "localhost"}, client: &http.Client{Transport: transport}}
+	resp, err := through.do(ctx, method, path, nil, body)
+	if err != nil {
+		return span, fmt.Errorf("%w (socket %s)", err, socket)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := json.NewDecoder(resp.Body).Decode(&span); err != nil {
+		return span, r.broken(err)
+	}
+	return span, nil
+}

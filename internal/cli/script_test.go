@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/storage"
+)
+
+// TestMain makes of this test binary the program "statehouse" of the scripts and of the tests that kill it.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"statehouse": func() { os.Exit(Main()) }})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(env *testscript.Env) error {
+			for key, value := range map[string]string{
+				"TZ":            "UTC",
+				"HOME":          env.WorkDir,
+				"STATEHOUSE_DB": filepath.Join(env.WorkDir, "home.db"),
+				// Scripts run side by side.
+				"STATEHOUSE_HTTP_ADDRESS": "127.0.0.1:0",
+				"STATEHOUSE_MQTT_ADDRESS": "127.0.0.1:" + freePort(env),
+			} {
+				env.Setenv(key, value)
+			}
+			env.Setenv("MQTT", "mqtt://"+env.Getenv("STATEHOUSE_MQTT_ADDRESS"))
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"mkhouse": makeHouse, "exits": exits, "waitdaemon": waitDaemon, "sleep": sleep,
+		},
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+	})
+}
+
+// freePort is a port that nobody listens on, so that scripts know where their broker will be.
+func freePort(env *testscript.Env) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		env.T().Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	if err := l.Close(); err != nil {
+		env.T().Fatal(err)
+	}
+	return port
+}
+
+// sleep lets others get ahead: sleep DURATION.
+func sleep(ts *testscript.TestScript, _ bool, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	time.Sleep(d)
+}
+
+// exits runs statehouse and wants an exit code: exits CODE ARGS…
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE ARGS...")
+	}
+	var stdout, stderr strings.Builder
+	cmd := command(context.Background(), args[1:]...)
+	cmd.Dir, cmd.Env = ts.Getenv("WORK"), scriptEnv(ts)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	_ = cmd.Run()
+	_, _ = ts.Stdout().Write([]byte(stdout.String()))
+	_, _ = ts.Stderr().Write([]byte(stderr.String()))
+	if got := cmd.ProcessState.ExitCode(); args[0] != map[int]string{0: "0", 1: "1", 2: "2", 3: "3", 4: "4", 5: "5"}[got] {
+		ts.Fatalf("statehouse %s exits %d instead of %s: %s", strings.Join(args[1:], " "), got, args[0], stderr.String())
+	}
+}
+
+// scriptEnv is the environment of a script.
+func scriptEnv(ts *testscript.TestScript) []string {
+	var env []string
+	for _, key := range []string{"PATH", "HOME", "TZ", "WORK", "STATEHOUSE_DB", "STATEHOUSE_HTTP_ADDRESS", "STATEHOUSE_MQTT_ADDRESS",
+		"STATEHOUSE_LOG_LEVEL", "STATEHOUSE_LOG_LEVL", "STATEHOUSE_CONFIG", "STATEHOUSE_MQTT_BROKER_PASSWORD"} {
+		if value := ts.Getenv(key); value != "" {
+			env = append(env, key+"="+value)
+		}
+	}
+	return env
+}
+
+// waitDaemon waits until the daemon of home.db answers.
+func waitDaemon(ts *testscript.TestScript, _ bool, _ []string) {
+	path := ts.Getenv("STATEHOUSE_DB")
+	for range 200 {
+		if h, err := storage.ReadHolder(path); err == nil && h.URL != "" {
+			ts.Setenv("URL", h.URL)
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("no daemon came up for %s", path)
+}
+
+// makeHouse makes a small house in home.db, long ago, so that what is printed does not depend on today.
+func makeHouse(ts *testscript.TestScript, _ bool, _ []string) {
+	at := time.Date(2025, 1, 31, 8, 0, 0, 0, time.UTC)
+	h, err := statehouse.OpenContext(context.Background(), ts.Getenv("STATEHOUSE_DB"), statehouse.Options{
+		Clock: func() time.Time { at = at.Add(time.Minute); return at },
+	})
+	ts.Check(err)
+	for _, e := range houseEvents() {
+		_, err := h.Append(context.Background(), e)
+		ts.Check(err)
+	}
+	ts.Check(h.Close())
+}
+
+func houseEvents() []eventstore.Event {
+	entity := func(e *entityv1.Entity) eventstore.Event {
+		return eventstore.Event{Entity: e.GetId(), Source: "test", Payload: &eventv1.Payload{
+			Kind: &eventv1.Payload_EntityRegistered{EntityRegistered: &eventv1.EntityRegistered{Entity: e}}}}
+	}
+	changed := func(id string, a *entityv1.Attributes) eventstore.Event {
+		return eventstore.Event{Entity: id, Source: "test", Payload: &eventv1.Payload{
+			Kind: &eventv1.Payload_StateChanged{StateChanged: &eventv1.StateChanged{Attributes: a}}}}
+	}
+	light := func(on bool) *entityv1.Attributes {
+		return &entityv1.Attributes{Domain: &entityv1.Attributes_Light{Light: &entityv1.Light{On: proto.Bool(on)}}}
+	}
+	degrees := func(v float64) *entityv1.Attributes {
+		return &entityv1.Attributes{Domain: &entityv1.Attributes_Sensor{Sensor: &entityv1.Sensor{Value: &entityv1.Sensor_Number{Number: v}}}}
+	}
+	return []eventstore.Event{
+		{Source: "test", Payload: &eventv1.Payload{Kind: &eventv1.Payload_AreaRegistered{
+			AreaRegistered: &eventv1.AreaRegistered{Area: &entityv1.Area{Id: "kitchen", Name: "Kitchen"}}}}},
+		{Source: "test", Payload: &eventv1.Payload{Kind: &eventv1.Payload_DeviceRegistered{
+			DeviceRegistered: &eventv1.DeviceRegistered{Device: &entityv1.Device{
+				Id: "test/0x01", Name: "lamp", Model: "L1", Manufacturer: "Acme", AreaId: "kitchen", Source: "test", Address: "0x01"}}}}},
+		entity(&entityv1.Entity{Id: "light.kitchen", UniqueId: "1", DeviceId: "test/0x01"}),
+		entity(&entityv1.Entity{Id: "sensor.attic_temperature", UniqueId: "2", Name: "Attic temperature", Unit: "°C", DeviceClass: "temperature"}),
+		entity(&entityv1.Entity{Id: "sensor.attic_secret", UniqueId: "3", Name: "Escape \x1b[31m", Disabled: true}),
+		changed("light.kitchen", light(true)),
+		changed("sensor.attic_temperature", degrees(21.5)),
+		changed("light.kitchen", light(false)),
+		changed("sensor.attic_temperature", degrees(22)),
+		changed("light.kitchen", light(true)),
+	}
+}

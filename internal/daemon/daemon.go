@@ -1,0 +1,275 @@
+// Package daemon is the program that "statehouse serve" runs: a house, the broker or the client that takes devices in,
+// and the server that answers. [Run] runs it; [Start] and [Daemon.Close] are for tests and for the demo.
+//
+// # The way up
+//
+//  1. HTTP listens: /healthz answers, /readyz says "replaying".
+//  2. The database is locked and opened, and the log is replayed.
+//  3. The embedded broker listens, or the client connects; what comes in waits.
+//  4. The event system{started} is recorded, by "statehouse"; the server gets the house; the lock file tells other
+//     processes where the daemon answers.
+//  5. What the embedded broker has retained goes to the dialects, so that the lists of devices are known, and then
+//     what waits.
+//  6. "online" is published to statehouse/status, retained, and the daemon is ready.
+//
+// # The way down
+//
+//  1. "offline" is published; the broker or the client stops taking messages in, and finishes those it has.
+//  2. The event system{stopped} is recorded. A system{started} that follows none tells of a crash.
+//  3. Streams end, HTTP stops, the house takes a snapshot and is closed.
+//
+// The two events are about no entity, so that a restart says nothing about any; they explain gaps in what was
+// recorded.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/broker"
+	"github.com/statehouse/statehouse/internal/mqtt/client"
+	"github.com/statehouse/statehouse/internal/server"
+	"github.com/statehouse/statehouse/storage"
+)
+
+// Options are what a daemon needs beside its configuration. The zero value works.
+type Options struct {
+	// Logger takes what happens; nil means nothing is logged.
+	Logger *slog.Logger
+	// Out takes the line that says what was recovered; nil means nobody wants it.
+	Out io.Writer
+	// Version is what the daemon says of itself.
+	Version string
+}
+
+// source is the source of the daemon's own events.
+const source = "statehouse"
+
+// Daemon is a running one.
+type Daemon struct {
+	cfg    Config
+	opts   Options
+	log    *slog.Logger
+	house  *statehouse.House
+	server *server.Server
+	intake atomic.Pointer[intake]
+	// One of the two takes messages in.
+	broker atomic.Pointer[broker.Broker]
+	client atomic.Pointer[client.Client]
+	// stopClient ends the goroutine in clientRuns, nil where there is none.
+	stopClient context.CancelFunc
+	clientRuns sync.WaitGroup
+
+	ready   atomic.Bool
+	started bool // the event was recorded
+	closing sync.Once
+	closed  error
+}
+
+// Run runs a daemon until ctx ends, which is no error, and closes it.
+func Run(ctx context.Context, cfg Config, opts Options) error {
+	d, err := Start(ctx, cfg, opts)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // it was told to stop before it was up
+		}
+		return err
+	}
+	<-ctx.Done()
+	d.log.Info("stopping")
+	return d.Close()
+}
+
+// Start starts a daemon and returns when it is ready. cfg must have passed [Config.Check]. The context ends the start
+// and nothing after it.
+func Start(ctx context.Context, cfg Config, opts Options) (*Daemon, error) {
+	d := &Daemon{cfg: cfg, opts: opts, log: opts.Logger}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	if err := d.start(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *Daemon) start(ctx context.Context) (err error) {
+	registry := prometheus.NewRegistry()
+	if err := registry.Register(metrics{d}); err != nil {
+		return err
+	}
+	d.server, err = server.Start(ctx, server.Options{
+		Address: d.cfg.HTTP.Address, AllowedHosts: d.cfg.HTTP.AllowedHosts, SocketPath: SocketPath(d.cfg.DB),
+		Version: d.opts.Version, Logger: d.log, Metrics: registry, Ready: d.notReady,
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.openHouse(ctx); err != nil {
+		return err
+	}
+	if err := d.startMQTT(ctx); err != nil {
+		return err
+	}
+	if err := d.record(ctx, "started", d.opts.Version); err != nil {
+		return err
+	}
+	d.started = true
+	if err := d.server.SetHouse(d.house); err != nil {
+		return err
+	}
+	if err := d.house.Announce(d.server.URL()); err != nil {
+		return err
+	}
+	if err := d.openMQTT(ctx); err != nil {
+		return err
+	}
+	d.ready.Store(true)
+	d.log.Info("ready", "http", d.server.URL(), "mqtt", d.MQTTAddr(), "db", d.cfg.DB)
+	return nil
+}
+
+// SocketPath is where the daemon of a database takes requests of its owner.
+func SocketPath(db string) string { return db + ".sock" }
+
+// lockPatience is how long a daemon waits for a command that has the database open for a moment.
+const lockPatience = 5 * time.Second
+
+func (d *Daemon) openHouse(ctx context.Context) (err error) {
+	for began := time.Now(); ; {
+		d.house, err = statehouse.OpenContext(ctx, d.cfg.DB, statehouse.Options{
+			Logger: d.log, SnapshotEvery: d.cfg.SnapshotEvery,
+		})
+		if !errors.Is(err, storage.ErrLocked) || time.Since(began) > lockPatience {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	if err != nil {
+		return err
+	}
+	r := d.house.Recovered()
+	if d.opts.Out != nil {
+		_, _ = fmt.Fprintln(d.opts.Out, recoveredLine(r))
+	}
+	for _, fault := range r.Faults {
+		d.log.Warn("a snapshot could not be used; the log was folded instead", "error", fault)
+	}
+	if r.ClockBehind.Abs() > 24*time.Hour {
+		d.log.Warn("the clock is far from the last event; check the time of this machine",
+			"clock_behind", r.ClockBehind.Round(time.Second), "last_position", r.Position)
+	}
+	return nil
+}
+
+// recoveredLine says what a start found.
+func recoveredLine(r eventstore.Recovery) string {
+	took := strconv.FormatInt(r.Took.Milliseconds(), 10) + " ms"
+	if r.Took >= 10*time.Second {
+		took = r.Took.Round(time.Second / 10).String()
+	}
+	return fmt.Sprintf("recovered position %s (snapshot %s + %s events) in %s",
+		thousands(uint64(r.Position)), thousands(uint64(r.Snapshot)), thousands(r.Replayed), took)
+}
+
+// thousands writes a number with a comma between thousands.
+func thousands(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// record records an event of the daemon's own life.
+func (d *Daemon) record(ctx context.Context, what, detail string) error {
+	_, err := d.house.Append(ctx, eventstore.Event{Source: source, Payload: &eventv1.Payload{
+		Kind: &eventv1.Payload_System{System: &eventv1.System{What: what, Subject: "daemon", Detail: detail}},
+	}})
+	if err != nil {
+		return fmt.Errorf("record that the daemon %s: %w", what, err)
+	}
+	return nil
+}
+
+// House is the daemon's house.
+func (d *Daemon) House() *statehouse.House { return d.house }
+
+// URL is where the daemon answers over HTTP.
+func (d *Daemon) URL() string { return d.server.URL() }
+
+// MQTTAddr is where the embedded broker listens, or the URL of the user's broker.
+func (d *Daemon) MQTTAddr() string {
+	if b := d.broker.Load(); b != nil {
+		return b.Addr().String()
+	}
+	return d.cfg.MQTT.Broker.URL
+}
+
+// MQTTURL is a URL under which a client on this machine reaches the embedded broker.
+func (d *Daemon) MQTTURL() string {
+	if d.cfg.MQTT.Broker.URL != "" {
+		return d.cfg.MQTT.Broker.URL
+	}
+	scheme := "mqtt"
+	if d.cfg.MQTT.TLS.Cert != "" {
+		scheme = "mqtts"
+	}
+	host, port, err := net.SplitHostPort(d.MQTTAddr())
+	if ip := net.ParseIP(host); err != nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// Received is the number of messages that the dialects were handed since the start.
+func (d *Daemon) Received() uint64 {
+	var sum uint64
+	for _, dialect := range d.intake.Load().dialects {
+		sum += dialect.Stats().Received
+	}
+	return sum
+}
+
+// Close stops the daemon: see the way down in the package's comment. It may be called again.
+func (d *Daemon) Close() error {
+	d.closing.Do(func() { d.closed = d.close() })
+	return d.closed
+}
+
+// closeTimeout bounds the steps of Close that wait for others.
+const closeTimeout = 15 * time.Second
+
+func (d *Daemon) close() error {
+	d.ready.Store(false)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	errs := []error{d.stopMQTT(ctx)}
+	if d.started {
+		errs = append(errs, d.record(ctx, "stopped", ""))
+	}
+	if d.server != nil {
+		errs = append(errs, d.server.Close(ctx))
+	}
+	if d.house != nil {
+		errs = append(errs, d.house.Close())
+	}
+	return errors.Join(errs...)
+}

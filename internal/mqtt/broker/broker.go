@@ -1,0 +1,448 @@
+// Package broker is the MQTT broker inside the daemon, for homes that have none: MQTT 3.1, 3.1.1 and 5 over TCP or TLS.
+//
+// # What it promises
+//
+// A message is acknowledged (PUBACK, PUBREC) only when the handler has taken it and what the broker itself owes is on disk:
+// a retained message, a QoS 2 packet id, and the queue of every kept session that it went to. When any of that fails, nothing
+// is acknowledged and the publisher's connection is closed, so that it sends the message again: QoS 1 and 2 are then handled
+// again. A QoS 2 message that was answered is not handled twice within its session, also over a restart of the broker.
+//
+// # Ordering
+//
+// Each client's messages are handled one after another, in the order in which it sent them; the messages of several clients
+// at once. Subscribers get a publisher's messages in its order, also those that were queued while they were away.
+//
+// # Failure
+//
+// A peer that breaks the protocol, a rule or a limit is disconnected, with a reason in the log. A panic while its packets are
+// read costs that connection only. A client that reads too slowly is disconnected, and never holds up a publisher.
+//
+// It wraps mochi-mqtt, whose known defects and what is done about each are in docs/adr/0002-embedded-mqtt-broker.md.
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/statehouse/statehouse/internal/mqtt"
+)
+
+// Broker is a running one. All methods are safe for concurrent use.
+//
+// Lock order: retainLocks, topics, mu, session.mu, conn.mu.
+type Broker struct {
+	opts    Options
+	log     *slog.Logger
+	users   accounts
+	filters []string // the handler's
+	server  *mochi.Server
+	inline  *mochi.Client // in whose name messages are given to the library
+	store   *store
+	ln      *listener
+	ctx     context.Context // of the handler's calls and of what waits; ends in Close
+	cancel  context.CancelFunc
+	seed    maphash.Seed
+	logins  chan struct{} // how many passwords may be hashed at once
+
+	wg      sync.WaitGroup // connections and delayed wills
+	closing atomic.Bool
+	once    sync.Once
+	err     error // of Close
+
+	stats         counters
+	seq           atomic.Int64 // numbers the messages towards subscribers
+	queuedWrites  atomic.Int64 // queued messages that were given to the store
+	retainedBytes atomic.Int64
+
+	retainLocks [32]sync.Mutex // by topic: one retained message of a topic at a time
+	topics      sync.RWMutex   // the library reads its retained messages unguarded while it writes them
+
+	mu        sync.Mutex // guards what follows
+	conns     map[*conn]struct{}
+	connected map[string]*conn    // by client id
+	sessions  map[string]*session // by client id
+	delayed   map[string]chan struct{}
+}
+
+// Start opens the file and the address, and serves until Close. ctx bounds the start; its values, not its end, are those of
+// the handler's calls.
+func Start(ctx context.Context, opts Options) (*Broker, error) {
+	opts, err := opts.prepare()
+	if err != nil {
+		return nil, err
+	}
+	users, err := newAccounts(opts.Users)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := listen(ctx, opts, users)
+	if err != nil {
+		return nil, err
+	}
+	b, err := open(ctx, opts, users, ln)
+	if err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	return b, nil
+}
+
+// open builds a broker on an open address.
+func open(ctx context.Context, opts Options, users accounts, ln net.Listener) (*Broker, error) {
+	st, err := openStore(opts.DataPath, opts.Logger)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{
+		opts: opts, log: opts.Logger, users: users, store: st, seed: maphash.MakeSeed(), logins: make(chan struct{}, 2),
+		conns: map[*conn]struct{}{}, connected: map[string]*conn{}, sessions: map[string]*session{}, delayed: map[string]chan struct{}{},
+	}
+	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	b.ln = &listener{b: b, ln: ln, open: make(chan struct{}), ended: make(chan struct{})}
+	if opts.Handler != nil {
+		b.filters = slices.Clone(opts.Handler.Filters())
+	}
+	b.server = mochi.New(libraryOptions(opts))
+	b.inline = b.server.NewClient(nil, mochi.LocalListener, "", true)
+	b.inline.Properties.ProtocolVersion = 5
+	err = b.server.AddHook(&hook{b: b}, nil)
+	if err == nil {
+		err = b.restore()
+	}
+	if err == nil {
+		err = b.server.AddListener(b.ln)
+	}
+	if err == nil {
+		err = b.server.Serve()
+	}
+	if err != nil {
+		b.cancel()
+		return nil, errors.Join(err, st.close())
+	}
+	b.dropServerTopics()
+	b.log.Info("mqtt broker: listening", "address", ln.Addr().String(), "tls", opts.TLS != nil, "users", len(users),
+		"retained", b.server.Topics.Retained.Len(), "sessions", len(b.sessions))
+	close(b.ln.open)
+	return b, nil
+}
+
+// never is how often the library publishes its own topics: it stops the world for them each time.
+const never = 1 << 31 // seconds
+
+// libraryOptions are the library's limits and habits.
+func libraryOptions(opts Options) *mochi.Options {
+	l := opts.Limits
+	caps := mochi.NewDefaultServerCapabilities()
+	caps.MaximumClients = int64(l.MaxClients)
+	caps.MaximumMessageExpiryInterval = 0 // else retained messages end after a day
+	caps.MaximumClientWritesPending = writesPending
+	caps.MaximumSessionExpiryInterval = uint32(l.SessionExpiry / time.Second)
+	caps.MaximumPacketSize = uint32(l.MaxPayload + packetOverhead)
+	caps.ReceiveMaximum = uint16(l.ReceiveMaximum)
+	caps.MaximumInflight = uint16(min(l.MaxQueued+1, 65535))
+	caps.TopicAliasMaximum = 0
+	return &mochi.Options{Capabilities: caps, Logger: quietLogger(opts.Logger), SysTopicResendInterval: never}
+}
+
+// dropServerTopics takes away the $SYS topics that the library published once, at its start.
+func (b *Broker) dropServerTopics() {
+	for topic := range b.server.Topics.Retained.GetAll() {
+		if strings.HasPrefix(topic, mochi.SysPrefix) {
+			b.server.Topics.RetainMessage(packets.Packet{TopicName: topic})
+		}
+	}
+}
+
+// restore puts what the file keeps into the library.
+func (b *Broker) restore() error {
+	all, err := b.store.load()
+	if err != nil {
+		return err
+	}
+	if all.bad > 0 {
+		b.log.Error("mqtt broker: damaged records in the data file were left out", "records", all.bad)
+	}
+	now := time.Now().Unix()
+	for _, m := range all.retained {
+		if m.Expires == 0 || m.Expires > now {
+			pk := m.packet()
+			pk.Created = now
+			b.server.Topics.RetainMessage(pk)
+		}
+	}
+	b.recountRetained()
+	for _, s := range all.sessions {
+		b.restoreSession(s)
+	}
+	return nil
+}
+
+// restoreSession makes a client of a session that is away. Its time to live begins anew.
+func (b *Broker) restoreSession(s *savedSession) {
+	c := s.client
+	cl := b.server.NewClient(nil, b.ln.ID(), c.ID, false)
+	cl.Properties.Username, cl.Properties.ProtocolVersion = []byte(c.User), c.Version
+	cl.Properties.Props.SessionExpiryInterval = c.Expiry
+	cl.Properties.Props.SessionExpiryIntervalFlag = c.Version >= 5
+	cl.Properties.Props.ReceiveMaximum, cl.Properties.Props.MaximumPacketSize = c.ReceiveMaximum, c.MaxPacket
+	cl.Stop(packets.ErrServerShuttingDown)
+	b.server.Clients.Add(cl)
+	for _, sub := range s.subs {
+		ps := packets.Subscription{Filter: sub.Filter, Qos: sub.QoS, Identifier: sub.ID, NoLocal: sub.NoLocal,
+			RetainAsPublished: sub.RetainAsPublished, RetainHandling: sub.RetainHandling}
+		b.server.Topics.Subscribe(c.ID, ps)
+		cl.State.Subscriptions.Add(sub.Filter, ps)
+	}
+	sess := b.openSession(c.ID)
+	sess.kept = true
+	for _, id := range s.incoming {
+		sess.incoming[id] = struct{}{}
+	}
+	for id, m := range s.queued {
+		sess.queue[id] = m
+		sess.bytes += len(m.Payload)
+		b.seq.Store(max(b.seq.Load(), m.Seq))
+	}
+	sess.restore(cl)
+}
+
+// recountRetained sums the retained payloads up.
+func (b *Broker) recountRetained() {
+	var n int64
+	for _, pk := range b.server.Topics.Retained.GetAll() {
+		n += int64(len(pk.Payload))
+	}
+	b.retainedBytes.Store(n)
+}
+
+// openSession finds or makes the session of a client id; findSession may find none.
+func (b *Broker) openSession(id string) *session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.sessions[id]
+	if s == nil {
+		s = newSession(id)
+		b.sessions[id] = s
+	}
+	return s
+}
+
+func (b *Broker) findSession(id string) *session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sessions[id]
+}
+
+// dropSession forgets a session, in memory and in the file.
+func (b *Broker) dropSession(id string) {
+	b.mu.Lock()
+	s := b.sessions[id]
+	delete(b.sessions, id)
+	b.mu.Unlock()
+	if s != nil && s.isKept() {
+		b.store.enqueue(delSession(id))
+	}
+}
+
+// endSession forgets a session, and what the library has of it.
+func (b *Broker) endSession(cl *mochi.Client) {
+	cl.ClearInflights()
+	b.server.UnsubscribeClient(cl)
+	if now, ok := b.server.Clients.Get(cl.ID); ok && now == cl {
+		b.server.Clients.Delete(cl.ID)
+	}
+	b.dropSession(cl.ID)
+}
+
+// adopt starts a connection's goroutine, unless there are too many.
+func (b *Broker) adopt(nc net.Conn, establish listeners.EstablishFn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.conns) >= b.opts.Limits.MaxClients+halfOpen || b.closing.Load() {
+		return false
+	}
+	if tc, ok := nc.(*net.TCPConn); ok {
+		_ = tc.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4})
+	}
+	c := newConn(b, nc)
+	b.conns[c] = struct{}{}
+	b.wg.Go(func() { b.serve(c, establish) })
+	return true
+}
+
+// serve is a connection's life.
+func (b *Broker) serve(c *conn, establish listeners.EstablishFn) {
+	remote := c.Conn.RemoteAddr().String()
+	err := c.run(establish)
+	reason := c.why(err)
+	c.settle()
+	_ = c.Close()
+	<-c.written
+	b.mu.Lock()
+	delete(b.conns, c)
+	if c.settled && b.connected[c.cl.ID] == c {
+		delete(b.connected, c.cl.ID)
+	}
+	b.mu.Unlock()
+	close(c.done)
+	switch {
+	case !c.settled:
+		b.stats.connectsRefused.Add(1)
+		b.log.Warn("mqtt broker: connection ended before its client was admitted", "remote", remote, "reason", reason)
+	case c.clean:
+		b.log.Info("mqtt broker: client left", "client", c.cl.ID, "remote", remote)
+	default:
+		b.log.Warn("mqtt broker: client lost", "client", c.cl.ID, "remote", remote, "reason", reason)
+	}
+}
+
+// run reads until the connection ends. The library's decoders panic on some packets; that costs the connection.
+func (c *conn) run(establish listeners.EstablishFn) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.b.stats.panics.Add(1)
+			c.b.log.Error("mqtt broker: panic in a connection", "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", r)
+			c.refuse(packets.ErrImplementationSpecificError, err)
+		}
+	}()
+	nc, err := c.b.handshake(c.Conn)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.Conn = nc
+	c.mu.Unlock()
+	return establish(c.b.ln.ID(), c)
+}
+
+// settle ends or keeps the session, and publishes the will. The library does so too, but not on every way out.
+func (c *conn) settle() {
+	c.doneReading()
+	if !c.settled {
+		return
+	}
+	if c.session == nil { // a panic on the way in
+		c.session = c.b.openSession(c.cl.ID)
+	}
+	var expiry time.Duration
+	if keeps(c.cl) {
+		expiry = c.b.opts.Limits.SessionExpiry
+		if c.cl.Properties.ProtocolVersion >= 5 {
+			expiry = time.Duration(c.cl.Properties.Props.SessionExpiryInterval) * time.Second
+		}
+		c.b.store.enqueue(putJSON(bucketClients, []byte(c.cl.ID), c.b.clientRecord(c.cl)))
+	} else {
+		c.b.endSession(c.cl)
+	}
+	c.sendWill(expiry)
+}
+
+// Addr is where the broker listens.
+func (b *Broker) Addr() net.Addr { return b.ln.ln.Addr() }
+
+// Publish publishes a message of the daemon's own, which its handler does not see. It returns when the message is retained,
+// if it is to be, and queued for kept sessions, durably both. ctx is looked at before that, not during.
+func (b *Broker) Publish(ctx context.Context, topic string, payload []byte, qos byte, retain bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if qos > 2 {
+		return fmt.Errorf("mqtt broker: publish on %q: QoS %d: use 0, 1 or 2", topic, qos)
+	}
+	if err := mqtt.ValidTopic(topic); err != nil {
+		return fmt.Errorf("mqtt broker: publish: %w", err)
+	}
+	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos, Retain: retain},
+		TopicName: topic, Payload: slices.Clone(payload)}
+	if err := b.accept(ctx, incoming{pk: pk, own: true}); err != nil {
+		return fmt.Errorf("mqtt broker: publish on %q: %w", topic, err)
+	}
+	return nil
+}
+
+// Retained iterates over the retained messages that match a filter, ordered by topic, with Retained set: what a daemon hands
+// to its handler when it starts. It is a snapshot; payloads must not be modified.
+func (b *Broker) Retained(filter string) iter.Seq[mqtt.Message] {
+	all := b.server.Topics.Retained.GetAll()
+	var topics []string
+	for topic := range all {
+		if mqtt.Match(filter, topic) {
+			topics = append(topics, topic)
+		}
+	}
+	slices.Sort(topics)
+	now := b.opts.Now()
+	return func(yield func(mqtt.Message) bool) {
+		for _, topic := range topics {
+			pk := all[topic]
+			if !yield(mqtt.Message{Topic: topic, Payload: pk.Payload, QoS: pk.FixedHeader.Qos, Retained: true, Retain: true, ReceivedAt: now}) {
+				return
+			}
+		}
+	}
+}
+
+// Close ends all connections, without their wills, waits for the messages that are being handled, and closes the file. After
+// Limits.CloseTimeout the handler's context is cancelled. Close may be called more than once.
+func (b *Broker) Close() error {
+	b.once.Do(func() { b.err = b.close() })
+	return b.err
+}
+
+// close is Close, once.
+func (b *Broker) close() error {
+	b.mu.Lock()
+	b.closing.Store(true)
+	conns := make([]*conn, 0, len(b.conns))
+	for c := range b.conns {
+		conns = append(conns, c)
+	}
+	for id, back := range b.delayed {
+		close(back)
+		delete(b.delayed, id)
+	}
+	b.mu.Unlock()
+	err := b.ln.ln.Close()
+	<-b.ln.ended
+	for _, c := range conns {
+		c.goodbye()
+	}
+	patience := time.AfterFunc(b.opts.Limits.CloseTimeout, b.cancel)
+	defer patience.Stop()
+	b.wg.Wait()
+	b.cancel()
+	err = errors.Join(err, b.server.Close(), b.store.close())
+	if err != nil {
+		return fmt.Errorf("mqtt broker: close: %w", err)
+	}
+	return nil
+}
+
+// goodbye ends a connection because the broker closes. It runs on another goroutine than the connection's, and so leaves the
+// library's client alone: reading ends with the connection.
+func (c *conn) goodbye() {
+	c.mu.Lock()
+	if c.reason == nil {
+		c.reason = errors.New("the broker is closing")
+	}
+	c.mu.Unlock()
+	if c.version.Load() >= 5 {
+		_, _ = c.Write(disconnect(packets.ErrServerShuttingDown.Code))
+	}
+	_ = c.Close()
+}

@@ -1,0 +1,268 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// Sizes of a connection.
+const (
+	maxConnect = 384 << 10 // a CONNECT: five strings of 64 KiB and some properties
+	writeChunk = 64 << 10
+	closeGrace = time.Second // for what is still to be written when a connection ends
+)
+
+// conn is one connection, under the library's feet: it bounds what is read before the library allocates for it, and takes
+// what the library writes without ever blocking, since the library writes under the lock that publishers need. Its own
+// goroutine writes to the network. The library's *Client finds its conn in Net.Conn.
+type conn struct {
+	net.Conn
+	b    *Broker
+	done chan struct{} // closed when all of the connection's goroutines have ended and its session is settled
+
+	// Of the reading goroutine.
+	frame   frame
+	cl      *mochi.Client
+	session *session
+	will    *will
+	clean   bool   // the client said goodbye: no will
+	ackID   uint16 // the packet id that a SUBACK or UNSUBACK is to have
+	reading bool   // it holds Broker.topics for reading
+	settled bool   // its session was established: there is something to settle when it ends
+
+	version  atomic.Int32 // 0 before CONNECT
+	checking atomic.Bool  // a SUBSCRIBE's filters are being checked
+	unsent   atomic.Int32 // PUBLISH packets in the library's queue, about
+
+	mu      sync.Mutex // guards what follows; last in the lock order
+	wake    *sync.Cond
+	pending []byte
+	writing int
+	closed  bool
+	reason  error // why it was closed, the first one
+	written chan struct{}
+}
+
+// newConn starts the writing goroutine, which ends after close.
+func newConn(b *Broker, nc net.Conn) *conn {
+	c := &conn{Conn: nc, b: b, done: make(chan struct{}), written: make(chan struct{})}
+	c.wake = sync.NewCond(&c.mu)
+	go c.writeLoop()
+	return c
+}
+
+// connOf finds the connection of a library's client: nil for the daemon's own and for one that is away since the start.
+func connOf(cl *mochi.Client) *conn {
+	c, _ := cl.Net.Conn.(*conn)
+	return c
+}
+
+// Read hands on what came, after looking at the packets' lengths.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.b.stats.bytesIn.Add(int64(n))
+	if ferr := c.frame.check(p[:n], c.maxPacket); ferr != nil {
+		c.refuse(packets.ErrPacketTooLarge, ferr)
+		return 0, ferr
+	}
+	return n, err
+}
+
+// maxPacket is how long a packet may be: the first one is a CONNECT.
+func (c *conn) maxPacket(first bool) int {
+	if first {
+		return maxConnect
+	}
+	return c.b.opts.Limits.MaxPayload + packetOverhead
+}
+
+// Write takes a whole packet, or several, and never blocks.
+func (c *conn) Write(p []byte) (int, error) {
+	if len(p) > 0 && p[0] == packets.Disconnect<<4 && c.version.Load() < 5 {
+		return len(p), nil // before MQTT 5 a server has no DISCONNECT
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return 0, net.ErrClosed
+	}
+	if waiting := len(c.pending) + c.writing; waiting+len(p) > c.b.opts.Limits.MaxUnsent {
+		c.b.stats.slow.Add(1)
+		c.closeLocked(fmt.Errorf("%d bytes wait for it and it reads too slowly (limit MaxUnsent)", waiting))
+		return 0, net.ErrClosed
+	}
+	c.pending = append(c.pending, p...)
+	c.wake.Signal()
+	return len(p), nil
+}
+
+// writeLoop writes until the connection is closed and nothing is left.
+func (c *conn) writeLoop() {
+	defer close(c.written)
+	defer func() { _ = c.Conn.Close() }()
+	for {
+		c.mu.Lock()
+		for len(c.pending) == 0 && !c.closed {
+			c.wake.Wait()
+		}
+		if len(c.pending) == 0 {
+			c.mu.Unlock()
+			return
+		}
+		out := c.pending
+		c.pending, c.writing = nil, len(out)
+		c.mu.Unlock()
+		err := c.send(out)
+		c.mu.Lock()
+		c.writing = 0
+		if err != nil {
+			c.closeLocked(fmt.Errorf("write: %w", err))
+			c.pending = nil
+		}
+		c.mu.Unlock()
+	}
+}
+
+// send writes piece by piece, so that a client must keep taking some.
+func (c *conn) send(out []byte) error {
+	for len(out) > 0 {
+		n := min(len(out), writeChunk)
+		if err := c.SetWriteDeadline(time.Now().Add(c.writeTimeout())); err != nil {
+			return err
+		}
+		if _, err := c.Conn.Write(out[:n]); err != nil {
+			return err
+		}
+		c.b.stats.bytesOut.Add(int64(n))
+		out = out[n:]
+	}
+	return nil
+}
+
+// writeTimeout is short once the connection is closed. A write under way at that moment was given its end by closeLocked.
+func (c *conn) writeTimeout() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return closeGrace
+	}
+	return c.b.opts.Limits.WriteTimeout
+}
+
+// SetDeadline is called by the library for the keepalive, and concerns reading only.
+func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+// Close is called by the library and ends reading at once; what was written before it still goes out for a moment.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closeLocked(nil)
+	return nil
+}
+
+// closeLocked closes with a reason. The first reason stays.
+func (c *conn) closeLocked(reason error) {
+	if c.reason == nil {
+		c.reason = reason
+	}
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.wake.Signal()
+	past := time.Unix(1, 0)
+	_ = c.SetReadDeadline(past)
+	_ = c.SetWriteDeadline(time.Now().Add(closeGrace))
+}
+
+// refuse ends the connection for a reason that is logged, and that an MQTT 5 client is told.
+func (c *conn) refuse(code packets.Code, reason error) {
+	c.mu.Lock()
+	if c.reason == nil {
+		c.reason = reason
+	}
+	c.mu.Unlock()
+	if c.version.Load() >= 5 {
+		_, _ = c.Write(disconnect(code.Code))
+	}
+	_ = c.Close()
+	if c.cl != nil {
+		c.cl.Stop(code)
+	}
+}
+
+// why is the reason that the connection was closed for, or what reading said.
+func (c *conn) why(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reason != nil {
+		return c.reason
+	}
+	return err
+}
+
+// disconnect is the MQTT 5 DISCONNECT packet.
+func disconnect(code byte) []byte { return []byte{packets.Disconnect << 4, 2, code, 0} }
+
+// ack writes PUBACK, PUBREC or PUBCOMP. Code 0 is the short form that every version has.
+func (c *conn) ack(kind byte, id uint16, code byte) error {
+	b := []byte{kind << 4, 2, byte(id >> 8), byte(id)}
+	if code != 0 {
+		b = append(b, code)
+		b[1]++
+	}
+	if _, err := c.Write(b); err != nil {
+		return fmt.Errorf("acknowledge: %w", err)
+	}
+	return nil
+}
+
+// frame follows the packets in a stream of bytes by their lengths.
+type frame struct {
+	packets int // begun
+	state   int // 0 before a packet's first byte, then the number of bytes of its header
+	length  int
+	left    int // of the body
+}
+
+// errFrame is a length that is none.
+var errFrame = errors.New("malformed packet: its length has more than four bytes")
+
+// check takes the next bytes and says when a packet is longer than it may be.
+func (f *frame) check(p []byte, limit func(first bool) int) error {
+	for len(p) > 0 {
+		if f.left > 0 {
+			n := min(f.left, len(p))
+			f.left -= n
+			p = p[n:]
+			continue
+		}
+		b := p[0]
+		p = p[1:]
+		if f.state == 0 {
+			f.state, f.length = 1, 0
+			continue
+		}
+		if f.state > 4 {
+			return errFrame
+		}
+		f.length |= int(b&0x7f) << (7 * (f.state - 1))
+		f.state++
+		if b&0x80 != 0 {
+			continue
+		}
+		if max := limit(f.packets == 0); f.length > max {
+			return fmt.Errorf("a packet of %d bytes, at most %d are allowed", f.length, max)
+		}
+		f.packets++
+		f.state, f.left = 0, f.length
+	}
+	return nil
+}

@@ -1,0 +1,300 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+	"go.etcd.io/bbolt"
+
+	"github.com/statehouse/statehouse/internal/mqtt"
+)
+
+// The way of a message that a client publishes. The library's own way answers it before it is stored, answers it even when
+// a hook says no, and keeps its packet id in one list with the ids towards the client; so none of it is used:
+//
+//  1. topic, size, rules and quotas are checked
+//  2. a QoS 2 message that waits for its PUBREL and is sent again is answered, and that is all
+//  3. Handle
+//  4. the retained message and the QoS 2 packet id are written, in one synced transaction
+//  5. the message goes to the subscribers; what is queued for kept sessions is written, synced
+//  6. PUBACK or PUBREC
+//
+// Any error in 3 to 5 ends the connection without an acknowledgement, so that the client sends the message again. PUBREC,
+// not PUBCOMP, takes the message over: after it the client may forget the message and keeps only its id.
+
+// refusal is an error that the client is told by an acknowledgement (MQTT 5), and that costs nothing but the message.
+type refusal struct {
+	code   packets.Code
+	reason error
+}
+
+func (r refusal) Error() string { return r.reason.Error() }
+func (r refusal) Unwrap() error { return r.reason }
+
+// violation is an error for which the connection ends, with the code that says it.
+type violation struct {
+	code   packets.Code
+	reason error
+}
+
+func (v violation) Error() string { return v.reason.Error() }
+func (v violation) Unwrap() error { return v.reason }
+
+// publish takes a client's PUBLISH. A nil error means that it was answered.
+func (c *conn) publish(pk packets.Packet) error {
+	b, qos := c.b, pk.FixedHeader.Qos
+	b.stats.received.Add(1)
+	if err := c.validate(pk); err != nil {
+		return err
+	}
+	err := c.permit(pk)
+	var no refusal
+	switch {
+	case errors.As(err, &no) && (qos == 0 || c.version.Load() >= 5):
+		b.stats.refused.Add(1)
+		b.log.Warn("mqtt broker: message refused", "client", c.session.id, "topic", pk.TopicName, "reason", no.reason)
+		if qos == 0 {
+			return nil
+		}
+		return c.ack(ackKind(qos), pk.PacketID, no.code.Code)
+	case errors.As(err, &no):
+		// Before MQTT 5 there is no way to say no but to hang up.
+		b.stats.refused.Add(1)
+		return violation(no)
+	case err != nil:
+		return err
+	}
+	if qos == 2 {
+		// A compliant client sends a message again with DUP set. Without DUP it is another message, from a client that has
+		// lost its state: better twice than never.
+		if c.session.seen(pk.PacketID) {
+			if pk.FixedHeader.Dup {
+				b.stats.duplicates.Add(1)
+				return c.ack(packets.Pubrec, pk.PacketID, 0)
+			}
+		} else if c.session.incomingLen() >= b.opts.Limits.ReceiveMaximum {
+			return violation{packets.ErrReceiveMaximum, fmt.Errorf("more than %d QoS 2 messages under way (limit ReceiveMaximum)", b.opts.Limits.ReceiveMaximum)}
+		}
+	}
+	if err := b.accept(b.ctx, incoming{pk: pk, client: c.session.id, session: c.session}); err != nil {
+		b.stats.failed.Add(1)
+		return violation{packets.ErrImplementationSpecificError, fmt.Errorf("message on %q not accepted: %w", pk.TopicName, err)}
+	}
+	if qos == 0 {
+		return nil
+	}
+	return c.ack(ackKind(qos), pk.PacketID, 0)
+}
+
+// ackKind is what a PUBLISH is answered with.
+func ackKind(qos byte) byte {
+	if qos == 2 {
+		return packets.Pubrec
+	}
+	return packets.Puback
+}
+
+// validate checks what makes a packet malformed.
+func (c *conn) validate(pk packets.Packet) error {
+	if code := pk.PublishValidate(0); code != packets.CodeSuccess {
+		return violation{code, fmt.Errorf("PUBLISH on %.80q: %s", pk.TopicName, code.Reason)}
+	}
+	if err := mqtt.ValidTopic(pk.TopicName); err != nil {
+		return violation{packets.ErrTopicNameInvalid, err}
+	}
+	if n, max := len(pk.Payload), c.b.opts.Limits.MaxPayload; n > max {
+		return violation{packets.ErrPacketTooLarge, fmt.Errorf("a payload of %d bytes on %q, at most %d are allowed (limit MaxPayload)", n, pk.TopicName, max)}
+	}
+	return c.b.topicLimits(pk.TopicName)
+}
+
+// topicLimits checks a topic or filter against the limits.
+func (b *Broker) topicLimits(topic string) error {
+	l := b.opts.Limits
+	if len(topic) > l.MaxTopicBytes {
+		return violation{packets.ErrTopicNameInvalid, fmt.Errorf("a topic of %d bytes, at most %d are allowed (limit MaxTopicBytes)", len(topic), l.MaxTopicBytes)}
+	}
+	if n := strings.Count(topic, "/") + 1; n > l.MaxTopicLevels {
+		return violation{packets.ErrTopicNameInvalid, fmt.Errorf("a topic of %d levels, at most %d are allowed (limit MaxTopicLevels)", n, l.MaxTopicLevels)}
+	}
+	return nil
+}
+
+// permit asks the rules and quotas.
+func (c *conn) permit(pk packets.Packet) error {
+	switch topic := pk.TopicName; {
+	case strings.HasPrefix(topic, "$"):
+		return refusal{packets.ErrNotAuthorized, fmt.Errorf("topics that begin with $ are the server's own")}
+	case !c.b.users.mayPublish(c.user(), topic):
+		return refusal{packets.ErrNotAuthorized, fmt.Errorf("user %q may not publish to it", c.user())}
+	case pk.FixedHeader.Retain:
+		return c.b.retainQuota(topic, len(pk.Payload))
+	}
+	return nil
+}
+
+// user is who the client said it is, and proved where there are users.
+func (c *conn) user() string { return string(c.cl.Properties.Username) }
+
+// incoming is a message on its way in: of a client, a will, or of the daemon itself.
+type incoming struct {
+	pk      packets.Packet
+	client  string
+	session *session // that the QoS 2 packet id is noted in; nil for wills and the daemon's
+	own     bool     // the daemon's: its handler does not see it
+}
+
+// accept is steps 3 to 5.
+func (b *Broker) accept(ctx context.Context, in incoming) error {
+	pk := in.pk
+	if !in.own && b.handles(pk.TopicName) {
+		m := mqtt.Message{Topic: pk.TopicName, Payload: pk.Payload, QoS: pk.FixedHeader.Qos, Retain: pk.FixedHeader.Retain,
+			ReceivedAt: b.opts.Now(), Client: in.client}
+		if err := b.handle(ctx, m); err != nil {
+			return fmt.Errorf("handler: %w", err)
+		}
+		b.stats.handled.Add(1)
+	}
+	pk.Expiry = 0
+	if s := pk.Properties.MessageExpiryInterval; s > 0 {
+		pk.Expiry = time.Now().Unix() + int64(s) // the library's clock
+	}
+	var changes []change
+	if in.session != nil && pk.FixedHeader.Qos == 2 && in.session.isKept() {
+		changes = append(changes, put(bucketIncoming, idKey(in.client, pk.PacketID), nil))
+	}
+	if pk.FixedHeader.Retain {
+		// One order for the file and for the subscribers: whoever is last in the one is last in the other.
+		lock := &b.retainLocks[maphash.String(b.seed, pk.TopicName)%uint64(len(b.retainLocks))]
+		lock.Lock()
+		defer lock.Unlock()
+		c, err := retainChange(pk)
+		if err != nil {
+			return err
+		}
+		changes = append(changes, c)
+	}
+	if len(changes) > 0 {
+		if err := b.store.write(changes...); err != nil {
+			return fmt.Errorf("data file: %w", err)
+		}
+	}
+	if in.session != nil && pk.FixedHeader.Qos == 2 {
+		in.session.note(pk.PacketID)
+	}
+	return b.fanOut(pk, in.client)
+}
+
+// handle calls the handler. A panic of its own is an error like any other: the message was not taken.
+func (b *Broker) handle(ctx context.Context, m mqtt.Message) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			b.stats.panics.Add(1)
+			b.log.Error("mqtt broker: panic in the handler", "topic", m.Topic, "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return b.opts.Handler.Handle(ctx, m)
+}
+
+// retainChange is what the file does about a retained message: an empty one removes.
+func retainChange(pk packets.Packet) (change, error) {
+	if len(pk.Payload) == 0 {
+		return del(bucketRetained, []byte(pk.TopicName)), nil
+	}
+	return putMessage(bucketRetained, []byte(pk.TopicName), newMessage(pk))
+}
+
+// fanOut gives a message to the subscribers, by the library, as from a client of the daemon's own: that way the library
+// keeps its QoS towards them and answers nobody.
+func (b *Broker) fanOut(pk packets.Packet, origin string) error {
+	out := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: pk.FixedHeader.Qos, Retain: pk.FixedHeader.Retain},
+		TopicName:   pk.TopicName,
+		Payload:     pk.Payload,
+		Properties:  pk.Properties,
+		Connect:     packets.ConnectParams{ClientIdentifier: origin},
+	}
+	out.Properties.TopicAlias, out.Properties.TopicAliasFlag, out.Properties.SubscriptionIdentifier = 0, false, nil
+	if out.FixedHeader.Qos > 0 {
+		out.PacketID = 1 // the library wants one and does not use it
+	}
+	if out.FixedHeader.Retain {
+		b.topics.Lock()
+		b.countRetained(out)
+	}
+	before := b.queuedWrites.Load()
+	err := b.server.InjectPacket(b.inline, out)
+	if out.FixedHeader.Retain {
+		b.topics.Unlock()
+	}
+	if err != nil {
+		return fmt.Errorf("to the subscribers: %w", err)
+	}
+	if b.queuedWrites.Load() != before {
+		if err := b.store.write(func(*bbolt.Tx) error { return nil }); err != nil {
+			return fmt.Errorf("data file: %w", err)
+		}
+	}
+	return nil
+}
+
+// retainQuota says when another retained message is too much.
+func (b *Broker) retainQuota(topic string, size int) error {
+	if size == 0 {
+		return nil
+	}
+	l := b.opts.Limits
+	old, replaces := b.server.Topics.Retained.Get(topic)
+	if !replaces && b.server.Topics.Retained.Len() >= l.MaxRetained {
+		return refusal{packets.ErrQuotaExceeded, fmt.Errorf("%d messages are retained already (limit MaxRetained)", l.MaxRetained)}
+	}
+	if b.retainedBytes.Load()+int64(size-len(old.Payload)) > int64(l.MaxRetainedBytes) {
+		return refusal{packets.ErrQuotaExceeded, fmt.Errorf("%d bytes are retained already (limit MaxRetainedBytes)", b.retainedBytes.Load())}
+	}
+	return nil
+}
+
+// countRetained keeps the sum of the retained payloads; called with topics locked, before the message is retained.
+func (b *Broker) countRetained(pk packets.Packet) {
+	old, _ := b.server.Topics.Retained.Get(pk.TopicName)
+	b.retainedBytes.Add(int64(len(pk.Payload) - len(old.Payload)))
+}
+
+// handles reports whether the handler wants a topic.
+func (b *Broker) handles(topic string) bool {
+	for _, f := range b.filters {
+		if mqtt.Match(f, topic) {
+			return true
+		}
+	}
+	return false
+}
+
+// release takes a client's PUBREL: its packet id is forgotten, for good before PUBCOMP says so, since the client may use
+// the id for another message then.
+func (c *conn) release(pk packets.Packet) error {
+	if pk.PacketID == 0 {
+		return violation{packets.ErrProtocolViolationNoPacketID, errors.New("PUBREL without a packet id")}
+	}
+	if !c.session.seen(pk.PacketID) {
+		code := byte(0)
+		if c.version.Load() >= 5 {
+			code = packets.ErrPacketIdentifierNotFound.Code
+		}
+		return c.ack(packets.Pubcomp, pk.PacketID, code)
+	}
+	if c.session.isKept() {
+		if err := c.b.store.write(del(bucketIncoming, idKey(c.session.id, pk.PacketID))); err != nil {
+			return violation{packets.ErrImplementationSpecificError, fmt.Errorf("PUBREL: data file: %w", err)}
+		}
+	}
+	c.session.forget(pk.PacketID)
+	return c.ack(packets.Pubcomp, pk.PacketID, 0)
+}

@@ -1,0 +1,146 @@
+package broker
+
+import (
+	"slices"
+	"sync"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// session is what the broker knows of a client id beyond the library: which of its QoS 2 messages are between PUBREC and
+// PUBREL, and which messages towards it are not acknowledged. The library's own list of the latter loses entries when a
+// client's receive maximum is reached, knows no order, and shares its packet ids with the client's own; what is sent again
+// is therefore decided here.
+type session struct {
+	id string
+
+	mu       sync.Mutex // guards what follows
+	kept     bool       // outlives its connection, so that it is in the file
+	incoming map[uint16]struct{}
+	queue    map[uint16]message // by packet id
+	bytes    int                // of the queue's payloads
+	full     bool               // something did not fit since there was room last
+}
+
+// newSession is an empty one.
+func newSession(id string) *session {
+	return &session{id: id, incoming: map[uint16]struct{}{}, queue: map[uint16]message{}}
+}
+
+// setKept says whether the session outlives its connection.
+func (s *session) setKept(kept bool) {
+	s.mu.Lock()
+	s.kept = kept
+	s.mu.Unlock()
+}
+
+func (s *session) isKept() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept
+}
+
+// Incoming QoS 2: seen reports a packet id that waits for its PUBREL, note and forget keep the list.
+func (s *session) seen(id uint16) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.incoming[id]
+	return ok
+}
+
+func (s *session) note(id uint16) {
+	s.mu.Lock()
+	s.incoming[id] = struct{}{}
+	s.mu.Unlock()
+}
+
+func (s *session) forget(id uint16) {
+	s.mu.Lock()
+	delete(s.incoming, id)
+	s.mu.Unlock()
+}
+
+func (s *session) incomingLen() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.incoming)
+}
+
+// enqueue adds a message towards the client, unless the queue would be too large: first says that it was not before.
+func (s *session) enqueue(id uint16, m message, maxMessages, maxBytes int) (ok, kept, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) >= maxMessages || s.bytes+len(m.Payload) > maxBytes {
+		first, s.full = !s.full, true
+		return false, s.kept, first
+	}
+	s.bytes += len(m.Payload) - len(s.queue[id].Payload)
+	s.queue[id] = m
+	return true, s.kept, false
+}
+
+// has reports whether a packet id towards the client is not acknowledged.
+func (s *session) has(id uint16) (message, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q, ok := s.queue[id]
+	return q, ok
+}
+
+// received notes that the client has a QoS 2 message: what is left of it is its PUBREL.
+func (s *session) received(id uint16) (m message, kept, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q, ok := s.queue[id]
+	if !ok || q.Sent {
+		return message{}, s.kept, false
+	}
+	s.bytes -= len(q.Payload)
+	q.Sent, q.Payload, q.Props = true, nil, nil
+	s.queue[id] = q
+	return q, s.kept, true
+}
+
+// dequeue takes an acknowledged message out.
+func (s *session) dequeue(id uint16) (was, kept bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q, ok := s.queue[id]
+	if ok {
+		s.bytes -= len(q.Payload)
+		delete(s.queue, id)
+		s.full = false
+	}
+	return ok, s.kept
+}
+
+// restore makes the library's list what the queue is: in the order in which the messages came, complete, and not marked as
+// waiting for quota. The library sends it in the order of Created, of which it looks at the lower 16 bits.
+func (s *session) restore(cl *mochi.Client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, old := range cl.State.Inflight.GetAll(false) {
+		cl.State.Inflight.Delete(old.PacketID)
+	}
+	ids := make([]uint16, 0, len(s.queue))
+	for id := range s.queue {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b uint16) int { return int(s.queue[a].Seq - s.queue[b].Seq) })
+	for i, id := range ids {
+		pk := inflight(s.queue[id], id)
+		pk.Created = int64(i)
+		cl.State.Inflight.Set(pk)
+	}
+}
+
+// inflight is the packet that stands for a queued message in the library's list.
+func inflight(m message, id uint16) packets.Packet {
+	if m.Sent {
+		return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: id}
+	}
+	pk := m.packet()
+	pk.PacketID = id
+	return pk
+}

@@ -1,0 +1,44 @@
+package broker
+
+import "sync/atomic"
+
+// Stats is what a broker has counted since its start, and what it holds now.
+type Stats struct {
+	// Connected clients, kept Sessions (connected or not), Subscriptions and Retained messages with their payloads' bytes, now.
+	Connected, Sessions, Retained int
+	RetainedBytes                 int64
+	// Connects counts established connections, ConnectsRefused those that were sent away before.
+	Connects, ConnectsRefused int64
+	// Received counts PUBLISH packets, Handled those that the handler took, Failed those that were not accepted because the
+	// handler or the file failed, Refused messages and subscriptions that a rule or limit forbids, Duplicates QoS 2 messages
+	// that had been taken before.
+	Received, Handled, Failed, Refused, Duplicates int64
+	// Dropped counts messages towards clients that were not queued or not sent. SlowClients were disconnected for reading too
+	// slowly. Panics were caught in a connection.
+	Dropped, SlowClients, Panics int64
+	// Wills counts published ones, WillsLost those that could not be.
+	Wills, WillsLost int64
+	// BytesIn and BytesOut are the network's.
+	BytesIn, BytesOut int64
+}
+
+// counters are the moving part of it.
+type counters struct {
+	connects, connectsRefused, received, handled, failed, refused, duplicates atomic.Int64
+	dropped, slow, panics, wills, willsLost, bytesIn, bytesOut                atomic.Int64
+}
+
+// Stats takes a snapshot.
+func (b *Broker) Stats() Stats {
+	b.mu.Lock()
+	connected, sessions := len(b.connected), len(b.sessions)
+	b.mu.Unlock()
+	c := &b.stats
+	return Stats{
+		Connected: connected, Sessions: sessions, Retained: b.server.Topics.Retained.Len(), RetainedBytes: b.retainedBytes.Load(),
+		Connects: c.connects.Load(), ConnectsRefused: c.connectsRefused.Load(),
+		Received: c.received.Load(), Handled: c.handled.Load(), Failed: c.failed.Load(), Refused: c.refused.Load(),
+		Duplicates: c.duplicates.Load(), Dropped: c.dropped.Load(), SlowClients: c.slow.Load(), Panics: c.panics.Load(),
+		Wills: c.wills.Load(), WillsLost: c.willsLost.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+	}
+}

@@ -1,0 +1,402 @@
+package broker
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// The buckets of the file, and its format.
+var (
+	bucketMeta     = []byte("meta")
+	bucketRetained = []byte("retained") // topic → message
+	bucketClients  = []byte("clients")  // client id → client
+	bucketSubs     = []byte("subscriptions")
+	bucketQueued   = []byte("queued")   // client id, NUL, packet id → message
+	bucketIncoming = []byte("incoming") // client id, NUL, packet id of a QoS 2 message between PUBREC and PUBREL
+	keyFormat      = []byte("format")
+)
+
+const storeFormat = "statehouse-mqtt-1"
+
+// errStoreClosed is what a store says after close.
+var errStoreClosed = errors.New("the broker's file is closed")
+
+// change is one step of a transaction.
+type change func(tx *bbolt.Tx) error
+
+// request is steps that belong together. A nil done means that nobody waits.
+type request struct {
+	changes []change
+	done    chan error
+}
+
+// store keeps retained messages and sessions in a bbolt file. One goroutine writes: it takes everything that waits, and
+// commits it, synced, as one transaction. With an empty path it does nothing.
+type store struct {
+	db    *bbolt.DB
+	log   *slog.Logger
+	queue chan request
+	stop  chan struct{}
+	ended chan struct{}
+	late  []change // unwaited steps of a transaction that failed; the writer's own
+}
+
+// maxLate bounds what is kept for a second try when the file cannot be written.
+const maxLate = 100_000
+
+// openStore opens or creates the file.
+func openStore(path string, log *slog.Logger) (*store, error) {
+	s := &store{log: log, queue: make(chan request, 256), stop: make(chan struct{}), ended: make(chan struct{})}
+	if path == "" {
+		close(s.ended)
+		return s, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("mqtt broker: data folder: %w", err)
+	}
+	db, err := openBolt(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("mqtt broker: data file: %w", err), db.Close())
+	}
+	s.db = db
+	go s.run()
+	return s, nil
+}
+
+// openBolt opens the file, makes the buckets, and turns a damaged file's panics into errors.
+func openBolt(path string) (db *bbolt.DB, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = damaged(path, r)
+		}
+	}()
+	db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("mqtt broker: data file %q is in use by another process: stop it or choose another file", path)
+	case errors.As(err, new(*fs.PathError)):
+		return nil, fmt.Errorf("mqtt broker: data file: %w", err)
+	case err != nil:
+		return nil, damaged(path, err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil {
+			if k, _ := tx.Cursor().First(); k != nil {
+				return fmt.Errorf("data file %q belongs to another program: choose another file", path)
+			}
+		} else if got := string(meta.Get(keyFormat)); got != storeFormat {
+			return fmt.Errorf("data file %q has format %q, this version knows %q: use the version that wrote it, or another file", path, got, storeFormat)
+		}
+		for _, name := range [][]byte{bucketMeta, bucketRetained, bucketClients, bucketSubs, bucketQueued, bucketIncoming} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketMeta).Put(keyFormat, []byte(storeFormat))
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("mqtt broker: %w", err), db.Close())
+	}
+	return db, nil
+}
+
+// damaged is the error for a file that cannot be read.
+func damaged(path string, cause any) error {
+	return fmt.Errorf("mqtt broker: data file %q is damaged (%v): move it away to go on without its retained messages and sessions, or restore it", path, cause)
+}
+
+// run is the writer.
+func (s *store) run() {
+	defer close(s.ended)
+	for {
+		select {
+		case r := <-s.queue:
+			s.commit(s.drain(r))
+		case <-s.stop:
+			for {
+				select {
+				case r := <-s.queue:
+					s.commit(s.drain(r))
+				default:
+					if len(s.late) > 0 {
+						s.commit(nil)
+					}
+					return
+				}
+			}
+		}
+	}
+}
+
+// drain takes everything that waits.
+func (s *store) drain(first request) []request {
+	group := []request{first}
+	for len(group) < cap(s.queue) {
+		select {
+		case r := <-s.queue:
+			group = append(group, r)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// commit writes a group. When that fails, those who wait are told, and the others' steps are tried again with the next
+// group, before it: their order is kept.
+func (s *store) commit(group []request) {
+	changes := s.late
+	for _, r := range group {
+		changes = append(changes, r.changes...)
+	}
+	err := s.update(changes)
+	if err == nil {
+		s.late = nil
+	} else {
+		s.log.Error("mqtt broker: cannot write the data file; nothing is acknowledged that needs it", "error", err)
+		for _, r := range group {
+			if r.done == nil && len(s.late)+len(r.changes) <= maxLate {
+				s.late = append(s.late, r.changes...)
+			}
+		}
+	}
+	for _, r := range group {
+		if r.done != nil {
+			r.done <- err
+		}
+	}
+}
+
+// update is one transaction, synced when it returns nil.
+func (s *store) update(changes []change) (err error) {
+	if len(changes) == 0 {
+		return nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = damaged(s.db.Path(), r)
+		}
+	}()
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		for _, c := range changes {
+			if err := c(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// write waits until the changes, and all that were enqueued before them, are on disk.
+func (s *store) write(changes ...change) error {
+	if s.db == nil {
+		return nil
+	}
+	done := make(chan error, 1)
+	select {
+	case s.queue <- request{changes: changes, done: done}:
+	case <-s.ended:
+		return errStoreClosed
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-s.ended:
+		select {
+		case err := <-done:
+			return err
+		default:
+			return errStoreClosed
+		}
+	}
+}
+
+// enqueue has changes written soon, in order, and waits for nothing but a place in the queue.
+func (s *store) enqueue(changes ...change) {
+	if s.db == nil {
+		return
+	}
+	select {
+	case s.queue <- request{changes: changes}:
+	case <-s.ended:
+	}
+}
+
+// close writes what waits and closes the file.
+func (s *store) close() error {
+	if s.db == nil {
+		return nil
+	}
+	close(s.stop)
+	<-s.ended
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("mqtt broker: close data file: %w", err)
+	}
+	return nil
+}
+
+// idKey is a session's key for a packet id; sessionPrefix what its keys begin with. Client ids contain no NUL.
+func idKey(clientID string, id uint16) []byte {
+	return binary.BigEndian.AppendUint16(sessionPrefix(clientID), id)
+}
+
+func sessionPrefix(clientID string) []byte { return append([]byte(clientID), 0) }
+
+// put and del are the steps.
+func put(bucket, key, value []byte) change {
+	return func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, value) }
+}
+
+func del(bucket, key []byte) change {
+	return func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Delete(key) }
+}
+
+// putMessage and putJSON encode in the caller.
+func putMessage(bucket, key []byte, m message) (change, error) {
+	b, err := m.encode()
+	if err != nil {
+		return nil, err
+	}
+	return put(bucket, key, b), nil
+}
+
+func putJSON(bucket, key []byte, v any) change {
+	b, err := json.Marshal(v)
+	return func(tx *bbolt.Tx) error {
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(bucket).Put(key, b)
+	}
+}
+
+// delSession forgets all of a session.
+func delSession(clientID string) change {
+	return func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{bucketSubs, bucketQueued, bucketIncoming} {
+			c, prefix := tx.Bucket(name).Cursor(), sessionPrefix(clientID)
+			for k, _ := c.Seek(prefix); k != nil && len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix); k, _ = c.Seek(prefix) {
+				if err := c.Delete(); err != nil {
+					return err
+				}
+			}
+		}
+		return tx.Bucket(bucketClients).Delete([]byte(clientID))
+	}
+}
+
+// saved is everything in the file.
+type saved struct {
+	retained []message
+	sessions map[string]*savedSession
+	bad      int
+}
+
+// savedSession is one session of it.
+type savedSession struct {
+	client   client
+	subs     []subscription
+	queued   map[uint16]message
+	incoming []uint16
+}
+
+// load reads the whole file. Records that cannot be read are counted and left out.
+func (s *store) load() (all saved, err error) {
+	all.sessions = map[string]*savedSession{}
+	if s.db == nil {
+		return all, nil
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = damaged(s.db.Path(), r)
+		}
+	}()
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		return errors.Join(
+			tx.Bucket(bucketRetained).ForEach(func(_, v []byte) error { all.addRetained(v); return nil }),
+			tx.Bucket(bucketClients).ForEach(func(_, v []byte) error { all.addClient(v); return nil }),
+			tx.Bucket(bucketSubs).ForEach(func(k, v []byte) error { all.addSubscription(k, v); return nil }),
+			tx.Bucket(bucketQueued).ForEach(func(k, v []byte) error { all.addQueued(k, v); return nil }),
+			tx.Bucket(bucketIncoming).ForEach(func(k, _ []byte) error { all.addIncoming(k); return nil }),
+		)
+	})
+	if err != nil {
+		return all, damaged(s.db.Path(), err)
+	}
+	return all, nil
+}
+
+func (all *saved) addRetained(v []byte) {
+	m, err := decodeMessage(v)
+	if err != nil {
+		all.bad++
+		return
+	}
+	m.Retain = true
+	all.retained = append(all.retained, m)
+}
+
+func (all *saved) addClient(v []byte) {
+	var c client
+	if err := json.Unmarshal(v, &c); err != nil || c.ID == "" {
+		all.bad++
+		return
+	}
+	all.sessions[c.ID] = &savedSession{client: c, queued: map[uint16]message{}}
+}
+
+func (all *saved) addSubscription(k, v []byte) {
+	ss, _ := all.owner(k)
+	var sub subscription
+	if err := json.Unmarshal(v, &sub); err != nil || ss == nil {
+		all.bad++
+		return
+	}
+	ss.subs = append(ss.subs, sub)
+}
+
+func (all *saved) addQueued(k, v []byte) {
+	ss, rest := all.owner(k)
+	m, err := decodeMessage(v)
+	if err != nil || ss == nil || len(rest) != 2 {
+		all.bad++
+		return
+	}
+	ss.queued[binary.BigEndian.Uint16(rest)] = m
+}
+
+func (all *saved) addIncoming(k []byte) {
+	ss, rest := all.owner(k)
+	if ss == nil || len(rest) != 2 {
+		all.bad++
+		return
+	}
+	ss.incoming = append(ss.incoming, binary.BigEndian.Uint16(rest))
+}
+
+// owner finds the session that a key belongs to.
+func (all *saved) owner(k []byte) (*savedSession, []byte) {
+	for i, c := range k {
+		if c == 0 {
+			return all.sessions[string(k[:i])], k[i+1:]
+		}
+	}
+	return nil, nil
+}

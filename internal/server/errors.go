@@ -1,0 +1,71 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/api"
+)
+
+// failure is an error that knows its answer.
+type failure struct {
+	status     int
+	code       api.Code
+	message    string
+	retryAfter string // seconds; empty for failures that waiting does not cure
+}
+
+func (f *failure) Error() string { return f.message }
+
+func invalid(format string, args ...any) error {
+	return &failure{status: http.StatusBadRequest, code: api.CodeInvalid, message: fmt.Sprintf(format, args...)}
+}
+
+func notFound(format string, args ...any) error {
+	return &failure{status: http.StatusNotFound, code: api.CodeNotFound, message: fmt.Sprintf(format, args...)}
+}
+
+// failures is the one table of what the house's errors are over HTTP. The first match counts.
+var failures = []struct {
+	err        error
+	status     int
+	code       api.Code
+	retryAfter string
+}{
+	{statehouse.ErrNotFound, http.StatusNotFound, api.CodeNotFound, ""},
+	{eventstore.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, ""},
+	{eventstore.ErrInvalid, http.StatusBadRequest, api.CodeInvalid, ""},
+	{eventstore.ErrUnknownOutcome, http.StatusInternalServerError, api.CodeUnknownOutcome, ""},
+	{eventstore.ErrCorrupt, http.StatusInternalServerError, api.CodeCorrupt, ""},
+	{eventstore.ErrUnavailable, http.StatusServiceUnavailable, api.CodeUnavailable, "5"},
+	{eventstore.ErrClosed, http.StatusServiceUnavailable, api.CodeClosed, "5"},
+	{errClosing, http.StatusServiceUnavailable, api.CodeClosed, "5"},
+	{context.DeadlineExceeded, http.StatusServiceUnavailable, api.CodeUnavailable, "5"},
+	{context.Canceled, http.StatusServiceUnavailable, api.CodeUnavailable, "5"},
+}
+
+// failureOf is the answer to an error. What is in no table is a defect; its text is for the log alone.
+func failureOf(err error) *failure {
+	var f *failure
+	if errors.As(err, &f) {
+		return f
+	}
+	for _, t := range failures {
+		if errors.Is(err, t.err) {
+			return &failure{status: t.status, code: t.code, message: err.Error(), retryAfter: t.retryAfter}
+		}
+	}
+	return &failure{
+		status: http.StatusInternalServerError, code: api.CodeInternal,
+		message: "something went wrong that should not; the daemon's log says what",
+	}
+}
+
+// body is the failure as it goes over the wire.
+func (f *failure) body() api.Error {
+	return api.Error{Error: api.ErrorDetail{Code: f.code, Message: f.message}}
+}

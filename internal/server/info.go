@@ -1,0 +1,38 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/internal/api"
+)
+
+// getInfo answers GET /v1/info.
+func (s *Server) getInfo(h *statehouse.House, w http.ResponseWriter, r *http.Request) error {
+	if p := newParams(r); p.err != nil {
+		return p.err
+	}
+	m := h.Now()
+	info := api.Info{
+		Health: s.health(), Version: s.opts.Version, Database: h.Store().UUID(),
+		Entities: m.State.Entities.Len(), Devices: m.Registry.Devices.Len(), Areas: m.Registry.Areas.Len(),
+		Recovered: api.NewRecovered(h.Recovered()),
+	}
+	info.Position = m.Position()
+	if at := h.Store().Stats().HeadRecorded; !at.IsZero() {
+		info.RecordedAt = &at
+	}
+	return writeJSON(w, http.StatusOK, info)
+}
+
+// getRegistry answers GET /v1/registry.
+func (s *Server) getRegistry(h *statehouse.House, w http.ResponseWriter, r *http.Request) error {
+	if p := newParams(r); p.err != nil {
+		return p.err
+	}
+	m := h.Now()
+	if notModified(w, r, h, m) {
+		return nil
+	}
+	return writeJSON(w, http.StatusOK, api.NewRegistry(m.Registry))
+}

@@ -1,0 +1,128 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// maxSocketPath is the longest path of a unix socket: 103 bytes and an end on macOS, 107 on Linux.
+const maxSocketPath = 103
+
+// listenTCP listens on a loopback address, and refuses any other.
+func listenTCP(ctx context.Context, address string) (net.Listener, error) {
+	addr, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: it must be a host and a port, as in %s: %w", address, DefaultAddress, err)
+	}
+	if !addr.IP.IsLoopback() {
+		return nil, fmt.Errorf("listen on %s: it is not a loopback address, and anybody who reaches the port can read "+
+			"everything: nobody is asked who they are yet; use 127.0.0.1 or [::1]", address)
+	}
+	// The address that was checked, not the name that it came from.
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr.String())
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// allowedHosts are the hosts that a request over TCP may be for, in the form of hostOf.
+func allowedHosts(opts Options) map[string]bool {
+	hosts := map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true, hostOf(opts.Address): true}
+	for _, h := range opts.AllowedHosts {
+		hosts[hostOf(h)] = true
+	}
+	delete(hosts, "")
+	return hosts
+}
+
+// hostOf is a Host header without its port, brackets, upper case and final dot.
+func hostOf(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	} else {
+		host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// socket is a listening unix socket at path.
+type socket struct {
+	net.Listener
+	path string
+	info fs.FileInfo // of the file as it was created
+}
+
+// listenSocket listens on a unix socket at path with mode 0600. A socket that nobody listens on is replaced; any other
+// file in the place, and a socket that answers, is an error.
+//
+// The socket is made in a directory of its own, mode 0700, and moved to its place when its mode is right: at no time
+// could anybody else connect, and there is no time at which the place is empty.
+func listenSocket(path string) (_ *socket, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("unix socket %s: %w", path, err)
+		}
+	}()
+	if err := checkStale(path); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".s")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	birth := filepath.Join(dir, "s")
+	if len(birth) > maxSocketPath {
+		return nil, fmt.Errorf("its directory's path is too long for a socket, by %d bytes", len(birth)-maxSocketPath)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: birth, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	// It would remove the place of birth, where nothing is any more.
+	l.SetUnlinkOnClose(false)
+	s := &socket{Listener: l, path: path}
+	if err := errors.Join(os.Chmod(birth, 0o600), os.Rename(birth, path)); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if s.info, err = os.Lstat(path); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return s, nil
+}
+
+// checkStale says what keeps the file at path from being replaced by a socket, nil for nothing.
+func checkStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return errors.New("there is another file in its place, which is not a socket; move it away")
+	}
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err != nil {
+		return nil // nobody listens: its process was killed
+	}
+	return errors.Join(errors.New("another process listens on it"), c.Close())
+}
+
+// remove removes the socket's file, unless it is another one's by now.
+func (s *socket) remove() error {
+	info, err := os.Lstat(s.path)
+	if err != nil || !os.SameFile(info, s.info) {
+		return nil
+	}
+	return os.Remove(s.path)
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/statehouse/statehouse"
+)
+
+// DefaultAddress is where a server listens when it is not told.
+const DefaultAddress = "127.0.0.1:8321"
+
+// Options say how a server works. The zero value is right for nearly everybody.
+type Options struct {
+	// House is what is served; nil means that [Server.SetHouse] tells later.
+	House *statehouse.House
+	// Address is host and port of the TCP listener, a loopback one; empty means DefaultAddress. Port 0 takes a free
+	// one.
+	Address string
+	// SocketPath is where the unix socket goes once there is a house; empty means none. A path that is longer than
+	// a socket's may be is logged, and there is none.
+	SocketPath string
+	// AllowedHosts are names, besides localhost, 127.0.0.1, ::1 and the host of Address, that requests may be for.
+	AllowedHosts []string
+	// Version is what /v1/info and the metrics say of the program.
+	Version string
+	// Logger takes what happens; nil means nothing is logged. Requests are logged at debug level.
+	Logger *slog.Logger
+	// Metrics is what /metrics shows and where the server's own collectors are registered; nil means a registry of
+	// the server's own.
+	Metrics *prometheus.Registry
+	// Ready says what keeps the daemon, apart from its store, from being ready; nil, or a nil error, means nothing.
+	// It must not block.
+	Ready func() error
+
+	// MaxStreams is the number of streams, of changes or of the log, that may be open at once; 0 means 64.
+	MaxStreams int
+	// WriteTimeout is how long a client may take nothing of what is written for it; 0 means 30 seconds.
+	WriteTimeout time.Duration
+	// ReadTimeout is how long a client may take for the head of its request, and again for its body; 0 means 10
+	// seconds.
+	ReadTimeout time.Duration
+	// IdleTimeout is how long a connection may stay open without a request; 0 means two minutes.
+	IdleTimeout time.Duration
+	// Heartbeat is the time between two comments in a stream of changes; 0 means 15 seconds.
+	Heartbeat time.Duration
+}
+
+const (
+	maxHeaderBytes = 32 << 10
+	maxBodyBytes   = 64 << 10
+)
+
+func (o *Options) setDefaults() {
+	if o.Address == "" {
+		o.Address = DefaultAddress
+	}
+	if o.Version == "" {
+		o.Version = "unknown"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	if o.Ready == nil {
+		o.Ready = func() error { return nil }
+	}
+	if o.MaxStreams <= 0 {
+		o.MaxStreams = 64
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		or    time.Duration
+	}{
+		{&o.WriteTimeout, 30 * time.Second},
+		{&o.ReadTimeout, 10 * time.Second},
+		{&o.IdleTimeout, 2 * time.Minute},
+		{&o.Heartbeat, 15 * time.Second},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.or
+		}
+	}
+}

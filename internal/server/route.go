@@ -1,0 +1,175 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/internal/api"
+)
+
+// route is what answers one method of one pattern. An error that it returns is answered from the table of errors.go,
+// unless the answer has begun.
+type route struct {
+	method  string // GET stands for HEAD too
+	pattern string
+	serve   func(w http.ResponseWriter, r *http.Request) error
+	stream  bool // it may take as long as it likes
+}
+
+// houseHandler is a route's handler that needs the house.
+type houseHandler func(h *statehouse.House, w http.ResponseWriter, r *http.Request) error
+
+// readRoutes are the routes of both doors.
+func readRoutes(s *Server) []route {
+	get := func(pattern string, f houseHandler) route {
+		return route{method: http.MethodGet, pattern: pattern, serve: s.withHouse(f)}
+	}
+	return []route{
+		get("/v1/info", s.getInfo),
+		get("/v1/states", s.getStates),
+		get("/v1/states/{entity_id}", s.getState),
+		get("/v1/registry", s.getRegistry),
+		{method: http.MethodGet, pattern: "/v1/events", serve: s.withHouse(s.getEvents), stream: true},
+		{method: http.MethodGet, pattern: "/v1/changes", serve: s.withHouse(s.getChanges), stream: true},
+		{method: http.MethodGet, pattern: "/healthz", serve: s.getHealthz},
+		{method: http.MethodGet, pattern: "/readyz", serve: s.getReadyz},
+		{method: http.MethodGet, pattern: "/metrics", serve: s.getMetrics},
+	}
+}
+
+// withHouse is a handler that answers 503 until there is a house.
+func (s *Server) withHouse(f houseHandler) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		h := s.house.Load()
+		if h == nil {
+			return &failure{
+				status: http.StatusServiceUnavailable, code: api.CodeNotReady, retryAfter: "1",
+				message: "the log is being read; /readyz tells when that is done",
+			}
+		}
+		return f(h, w, r)
+	}
+}
+
+// The names of the doors, in logs and metrics.
+const (
+	doorTCP    = "tcp"
+	doorSocket = "socket"
+)
+
+// handler is everything behind one door: the routes, and around them what every request goes through.
+func (s *Server) handler(routes []route, door string) http.Handler {
+	mux := http.NewServeMux()
+	byPattern := make(map[string][]route)
+	for _, r := range routes {
+		byPattern[r.pattern] = append(byPattern[r.pattern], r)
+	}
+	for pattern, methods := range byPattern {
+		mux.Handle(pattern, s.endpoint(pattern, methods))
+	}
+	for _, pattern := range []string{"/api", "/api/"} {
+		mux.Handle(pattern, s.endpoint("/api/", anyMethod(reserved)))
+	}
+	mux.Handle("/", s.endpoint("unknown", anyMethod(unknown)))
+	return s.guard(mux, door)
+}
+
+func anyMethod(serve func(http.ResponseWriter, *http.Request) error) []route {
+	return []route{{serve: serve}}
+}
+
+func reserved(http.ResponseWriter, *http.Request) error {
+	return &failure{
+		status: http.StatusNotFound, code: api.CodeReserved,
+		message: "/api/ is reserved for Home Assistant's interface, which comes later; use /v1/",
+	}
+}
+
+func unknown(_ http.ResponseWriter, r *http.Request) error {
+	return notFound("there is no %.200q; there are /v1/info, /v1/states, /v1/states/{entity_id}, /v1/registry, "+
+		"/v1/events, /v1/changes, /healthz, /readyz and /metrics", r.URL.Path)
+}
+
+// endpoint answers the methods of one pattern, and counts, times and logs what it answers.
+func (s *Server) endpoint(pattern string, methods []route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		a := &answer{ResponseWriter: w}
+		matched := findRoute(methods, r.Method)
+		// Deferred first, to be done last: panicked may go on panicking.
+		defer func() {
+			s.metrics.served(pattern, a.status, time.Since(began), matched != nil && matched.stream)
+			s.opts.Logger.Debug("request", "method", r.Method, "route", pattern, "path", r.URL.Path,
+				"status", a.status, "took", time.Since(began))
+		}()
+		defer func() {
+			if p := recover(); p != nil {
+				s.panicked(a, r, p)
+			}
+		}()
+		if matched == nil {
+			a.Header().Set("Allow", allowed(methods))
+			s.fail(a, r, methodNotAllowed(r.Method, allowed(methods)))
+			return
+		}
+		if err := matched.serve(a, r); err != nil {
+			s.fail(a, r, err)
+		}
+	})
+}
+
+func findRoute(methods []route, method string) *route {
+	for i, m := range methods {
+		if m.method == method || m.method == "" || m.method == http.MethodGet && method == http.MethodHead {
+			return &methods[i]
+		}
+	}
+	return nil
+}
+
+// allowed is the Allow header of a pattern.
+func allowed(methods []route) string {
+	var names []string
+	for _, m := range methods {
+		names = append(names, m.method)
+		if m.method == http.MethodGet {
+			names = append(names, http.MethodHead)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+func methodNotAllowed(method, allow string) error {
+	return &failure{
+		status: http.StatusMethodNotAllowed, code: api.CodeMethodNotAllowed,
+		message: fmt.Sprintf("%.20q is not possible here; possible is %s", method, allow),
+	}
+}
+
+// fail answers an error, if nothing was answered yet.
+func (s *Server) fail(a *answer, r *http.Request, err error) {
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		// The client is gone.
+		return
+	}
+	f := failureOf(err)
+	if f.status >= http.StatusInternalServerError && f.code != api.CodeNotReady {
+		s.opts.Logger.Warn("a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	if a.status != 0 {
+		// Half an answer must not look like a whole one: cut the connection.
+		panic(http.ErrAbortHandler)
+	}
+	if f.retryAfter != "" {
+		a.Header().Set("Retry-After", f.retryAfter)
+	}
+	a.Header().Del("ETag")
+	_ = writeJSON(a, f.status, f.body())
+}

@@ -1,0 +1,106 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/statehouse/statehouse/internal/api"
+)
+
+// lastWords is how long a client may take for the end of a stream when the server closes.
+const lastWords = time.Second
+
+// stream is an answer that goes on for as long as its client takes what is written. A write that the client does not
+// take in time fails, and every one after it.
+type stream struct {
+	w       http.ResponseWriter
+	rc      *http.ResponseController
+	buf     *bufio.Writer // in front of what sets the deadline
+	timeout time.Duration
+	ctx     context.Context // ends with the client, or the server
+	end     func()
+
+	mu    sync.Mutex // guards hurry and the setting of deadlines; nothing else is locked under it
+	hurry bool       // the server closes: no deadline moves any more
+}
+
+// openStream begins a stream, or fails where there are too many. It must be closed.
+func (s *Server) openStream(w http.ResponseWriter, r *http.Request, contentType string) (*stream, error) {
+	if s.closing.Err() != nil {
+		return nil, errClosing
+	}
+	select {
+	case s.streams <- struct{}{}:
+	default:
+		return nil, &failure{
+			status: http.StatusServiceUnavailable, code: api.CodeTooManyStreams, retryAfter: "5",
+			message: "as many streams are open as may be; close one, or come back later",
+		}
+	}
+	st := &stream{w: w, rc: http.NewResponseController(w), timeout: s.opts.WriteTimeout}
+	st.buf = bufio.NewWriterSize((*deadlineWriter)(st), 16<<10)
+	ctx, cancel := context.WithCancelCause(r.Context())
+	st.ctx = ctx
+	hurried := make(chan struct{})
+	stop := context.AfterFunc(s.closing, func() {
+		defer close(hurried)
+		st.hurryUp()
+		cancel(errClosing)
+	})
+	st.end = func() {
+		if !stop() {
+			<-hurried // it uses the answer, which ends here
+		}
+		cancel(nil)
+		<-s.streams
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("X-Accel-Buffering", "no") // a proxy in between must not wait for more
+	w.WriteHeader(http.StatusOK)
+	return st, nil
+}
+
+// close ends the stream with what is still to be written.
+func (st *stream) close() {
+	_ = st.flush()
+	st.end()
+}
+
+// flush sends what was written.
+func (st *stream) flush() error {
+	if err := st.buf.Flush(); err != nil {
+		return err
+	}
+	st.extend()
+	return st.rc.Flush()
+}
+
+// extend gives the client time for the next write.
+func (st *stream) extend() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.hurry {
+		_ = st.rc.SetWriteDeadline(time.Now().Add(st.timeout))
+	}
+}
+
+// hurryUp gives the client a last moment, for the write that may be under way, too.
+func (st *stream) hurryUp() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.hurry = true
+	_ = st.rc.SetWriteDeadline(time.Now().Add(min(lastWords, st.timeout)))
+}
+
+// deadlineWriter is a stream's way to its client.
+type deadlineWriter stream
+
+// Write implements io.Writer.
+func (d *deadlineWriter) Write(p []byte) (int, error) {
+	(*stream)(d).extend()
+	return d.w.Write(p)
+}
