@@ -41,8 +41,8 @@ generated: ## Fail if proto/ does not lint or gen/ is not what it generates.
 	diff -r "$$before/gen" gen; result=$$?; rm -rf "$$before"; \
 	if [ $$result -ne 0 ]; then echo "gen/ was not up to date; it is now: commit it"; exit 1; fi
 
-race: ## Run all tests with the race detector.
-	CGO_ENABLED=1 $(GO) test -race ./...
+race: ## Run the tests with the race detector, the longest ones shortened.
+	CGO_ENABLED=1 $(GO) test -race -short ./...
 
 test-386: ## Run all tests as a 32-bit program.
 	CGO_ENABLED=0 GOARCH=386 $(GO) test ./...
@@ -51,7 +51,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (5s).
 	@set -e; for package in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 			echo "fuzz $$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
 		done; \
 	done
 

@@ -120,7 +120,7 @@ func TestGoldenChain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		at, recorded := Position(i+1), int64(1_700_000_000_000_000_000+i)
+		at, recorded := Position(i+1), 1_700_000_000_000_000_000+int64(i)
 		c = c.next(at, recorded, sha256.Sum256(raw))
 		fmt.Fprintf(&out, "%d %d %x\n  %x\n", at, recorded, raw, c)
 	}
