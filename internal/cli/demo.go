@@ -113,6 +113,9 @@ func (d *demo) run(c *demoCmd) error {
 		File: c.Recording, Broker: client.Endpoint{URL: d.daemon.MQTTURL()},
 		Progress: func(p play.Progress) { d.progress.Store(&p) },
 	}
+	if d.rec.farewell {
+		opts.Until = d.rec.lines - 1
+	}
 	if c.Duration > 0 {
 		opts.Speed = d.rec.length.Seconds() / c.Duration.Seconds()
 		if d.rec.length == 0 {
@@ -172,6 +175,11 @@ func (d *demo) summary() error {
 		counted(d.result.Sent, "message"), counted(m.Position(), "event"), counted(m.State.Entities.Len(), "entity"),
 		counted(m.Registry.Devices.Len(), "device"), d.result.Elapsed.Round(time.Second/10), db); err != nil {
 		return err
+	}
+	if d.rec.farewell {
+		if err := d.printf("Its last message, the bridge's farewell, was left out: the house stays available.\n"); err != nil {
+			return err
+		}
 	}
 	program, example := d.program(), d.example()
 	lines := []string{"list", "get " + example, "history " + example, "export --after @" + fmt.Sprint(max(int(m.Position())-3, 0))}

@@ -21,6 +21,7 @@ type playCmd struct {
 	Speed        string   `placeholder:"N" default:"1" help:"Times as fast as recorded, or 'max' for as fast as the broker takes it."`
 	QoS          int      `name:"qos" placeholder:"N" default:"-1" help:"Publish everything with this QoS instead of the recorded one."`
 	From         int      `placeholder:"LINE" default:"1" help:"First line to play."`
+	Until        int      `placeholder:"LINE" help:"Last line to play; to the end by default."`
 	Skip         []string `placeholder:"FILTER" help:"Leave out topics that match."`
 	Username     string   `placeholder:"NAME" help:"User name at the broker; the password is in $$STATEHOUSE_MQTT_BROKER_PASSWORD or a file."`
 	PasswordFile string   `placeholder:"FILE" help:"File that holds the password."`
@@ -41,7 +42,7 @@ Examples:
 // options are the flags as the player takes them.
 func (c *playCmd) options(a *app) (play.Options, error) {
 	opts := play.Options{
-		File: c.File, Stdin: a.stdin, From: c.From, Skip: c.Skip,
+		File: c.File, Stdin: a.stdin, From: c.From, Until: c.Until, Skip: c.Skip,
 		Broker: client.Endpoint{URL: c.Broker, Username: c.Username, PasswordFile: c.PasswordFile, CAFile: c.CA},
 	}
 	if password, ok := os.LookupEnv(passwordEnv); ok && c.Username != "" {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/statehouse/statehouse/internal/mqtt/play"
@@ -19,6 +20,8 @@ type recording struct {
 	lines int
 	// length is the time from the first message to the last.
 	length time.Duration
+	// farewell says that the last message is a bridge's that it is offline, which makes all of its house unavailable.
+	farewell bool
 }
 
 // survey reads a recording through.
@@ -64,5 +67,6 @@ func survey(path string) (rec recording, err error) {
 		return rec, fmt.Errorf("recording %s:%d: %w", path, rec.lines, err)
 	}
 	rec.length = end.At - begin.At
+	rec.farewell = strings.HasSuffix(end.Topic, "/bridge/state") && bytes.Contains(end.Payload, []byte("offline"))
 	return rec, nil
 }

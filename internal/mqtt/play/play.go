@@ -40,6 +40,8 @@ type Options struct {
 	Window int
 	// From is the first line to play, from 1; 0 is the same as 1. Times count from the first message played.
 	From int
+	// Until is the last line to play; 0 plays to the end.
+	Until int
 	// Skip are topic filters of messages to leave out.
 	Skip []string
 	// Progress is called about every second, and at the end. OnAck is called with a line's number when its message was
@@ -125,6 +127,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("play: window is %d: use 1 to 65535, or 0 for 100", o.Window)
 	case o.From < 0:
 		return fmt.Errorf("play: first line is %d: lines count from 1", o.From)
+	case o.Until < 0 || o.Until > 0 && o.Until < o.From:
+		return fmt.Errorf("play: last line is %d: it is not after the first one", o.Until)
 	}
 	for _, f := range o.Skip {
 		if err := mqtt.ValidFilter(f); err != nil {
@@ -213,6 +217,9 @@ func (p *player) play(ctx context.Context, began time.Time) error {
 		}
 		if err != nil {
 			return lineError{err}
+		}
+		if p.opts.Until > 0 && p.rec.line > p.opts.Until {
+			return nil
 		}
 		if n == 0 {
 			first, began = r.At, time.Now()

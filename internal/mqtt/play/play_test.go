@@ -130,6 +130,21 @@ func TestFlagsAndOrder(t *testing.T) {
 	}
 }
 
+// TestUntil: what comes after the last line is not played.
+func TestUntil(t *testing.T) {
+	h := &recorder{}
+	_, ep := start(t, broker.Options{Handler: h})
+	opts := play.Options{File: file(t, numbered(10)...), Broker: ep, QoS: &one, From: 3, Until: 7}
+	res, err := play.Run(context.Background(), opts)
+	if got := h.take(); err != nil || res.Acked != 5 || len(got) != 5 || string(got[4].Payload) != "6" {
+		t.Fatalf("%d played, %+v: %v", len(got), res, err)
+	}
+	opts.Until = 2
+	if _, err := play.Run(context.Background(), opts); err == nil {
+		t.Error("a last line before the first one")
+	}
+}
+
 // TestResume: when the broker stops taking messages, the error says where, and playing on from there misses nothing.
 func TestResume(t *testing.T) {
 	h := &recorder{do: func(n int, _ mqtt.Message) error {
