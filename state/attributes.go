@@ -164,6 +164,17 @@ func JSON(a *entityv1.Attributes) ([]byte, error) {
 	return append(w.dst, '}'), nil
 }
 
+// MessageJSON is any other message of ours, such as what is known of an entity, as one object by the rules of [JSON],
+// but that a field which cannot be unknown is left out where it is empty or zero.
+func MessageJSON(m proto.Message) ([]byte, error) {
+	w := jsonWriter{dst: append(make([]byte, 0, 256), '{'), sparse: true}
+	w.fields(m.ProtoReflect())
+	if w.err != nil {
+		return nil, fmt.Errorf("%s to JSON: %w", m.ProtoReflect().Descriptor().Name(), w.err)
+	}
+	return append(w.dst, '}'), nil
+}
+
 // hasDomain reports whether a has a typed part that is a message: a field of the oneof may hold a nil pointer.
 func hasDomain(a *entityv1.Attributes) bool {
 	m := a.ProtoReflect()
@@ -350,8 +361,9 @@ func appendPlainDouble(dst []byte, f float64) []byte {
 
 // jsonWriter writes the fields of messages into the object that is open at the end of dst.
 type jsonWriter struct {
-	dst []byte
-	err error // the first
+	dst    []byte
+	err    error // the first
+	sparse bool  // leave out what is zero
 }
 
 // fields writes what is known of m's fields.
@@ -363,7 +375,7 @@ func (w *jsonWriter) fields(m protoreflect.Message) {
 
 // field writes one field of m with its name, unless its value is not known.
 func (w *jsonWriter) field(m protoreflect.Message, field protoreflect.FieldDescriptor) {
-	optional := field.HasPresence() || field.IsList() || field.IsMap() || field.Enum() != nil
+	optional := w.sparse || field.HasPresence() || field.IsList() || field.IsMap() || field.Enum() != nil
 	if optional && !m.Has(field) {
 		return
 	}

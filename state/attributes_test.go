@@ -675,3 +675,18 @@ func holdsEmptyText(m protoreflect.Message) (found bool) {
 	})
 	return found
 }
+
+// TestMessageJSON: other messages follow the same rules, and leave out what is empty.
+func TestMessageJSON(t *testing.T) {
+	e := &entityv1.Entity{
+		Id: "light.a", StateClass: entityv1.StateClass_STATE_CLASS_TOTAL, UserDisabled: proto.Bool(false),
+		Capabilities: &entityv1.Capabilities{
+			Features: []string{"on"}, Minimum: proto.Float64(0), Definition: valueStruct(valueField("access", valueInt(7))),
+		},
+	}
+	const want = `{"id":"light.a","state_class":"total","user_disabled":false,` +
+		`"capabilities":{"features":["on"],"minimum":0,"definition":{"access":7}}}`
+	if got, err := MessageJSON(e); err != nil || string(got) != want {
+		t.Errorf("%s %v\nwant %s", got, err, want)
+	}
+}

@@ -114,7 +114,7 @@ func TestNewEvent(t *testing.T) {
 		{area("hall", "Hall"), `{"area":{"id":"hall","name":"Hall"}}`},
 		{&eventv1.Payload{Kind: &eventv1.Payload_AreaUnregistered{AreaUnregistered: &eventv1.AreaUnregistered{AreaId: "hall"}}}, `{"area_id":"hall"}`},
 		{&eventv1.Payload{Kind: &eventv1.Payload_System{System: &eventv1.System{What: "started", Detail: "a b"}}}, `{"what":"started","detail":"a b"}`},
-		{&eventv1.Payload{Kind: &eventv1.Payload_Custom{Custom: &eventv1.Custom{Kind: "a.b", Value: []byte{0, 255}}}}, `{"kind":"a.b","value":"AP8="}`},
+		{&eventv1.Payload{Kind: &eventv1.Payload_Custom{Custom: &eventv1.Custom{Kind: "a.b", Value: []byte{0, 255}}}}, `{"kind":"a.b","value":{"base64":"AP8="}}`},
 		{&eventv1.Payload{}, ``},
 	} {
 		e := eventstore.Event{

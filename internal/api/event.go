@@ -1,12 +1,9 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
-
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/statehouse/statehouse/eventstore"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
@@ -27,7 +24,7 @@ type Event struct {
 	// State is the state's one word or number, for state_changed alone.
 	State string `json:"state,omitempty"`
 	// Data is what the event says: for state_changed the attributes as state.JSON has them; for any other kind its
-	// message of the proto file with the names of the proto file, in which bytes are base64.
+	// message of the proto file as state.MessageJSON has it, in which bytes are {"base64": …}.
 	Data json.RawMessage `json:"data,omitempty"`
 }
 
@@ -66,14 +63,5 @@ func payloadJSON(p *eventv1.Payload) ([]byte, error) {
 		// A newer version wrote a kind that this one does not know.
 		return nil, nil
 	}
-	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m.Get(field).Message().Interface())
-	if err != nil {
-		return nil, err
-	}
-	// protojson varies its spaces from build to build on purpose; equal events are to give equal bytes.
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, text); err != nil {
-		return nil, err
-	}
-	return compact.Bytes(), nil
+	return state.MessageJSON(m.Get(field).Message().Interface())
 }

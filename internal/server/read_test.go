@@ -216,8 +216,8 @@ func TestEventsData(t *testing.T) {
 	events := lines(t, get(t, s.URL()+"/v1/events"))
 	for at, want := range map[int]string{
 		1: `{"area":{"id":"kitchen","name":"Kitchen"}}`,
-		3: `{"device":{"id":"z2m/0x01","name":"Plug","area_id":"kitchen","kind":"DEVICE_KIND_DEVICE"}}`,
-		8: `{"availability":"online","on":true,"brightness":100}`, 9: `{"kind":"acme.rang","value":"AP8="}`,
+		3: `{"device":{"id":"z2m/0x01","name":"Plug","area_id":"kitchen","kind":"device"}}`,
+		8: `{"availability":"online","on":true,"brightness":100}`, 9: `{"kind":"acme.rang","value":{"base64":"AP8="}}`,
 		10: `{"what":"started <&>"}`,
 	} {
 		if e := events[at-1]; string(e.Data) != want || e.RecordedAt.IsZero() || e.Timestamp.IsZero() || e.Source != "test" {
