@@ -2,7 +2,9 @@ package statehouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -33,14 +35,8 @@ func (h *House) EditEntity(ctx context.Context, source string, id state.EntityID
 			return nil, fmt.Errorf("%w: entity %s", ErrNotFound, id)
 		}
 		after := proto.CloneOf(before)
-		if edit.Name != nil {
-			after.UserName = *edit.Name
-		}
-		if edit.AreaID != nil {
-			if err := checkArea(p, *edit.AreaID); err != nil {
-				return nil, err
-			}
-			after.AreaId = *edit.AreaID
+		if err := place(p, edit.Name, edit.AreaID, &after.UserName, &after.AreaId); err != nil {
+			return nil, err
 		}
 		if edit.Disabled != nil {
 			after.UserDisabled = proto.Bool(*edit.Disabled)
@@ -77,14 +73,8 @@ func (h *House) EditDevice(ctx context.Context, source, id string, edit DeviceEd
 			return nil, fmt.Errorf("%w: device %s", ErrNotFound, id)
 		}
 		after := proto.CloneOf(before)
-		if edit.Name != nil {
-			after.UserName = *edit.Name
-		}
-		if edit.AreaID != nil {
-			if err := checkArea(p, *edit.AreaID); err != nil {
-				return nil, err
-			}
-			after.AreaId = *edit.AreaID
+		if err := place(p, edit.Name, edit.AreaID, &after.UserName, &after.AreaId); err != nil {
+			return nil, err
 		}
 		if proto.Equal(before, after) {
 			return nil, nil
@@ -98,6 +88,9 @@ func (h *House) EditDevice(ctx context.Context, source, id string, edit DeviceEd
 // SetArea creates an area or renames it. An empty name removes it: what was in it is in none.
 func (h *House) SetArea(ctx context.Context, source, id, name string) (eventstore.Span, error) {
 	return h.Decide(ctx, func(p Pending) ([]eventstore.Event, error) {
+		if err := errors.Join(checkName(id), checkName(name)); err != nil {
+			return nil, err
+		}
 		before, exists := p.Area(id)
 		e := eventstore.Event{Source: source}
 		switch {
@@ -118,12 +111,28 @@ func (h *House) SetArea(ctx context.Context, source, id, name string) (eventstor
 	})
 }
 
-func checkArea(p Pending, id string) error {
-	if id == "" {
+// place applies what a user says of a name and an area; nil leaves either as it is.
+func place(p Pending, name, areaID, userName, area *string) error {
+	if name != nil {
+		if err := checkName(*name); err != nil {
+			return err
+		}
+		*userName = *name
+	}
+	if areaID == nil {
 		return nil
 	}
-	if _, ok := p.Area(id); !ok {
-		return fmt.Errorf("%w: area %s; create it first", ErrNotFound, id)
+	if _, ok := p.Area(*areaID); !ok && *areaID != "" {
+		return fmt.Errorf("%w: area %s; create it first", ErrNotFound, *areaID)
+	}
+	*area = *areaID
+	return nil
+}
+
+// checkName says what keeps a text from being a name or an area's id.
+func checkName(name string) error {
+	if len(name) > eventstore.MaxName || !utf8.ValidString(name) {
+		return fmt.Errorf("%w: the name %.60q must be UTF-8 of at most %d bytes", eventstore.ErrInvalid, name, eventstore.MaxName)
 	}
 	return nil
 }

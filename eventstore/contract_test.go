@@ -221,6 +221,10 @@ func TestDecisionsThatAddNothing(t *testing.T) {
 			t.Errorf("%v %v, want %v", span, err, want)
 		}
 	}
+	boom := func(context.Context) ([]eventstore.Event, error) { panic("boom") }
+	if _, err := s.Append(t.Context(), eventstore.Batch{Decide: boom}); err == nil || !strings.Contains(err.Error(), "boom") {
+		t.Errorf("a decision that panics: %v", err)
+	}
 	bad := func(context.Context) ([]eventstore.Event, error) { return []eventstore.Event{{Entity: "x"}}, nil }
 	if _, err := s.Append(t.Context(), eventstore.Batch{Decide: bad}); !errors.Is(err, eventstore.ErrInvalid) {
 		t.Errorf("a decision for an invalid event: %v", err)

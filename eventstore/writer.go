@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/statehouse/statehouse/storage"
@@ -204,10 +205,8 @@ type grouping struct {
 func (g *grouping) add(ctx context.Context, r *request, res *result) error {
 	events := r.events
 	if r.decide != nil {
-		decided, err := r.decide(ctx)
-		if err == nil {
-			events, err = prepare(decided)
-		}
+		var err error
+		events, err = g.decide(ctx, r)
 		if err != nil {
 			res.err = err
 			return nil
@@ -243,6 +242,22 @@ func (g *grouping) add(ctx context.Context, r *request, res *result) error {
 		}
 	}
 	return nil
+}
+
+// decide runs a decision. One that panics fails its batch and no other: it runs on what outsiders send, and the writer
+// must not end because of one of them.
+func (g *grouping) decide(ctx context.Context, r *request) (events []prepared, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the decision panicked: %v", p)
+			g.w.s.opts.Logger.Error("a decision panicked", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	decided, err := r.decide(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return prepare(decided)
 }
 
 // addEvent assigns what is the writer's to assign and applies the event to the projectors.

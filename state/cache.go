@@ -76,7 +76,7 @@ func (c *Cache) PendingPosition() eventstore.Position { return c.position }
 //	state_reported       the entity was heard of; UpdatedAt moves
 //	entity_registered    the entity exists, with unknown attributes if it had no state; it has no state if it is disabled
 //	entity_unregistered  the entity has no state
-//	entity_renamed       the state belongs to the new id
+//	entity_renamed       the state belongs to the new id; fails, and with it the batch, if that has one
 //	any other            nothing, but that it is the last event about its entity, if that has a state
 func (c *Cache) Apply(_ context.Context, _ storage.Tx, e eventstore.Event) error {
 	if c.position+1 != e.Position {
@@ -97,7 +97,7 @@ func (c *Cache) Apply(_ context.Context, _ storage.Tx, e eventstore.Event) error
 	case *eventv1.Payload_EntityUnregistered:
 		c.pending.Delete(e.Entity)
 	case *eventv1.Payload_EntityRenamed:
-		c.rename(e, p.EntityRenamed.GetNewId())
+		return c.rename(e, p.EntityRenamed.GetNewId())
 	case *eventv1.Payload_StateReported:
 		if s, ok := c.pending.Get(e.Entity); ok {
 			s.UpdatedAt, s.UpdatedBy, s.Position = e.Timestamp, e.Source, e.Position
@@ -141,14 +141,18 @@ func (c *Cache) register(e eventstore.Event, entry *entityv1.Entity) {
 	c.change(e, &entityv1.Attributes{})
 }
 
-func (c *Cache) rename(e eventstore.Event, id EntityID) {
+func (c *Cache) rename(e eventstore.Event, id EntityID) error {
+	if _, taken := c.pending.Get(id); taken && id != e.Entity {
+		return fmt.Errorf("%w: %s cannot become %s: that one has a state of its own", eventstore.ErrInvalid, e.Entity, id)
+	}
 	s, ok := c.pending.Get(e.Entity)
 	if !ok {
-		return
+		return nil
 	}
 	c.pending.Delete(e.Entity)
 	s.EntityID, s.Position = id, e.Position
 	c.pending.Set(id, s)
+	return nil
 }
 
 // Promote makes what is pending the version that readers see. The store calls it after the transaction has committed.
