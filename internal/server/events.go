@@ -86,7 +86,7 @@ func sendEvents(st *stream, h *statehouse.House, q eventsQuery) error {
 	if err := st.flush(); err != nil {
 		return err
 	}
-	if !q.follow || q.Until != 0 && q.Until <= head {
+	if !q.follow {
 		return nil
 	}
 	line.live = true

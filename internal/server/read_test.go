@@ -1,12 +1,14 @@
 package server
 
 import (
+	"bufio"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
@@ -239,12 +241,32 @@ func TestEventsFollow(t *testing.T) {
 		got <- get(t, s.URL()+"/v1/events?after=7&follow=1&limit=3&kind=state_changed")
 	}()
 	eventually(t, "the stream opens", func() bool { return len(s.streams) == 1 })
-	appendEvents(t, h, systemEvent("x"), lightEvent("light.hall", 1))
+	appendEvents(t, h, lightEvent("light.hall", 1), systemEvent("x"))
 	appendEvents(t, h, lightEvent("light.hall", 2), lightEvent("light.hall", 3))
-	if at := positions(lines(t, <-got)); !slices.Equal(at, []eventstore.Position{8, 10, 11}) {
+	if at := positions(lines(t, <-got)); !slices.Equal(at, []eventstore.Position{8, 9, 11}) {
 		t.Error(at)
 	}
 	eventually(t, "the stream is given back", func() bool { return len(s.streams) == 0 })
+}
+
+// TestEventsLive: an event is sent when it comes, and does not wait for the next.
+func TestEventsLive(t *testing.T) {
+	h := newHouse(t)
+	s := start(t, Options{House: h})
+	res, err := http.Get(s.URL() + "/v1/events?follow=1&kind=system")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	lines := bufio.NewScanner(res.Body)
+	for i := range 3 {
+		span := appendEvents(t, h, systemEvent("x"))
+		watchdog := time.AfterFunc(patience, func() { _ = res.Body.Close() })
+		if !lines.Scan() || !strings.HasPrefix(lines.Text(), `{"position":`+jsonText(span.First)+",") {
+			t.Errorf("event %d: %q %v", i, lines.Text(), lines.Err())
+		}
+		watchdog.Stop()
+	}
 }
 
 // TestEventsEndWithTheServer: what could not be finished says so in its last line.
