@@ -92,6 +92,12 @@ func TestChangesSay(t *testing.T) {
 		f.same(h.Now())
 		return c
 	}
+	// Its own area, and not its device's.
+	next(entityEvent(&entityv1.Entity{Id: "fan.plug", UniqueId: "5", DeviceId: "z2m/0x01", AreaId: "hall"}))
+	if c := next(areaEvent("hall", "Corridor")); len(c.States) != 2 || c.States[0].EntityID != "fan.plug" || c.States[1].EntityID != "light.hall" {
+		t.Errorf("%+v", c)
+	}
+	next(unregisterEvent("fan.plug"))
 	c := next(lightEvent("light.hall", 0))
 	if c.Kind != eventstore.KindStateChanged || c.State != "off" || c.Data != nil || len(c.States) != 1 || c.States[0].State != "off" {
 		t.Errorf("%+v", c)

@@ -79,8 +79,10 @@ func drawPast(t *rapid.T) past {
 			reg.Discard()
 			continue
 		}
-		if err := cache.Apply(t.Context(), nil, e); err != nil {
-			t.Fatal(err)
+		if cache.Apply(t.Context(), nil, e) != nil {
+			reg.Discard()
+			cache.Discard()
+			continue
 		}
 		cache.Promote()
 		reg.Promote()
@@ -153,7 +155,8 @@ func TestWalkComesOutRight(t *testing.T) {
 
 // TestWalkBetween: inside a span, from a moment that is known, the states are what the fold made of them, and every
 // entity that an event gave or took a state is named. Only names may be newer. The moment is known from the beginning,
-// or, where a reader came back, from the end of the first span.
+// or, where a reader came back, from the end of the first span; until then not every
+// entity is named, and changed_at may be wrong.
 func TestWalkBetween(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPast(t)
@@ -171,10 +174,6 @@ func TestWalkBetween(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !known {
-				known = end
-				continue
-			}
 			truth := p.moments[e.Position].State
 			for _, st := range c.States {
 				want, ok := truth.Get(st.EntityID)
@@ -182,9 +181,16 @@ func TestWalkBetween(t *testing.T) {
 					t.Fatalf("event %d says %s is of %d: %+v", e.Position, st.EntityID, st.Position, want)
 				}
 				w, _ := api.NewState(k.after, want)
+				if !known {
+					w.ChangedAt = st.ChangedAt
+				}
 				if diff := cmp.Diff(w, st); diff != "" {
 					t.Fatalf("event %d (- fold, + change):\n%s", e.Position, diff)
 				}
+			}
+			if !known {
+				known = end
+				continue
 			}
 			for d := range state.Diff(p.moments[e.Position-1].State, truth) {
 				if !names(c, d.EntityID, d.After.EntityID == "") {
