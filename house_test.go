@@ -424,6 +424,39 @@ func TestDamagedSnapshotIsSkipped(t *testing.T) {
 	}
 }
 
+// A page of the snapshots' tables that SQLite cannot read costs the snapshots and not the start.
+func TestUnreadableSnapshotsAreSkipped(t *testing.T) {
+	for _, table := range []string{"snapshots", "snapshot_parts"} {
+		path := tempDB(t)
+		h := openHouse(t, path, statehouse.Options{})
+		mustAppend(t, h, check.SensorEvent("sensor.a", 1))
+		before := h.Now().State
+		if err := errors.Join(h.Snapshot(t.Context()), h.Close()); err != nil {
+			t.Fatal(err)
+		}
+		var page int64
+		withDB(t, path, func(db *storage.DB) {
+			if err := db.Writer().QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = ?`,
+				table).Scan(&page); err != nil {
+				t.Fatal(err)
+			}
+		})
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err == nil {
+			_, err = f.WriteAt([]byte{0xff}, (page-1)*4096)
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		h = openHouse(t, path, statehouse.Options{})
+		if r := h.Recovered(); len(r.Faults) != 2 || r.Replayed != 1 {
+			t.Errorf("%s: recovered %+v, want two faults", table, r)
+		}
+		sameMoments(t, h, before)
+	}
+}
+
 // A snapshot of another file is not believed, nor one whose log is not the one that it was made from: here a copy of
 // the file that went another way since.
 func TestForeignSnapshotIsSkipped(t *testing.T) {

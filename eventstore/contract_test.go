@@ -476,11 +476,14 @@ func TestFullDisk(t *testing.T) {
 	if st, ok := cache.Get("sensor.a"); !ok || st.Position != 1 {
 		t.Errorf("the state after it: %v", st)
 	}
+	if err := s.Stats().Fault; !errors.Is(err, eventstore.ErrUnavailable) {
+		t.Errorf("the store says of itself: %v", err)
+	}
 	limit = 1 << 40
 	if span := mustAppend(t, s, big); span.First != 2 {
 		t.Errorf("append with space again: %v", span)
 	}
-	if err := s.Verify(t.Context()); err != nil {
+	if err := errors.Join(s.Stats().Fault, s.Verify(t.Context())); err != nil {
 		t.Error(err)
 	}
 }

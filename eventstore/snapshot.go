@@ -60,8 +60,11 @@ func ReadSnapshot(ctx context.Context, tx storage.Tx, owner string, foldVersion 
 	load func(records iter.Seq2[[]byte, error]) error,
 ) (at Position, faults []error, err error) {
 	rows, err := snapshotRows(ctx, tx, owner)
-	if err != nil {
-		return 0, nil, fmt.Errorf("snapshots of %s: %w", owner, err)
+	if ctx.Err() != nil {
+		return 0, nil, ctx.Err()
+	}
+	if err != nil { // a damaged page of the table costs the rows behind it, never the start
+		faults = append(faults, fmt.Errorf("snapshots of %s: %w", owner, err))
 	}
 	for _, row := range rows {
 		err := row.check(ctx, tx, foldVersion)
@@ -132,7 +135,7 @@ func (r *snapshotRow) write(ctx context.Context, tx storage.Tx, body []byte) err
 	return err
 }
 
-// snapshotRows are the rows of an owner, newest first.
+// snapshotRows are the rows of an owner, newest first. With an error come those that could be read before it.
 func snapshotRows(ctx context.Context, tx storage.Tx, owner string) (found []snapshotRow, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT owner, position, file_uuid, fold_version, chain, encoding, count, parts,
 		checksum FROM snapshots WHERE owner = ? ORDER BY position DESC`, owner)
@@ -145,7 +148,7 @@ func snapshotRows(ctx context.Context, tx storage.Tx, owner string) (found []sna
 		var c, sum []byte
 		if err := rows.Scan(&r.Owner, &r.Position, &r.uuid, &r.FoldVersion, &c, &r.encoding, &r.count, &r.parts,
 			&sum); err != nil {
-			return nil, err
+			return found, err
 		}
 		copy(r.chain[:], c)
 		copy(r.checksum[:], sum)

@@ -102,20 +102,28 @@ func (w *writer) restore(ctx context.Context, last Position) ([]Position, error)
 }
 
 // catchUp folds the log beyond w.head into the projectors and promotes the result. restored says for each projector
-// which events it already has; nil means those up to w.head.
+// which events it already has; nil means those up to w.head. When it fails, nothing is pending and w.head is what it
+// was, so that it can be tried again.
 func (w *writer) catchUp(ctx context.Context, restored []Position) error {
+	before := w.head
+	if err := w.foldRest(ctx, restored); err != nil {
+		w.s.projectors.discard()
+		w.head = before
+		return err
+	}
+	w.promote()
+	return nil
+}
+
+// foldRest applies the log beyond w.head, page by page, and leaves it pending.
+func (w *writer) foldRest(ctx context.Context, restored []Position) error {
 	told := time.Now()
 	for {
 		page, err := segmentsAfter(ctx, w.conn, w.head.position)
-		if err != nil {
+		if err != nil || len(page) == 0 {
 			return err
 		}
-		if len(page) == 0 {
-			w.promote()
-			return nil
-		}
 		if err := w.foldPage(ctx, page, restored); err != nil {
-			w.s.projectors.discard()
 			return err
 		}
 		if time.Since(told) > 2*time.Second {

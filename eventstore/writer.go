@@ -139,13 +139,16 @@ func (w *writer) try(ctx context.Context, group []*request) error {
 	}
 	seg := g.segment()
 	if err := seg.insert(ctx, g.tx); err != nil {
-		return errors.Join(fmt.Errorf("%w: %w", ErrUnavailable, err), w.rollback(g.tx))
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		w.s.stats.fault.Store(&err)
+		return errors.Join(err, w.rollback(g.tx))
 	}
 	if err := g.tx.Commit(); err != nil {
 		return w.unknownOutcome(ctx, err)
 	}
 	w.head = head{position: seg.last, recorded: seg.lastRecorded, chain: seg.chain}
 	w.promote()
+	w.s.stats.fault.Store(nil)
 	w.s.stats.groups.Add(1)
 	w.s.stats.events.Add(uint64(seg.last-seg.first) + 1)
 	w.answer(group, g.results)

@@ -177,6 +177,9 @@ func (db *DB) release() error {
 	return errors.Join(append(errs, db.lock.release())...)
 }
 
+// smallestDB is the size of the smallest SQLite database: one page of the smallest size.
+const smallestDB = 512
+
 // prepareFiles makes the directory and the file, so that they get our modes and not those of the umask, and refuses
 // what cannot be a database before anything is locked or written.
 func prepareFiles(path string) error {
@@ -190,6 +193,9 @@ func prepareFiles(path string) error {
 		return fmt.Errorf("open %s: %w", path, err)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%w: %s is not a regular file", ErrNotOurs, path)
+	case info.Size() > 0 && info.Size() < smallestDB:
+		// SQLite would take it for empty and write over it.
+		return fmt.Errorf("%w: %s has %d bytes, which no database has; name another file", ErrNotOurs, path, info.Size())
 	default:
 		return nil
 	}

@@ -145,8 +145,12 @@ func TestRefusedFiles(t *testing.T) {
 	if err := os.WriteFile(text, []byte(strings.Repeat("Dear diary, ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	short := filepath.Join(dir, "short.db")
+	if err := os.WriteFile(short, []byte("milk, eggs"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for path, want := range map[string]error{
-		foreign: storage.ErrNotOurs, newer: storage.ErrNewerFormat, text: storage.ErrNotOurs, dir: storage.ErrNotOurs,
+		short: storage.ErrNotOurs, foreign: storage.ErrNotOurs, newer: storage.ErrNewerFormat, text: storage.ErrNotOurs, dir: storage.ErrNotOurs,
 	} {
 		before, _ := os.ReadFile(path)
 		db, err := storage.Open(t.Context(), path, storage.Options{})
