@@ -641,3 +641,44 @@ func TestAppendCopiesItsEvents(t *testing.T) {
 		t.Errorf("the caller's later change shows: %v", s)
 	}
 }
+
+// What cannot be read back is refused: protobuf encodes deeper messages than it decodes.
+func TestTooDeepIsRefused(t *testing.T) {
+	h := openHouse(t, tempDB(t), statehouse.Options{})
+	v := &entityv1.Value{Kind: &entityv1.Value_BoolValue{BoolValue: true}}
+	for range 6000 {
+		list := &entityv1.ListValue{Values: []*entityv1.Value{v}}
+		v = &entityv1.Value{Kind: &entityv1.Value_ListValue{ListValue: list}}
+	}
+	e := check.SensorEvent("sensor.deep", 1)
+	e.Payload.GetStateChanged().GetAttributes().Extra = []*entityv1.Field{{Name: "x", Value: v}}
+	if _, err := h.Append(t.Context(), e); !errors.Is(err, eventstore.ErrInvalid) || h.Now().Position() != 0 {
+		t.Errorf("%v at position %d", err, h.Now().Position())
+	}
+}
+
+// One file has one writer: not two under two names, and not two when the lock file was removed.
+func TestOneWriterWhateverTheName(t *testing.T) {
+	path := tempDB(t)
+	h := openHouse(t, path, statehouse.Options{})
+	link := filepath.Join(t.TempDir(), "link.db")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if other, err := statehouse.Open(link); !errors.Is(err, storage.ErrLocked) {
+		t.Errorf("a second name: %v", err)
+		_ = other.Close()
+	}
+	if err := os.Remove(path + ".lock"); err != nil {
+		t.Fatal(err)
+	}
+	other, err := statehouse.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	mustAppend(t, h, check.SensorEvent("sensor.a", 1), check.SensorEvent("sensor.a", 2))
+	if _, err := other.Append(t.Context(), check.SensorEvent("sensor.b", 1)); !errors.Is(err, eventstore.ErrUnavailable) {
+		t.Errorf("a second writer: %v", err)
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
+
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 )
 
 // Batch is what one append adds: all of it or nothing, one event after another in the log.
@@ -130,13 +132,8 @@ func newRequest(b Batch) (*request, error) {
 	if len(b.Events) == 0 {
 		return nil, nil
 	}
-	events := make([]Event, len(b.Events))
-	for i, e := range b.Events {
-		events[i] = e
-		events[i].Payload = proto.CloneOf(e.Payload)
-	}
 	var err error
-	r.events, err = prepare(events)
+	r.events, err = prepare(b.Events)
 	r.size = 0
 	for _, p := range r.events {
 		r.size += int64(len(p.record))
@@ -144,7 +141,8 @@ func newRequest(b Batch) (*request, error) {
 	return r, err
 }
 
-// prepare checks, encodes and hashes the events of a batch, which it keeps.
+// prepare encodes, checks and hashes the events of a batch. What it returns has payloads of its own, decoded from what
+// is stored: the projectors see now what every replay will see, and what cannot be decoded is never accepted.
 func prepare(events []Event) ([]prepared, error) {
 	if len(events) > MaxBatchEvents {
 		return nil, fmt.Errorf("%w: the batch has %d events, at most %d are allowed", ErrTooLarge, len(events), MaxBatchEvents)
@@ -155,11 +153,19 @@ func prepare(events []Event) ([]prepared, error) {
 		p := &batch[i]
 		p.event = events[i]
 		e := &p.event
-		if err := e.check(); err != nil {
-			return nil, fmt.Errorf("event %d of the batch: %w", i+1, err)
-		}
 		var err error
 		if p.record, err = encodeRecord(make([]byte, 0, 64), e, i); err != nil {
+			return nil, fmt.Errorf("event %d of the batch: %w", i+1, err)
+		}
+		r, err := decodeRecord(p.record)
+		if err == nil {
+			e.Payload = new(eventv1.Payload)
+			err = proto.Unmarshal(r.payload, e.Payload)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: event %d of the batch: %w", ErrInvalid, i+1, err)
+		}
+		if err := e.check(); err != nil {
 			return nil, fmt.Errorf("event %d of the batch: %w", i+1, err)
 		}
 		if total += len(p.record); total > MaxBatchBytes {

@@ -57,6 +57,9 @@ func (s *Store) Subscribe(ctx context.Context, q Query) iter.Seq2[Event, error] 
 			if err == nil && !goOn {
 				return
 			}
+			if err == nil && until != 0 && q.Until >= until {
+				return
+			}
 			if err == nil && closed {
 				err = ErrClosed
 			}
@@ -66,9 +69,6 @@ func (s *Store) Subscribe(ctx context.Context, q Query) iter.Seq2[Event, error] 
 			}
 			// Everything up to Until was scanned, whether it matched or not: the next scan starts there.
 			q.After = max(q.After, q.Until)
-			if until != 0 && q.After >= until {
-				return
-			}
 			select {
 			case <-next:
 			case <-ctx.Done():

@@ -45,11 +45,17 @@ func (s *segment) seal() { binary.LittleEndian.PutUint32(s.body, s.checksum()) }
 
 // insert writes the row.
 func (s *segment) insert(ctx context.Context, tx storage.Tx) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO segments
+	done, err := tx.ExecContext(ctx, `INSERT INTO segments
 		(last_position, first_position, first_recorded, last_recorded, encoding, chain, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		int64(s.last), int64(s.first), s.firstRecorded, s.lastRecorded, s.encoding, s.chain[:], s.body)
-	return err
+		SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT coalesce(max(last_position), 0) FROM segments) = ?`,
+		int64(s.last), int64(s.first), s.firstRecorded, s.lastRecorded, s.encoding, s.chain[:], s.body, int64(s.first)-1)
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(errors.New("the log does not end where this process left it: another one writes it"), err)
+	}
+	return nil
 }
 
 // damaged says that the segment is not what was written, and where that is.

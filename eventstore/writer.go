@@ -193,6 +193,11 @@ type result struct {
 	err  error
 }
 
+// maxSegmentBytes keeps a segment below the largest blob that SQLite stores, whatever decisions return.
+const maxSegmentBytes = 2 * MaxBatchBytes
+
+var errGroupFull = errors.New("the group is full")
+
 // grouping is a group on its way into one segment.
 type grouping struct {
 	w        *writer
@@ -237,6 +242,13 @@ func (g *grouping) add(ctx context.Context, r *request, res *result) error {
 		}
 		g.tx = tx
 		g.body = make([]byte, 4, 512)
+	}
+	size := int64(0)
+	for i := range events {
+		size += int64(len(events[i].record))
+	}
+	if len(g.body) > 4 && int64(len(g.body))+size > maxSegmentBytes {
+		return &batchError{errGroupFull} // each batch of the group fits alone
 	}
 	res.span = Span{First: g.head.position + 1, Last: g.head.position + Position(len(events))}
 	for i := range events {
@@ -377,7 +389,14 @@ func (w *writer) recover(ctx context.Context) error {
 	if last < w.head.position {
 		return fmt.Errorf("%w: it ends at position %d, and position %d was acknowledged", ErrCorrupt, last, w.head.position)
 	}
-	return w.catchUp(ctx, nil)
+	has := make([]Position, len(w.s.projectors))
+	for i, p := range w.s.projectors {
+		has[i] = w.head.position
+		if _, ok := p.(Discarder); !ok {
+			has[i] = last // all that it has is in tables, which were committed or rolled back with the log
+		}
+	}
+	return w.catchUp(ctx, has)
 }
 
 // takeSnapshot saves the projectors. Appends wait meanwhile; a failure is reported and costs nothing but a longer

@@ -15,7 +15,8 @@ import (
 	"sync"
 	"syscall"
 
-	_ "modernc.org/sqlite" // the driver named "sqlite"
+	"modernc.org/sqlite" // and the driver named "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // applicationID marks a database as ours in its header: "STHS".
@@ -225,7 +226,18 @@ func checkSQLite(ctx context.Context, db *sql.DB) error {
 // yet. It looks through a connection of its own that only reads and
 // has none of our pragmas: setting journal_mode would already change the file.
 func checkOurs(ctx context.Context, path string) (isNew bool, err error) {
-	db, err := sql.Open("sqlite", fileURL(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}))
+	isNew, err = looksOurs(ctx, path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}})
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
+		// A rollback journal lies beside it, which only somebody who may write can play back. Ours has one for the moment
+		// in which a new file becomes a WAL database: look at what is in the file without it.
+		return looksOurs(ctx, path, url.Values{"mode": {"ro"}, "immutable": {"1"}})
+	}
+	return isNew, err
+}
+
+func looksOurs(ctx context.Context, path string, query url.Values) (isNew bool, err error) {
+	db, err := sql.Open("sqlite", fileURL(path, query))
 	if err != nil {
 		return false, err
 	}

@@ -47,10 +47,17 @@ const typeCoordinator = "Coordinator"
 // maxAddress is far beyond the 18 bytes of every real address.
 const maxAddress = 64
 
+// maxEntry is far beyond every real entry, and keeps the events that one makes below what the log takes.
+const maxEntry = 1 << 20
+
 func (d *Dialect) parseDevices(payload []byte) (deviceList, error) {
 	var list deviceList
 	seen := make(map[string]bool)
 	err := eachElement(payload, func(raw json.RawMessage) {
+		if len(raw) > maxEntry {
+			list.bad = fmt.Errorf("an entry of %d bytes, at most %d are taken", len(raw), maxEntry)
+			return
+		}
 		var entry listedDevice
 		if err := json.Unmarshal(raw, &entry); err != nil {
 			list.bad = err
@@ -104,7 +111,7 @@ func (d *Dialect) describeDevice(address string, entry listedDevice) deviceSpec 
 		Manufacturer: string(entry.Manufacturer), ModelId: string(entry.ModelID), SoftwareVersion: string(entry.Software),
 	}}
 	definition := entry.Definition
-	if definition == nil {
+	if definition == nil || definition.Exposes == nil {
 		return s // not interviewed yet, or not supported: what it had stays
 	}
 	s.device.Manufacturer, s.device.Model = string(definition.Vendor), string(definition.Description)

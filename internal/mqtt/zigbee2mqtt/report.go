@@ -42,7 +42,7 @@ func parseReport(m mqtt.Message) (report, error) {
 	r := report{fields: v.GetStructValue().GetFields(), at: m.ReceivedAt, retained: m.Retained}
 	if at, ok := moments(node{v}.get(propertyLastSeen).v); ok {
 		if ahead := at.Sub(m.ReceivedAt); ahead <= maxAhead && ahead >= -maxBehind {
-			r.at, r.seen = at, true
+			r.at, r.seen = at, at.Nanosecond() != 0 // whole seconds do not tell two presses apart
 		}
 	}
 	return r, nil
@@ -84,6 +84,15 @@ func (b *batch) merge(pl *plan, r report) {
 		}
 	}
 	for i := range drafts {
+		if n := drafts[i].new; n != nil && pl.parts[i].domain != domainEvent {
+			n.Extra = slices.DeleteFunc(n.Extra, func(f *entityv1.Field) bool {
+				bound, claimed := pl.bindings[f.GetName()]
+				return claimed && !slices.ContainsFunc(bound, func(b binding) bool { return b.part == i })
+			})
+			if len(n.Extra) == 0 {
+				n.Extra = nil
+			}
+		}
 		b.settle(pl.parts[i], &drafts[i], r)
 	}
 }
