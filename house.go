@@ -111,6 +111,10 @@ func (p *present) Name() string { return "present" }
 
 func (p *present) Apply(context.Context, storage.Tx, eventstore.Event) error { return nil }
 
+func (p *present) Fold(context.Context, storage.Tx, *eventstore.Run) error { return nil }
+
+func (p *present) Folded() error { return nil }
+
 func (p *present) Promote() {
 	p.moment.Store(&timeline.Moment{State: p.cache.Revision(), Registry: p.registry.Revision()})
 }

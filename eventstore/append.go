@@ -153,16 +153,13 @@ func prepare(events []Event) ([]prepared, error) {
 		p := &batch[i]
 		p.event = events[i]
 		e := &p.event
+		var payload int
 		var err error
-		if p.record, err = encodeRecord(make([]byte, 0, 64), e, i); err != nil {
+		if p.record, payload, err = encodeRecord(make([]byte, 0, 64), e, i); err != nil {
 			return nil, fmt.Errorf("event %d of the batch: %w", i+1, err)
 		}
-		r, err := decodeRecord(p.record)
-		if err == nil {
-			e.Payload = new(eventv1.Payload)
-			err = proto.Unmarshal(r.payload, e.Payload)
-		}
-		if err != nil {
+		e.Payload = new(eventv1.Payload)
+		if err := proto.Unmarshal(p.record[payload:], e.Payload); err != nil {
 			return nil, fmt.Errorf("%w: event %d of the batch: %w", ErrInvalid, i+1, err)
 		}
 		if err := e.check(); err != nil {

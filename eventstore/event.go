@@ -15,6 +15,8 @@ type Position uint64
 const (
 	// FromStart is the position before every event: reading after it reads everything.
 	FromStart Position = 0
+	// FromNow is the position of whatever event is the last one when a subscription begins.
+	FromNow Position = 1<<64 - 1
 	// MaxPosition is the highest position that a log can reach.
 	MaxPosition Position = 1<<63 - 1
 )

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"time"
 
 	"github.com/statehouse/statehouse/storage"
 )
@@ -37,6 +38,51 @@ type Discarder interface {
 	Discard()
 }
 
+// Folder is a [Projector] that takes the events of a replay many at a time, which saves it from decoding what later
+// events replace. What it makes of them must be what Apply makes of them one by one.
+type Folder interface {
+	// Fold takes the next events into what is pending. The run is valid until it returns.
+	Fold(ctx context.Context, tx storage.Tx, events *Run) error
+	// Folded is called after the last Fold and before Apply, Promote or anything else; an error fails the replay.
+	Folded() error
+}
+
+// Run is a sequence of consecutive events whose payloads are not decoded. Events are numbered from 0.
+type Run struct {
+	run  *run
+	from int
+}
+
+// Len is the number of events.
+func (r *Run) Len() int { return len(r.run.records) - r.from }
+
+// First is the position of event 0.
+func (r *Run) First() Position { return r.run.position(r.from) }
+
+// Entity is the id of the entity that event i is about, empty where it is about none.
+func (r *Run) Entity(i int) string { return r.run.records[r.from+i].entity }
+
+// Source is who reported event i.
+func (r *Run) Source(i int) string { return r.run.records[r.from+i].source }
+
+// Kind is the kind of event i.
+func (r *Run) Kind(i int) Kind { return r.run.records[r.from+i].kind() }
+
+// Timestamp is when event i happened, in UTC; see [Event].
+func (r *Run) Timestamp(i int) time.Time {
+	t := r.run.records[r.from+i].timestamp
+	if t == 0 {
+		t = r.run.recorded[r.from+i]
+	}
+	return time.Unix(0, t).UTC()
+}
+
+// Payload is the payload of event i as a protobuf message, not to be modified or kept.
+func (r *Run) Payload(i int) []byte { return r.run.records[r.from+i].payload }
+
+// Event decodes event i, which may be kept.
+func (r *Run) Event(i int) (Event, error) { return r.run.event(r.from + i) }
+
 // SnapshotFaults is a [Projector] that can tell which snapshots its Restore could not use, and why.
 type SnapshotFaults interface {
 	SnapshotFaults() []error
@@ -51,6 +97,17 @@ func (ps projectors) promote() {
 			p.Promote()
 		}
 	}
+}
+
+func (ps projectors) folded() error {
+	for _, p := range ps {
+		if p, ok := p.(Folder); ok {
+			if err := p.Folded(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (ps projectors) discard() {

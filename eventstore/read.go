@@ -2,195 +2,204 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
-
-	"google.golang.org/protobuf/encoding/protowire"
-
-	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"time"
 )
 
 // Query says which events to read. The zero Query matches every event.
 type Query struct {
 	// After is the position after which to read; FromStart, 0, reads from the first event.
 	After Position
-	// Until is the last position to read; 0 means the head at the time of the call, and for Subscribe no end.
+	// Until is the last position to read; 0 means the head at the time of the call, and for a subscription no end.
 	Until Position
-	// Entities, Kinds and Sources restrict the events to those about one of the entities, of one of the kinds, by
-	// one of the sources; empty means any.
-	Entities []string
-	Kinds    []Kind
-	Sources  []string
+	// Since and Before restrict the events to those that were recorded at Since or later, and before Before. The zero
+	// time means no bound. A subscription has no Before.
+	Since, Before time.Time
+	// Entities, Kinds, Sources and Correlations restrict the events to those about one of the entities, of one of the
+	// kinds, by one of the sources, with one of the correlation ids; empty means any.
+	Entities     []string
+	Kinds        []Kind
+	Sources      []string
+	Correlations []string
+	// Backward reads the newest event first. A subscription cannot.
+	Backward bool
 }
 
-// Read yields the events that match a query in the order of positions. It ends at q.Until, or at the head at the time
-// of the call. An error ends it: that of the context, or [ErrCorrupt] where the log is damaged. The events are shared
-// and must not be modified. Read holds nothing open while its consumer works.
+// Read yields the events that match a query in the order of positions, or against it where the query says so. It ends
+// at the bounds of the query, or at the head at the time of the call. An error ends it: that of the context, or
+// [ErrCorrupt] where the log is damaged. The events are shared and must not be modified. Read holds nothing open while
+// its consumer works, and decodes only what it yields.
 func (s *Store) Read(ctx context.Context, q Query) iter.Seq2[Event, error] {
-	head := s.Head()
-	if q.Until == 0 || q.Until > head {
+	if head := s.Head(); q.Until == 0 || q.Until > head {
 		q.Until = head
 	}
 	return func(yield func(Event, error) bool) {
-		if _, err := s.scan(ctx, q, yield); err != nil {
+		q := q
+		err := s.bound(ctx, &q)
+		if err == nil {
+			_, err = newScan(s, q).run(ctx, yield)
+		}
+		if err != nil {
 			yield(Event{}, err)
 		}
 	}
 }
 
-// Subscribe is [Store.Read] that goes on with new events as they are committed. Each matching event comes exactly once
-// and in order, however slow the consumer is: it reads from the log at its own pace. The sequence ends with an error:
-// the context's when that ends, [ErrClosed] when the store is closed. It ends without one after q.Until.
-// To hear only of what is new, subscribe after [Store.Head].
-func (s *Store) Subscribe(ctx context.Context, q Query) iter.Seq2[Event, error] {
-	until := q.Until
-	return func(yield func(Event, error) bool) {
-		q := q
-		for until == 0 || q.After < until {
-			next, closed := s.commits.wait()
-			q.Until = s.Head()
-			if until != 0 {
-				q.Until = min(q.Until, until)
-			}
-			goOn, err := s.scan(ctx, q, yield)
-			if err == nil && !goOn {
-				return
-			}
-			if err == nil && until != 0 && q.Until >= until {
-				return
-			}
-			if err == nil && closed {
-				err = ErrClosed
-			}
-			if err != nil {
-				yield(Event{}, err)
-				return
-			}
-			// Everything up to Until was scanned, whether it matched or not: the next scan starts there.
-			q.After = max(q.After, q.Until)
-			select {
-			case <-next:
-			case <-ctx.Done():
-				yield(Event{}, fmt.Errorf("subscription: %w", context.Cause(ctx)))
-				return
-			}
+// bound makes positions of the times of a query.
+func (s *Store) bound(ctx context.Context, q *Query) error {
+	if !q.Since.IsZero() {
+		at, err := s.PositionAt(ctx, q.Since.Add(-1))
+		if err != nil {
+			return err
 		}
+		q.After = max(q.After, at)
+	}
+	if !q.Before.IsZero() {
+		at, err := s.PositionAt(ctx, q.Before.Add(-1))
+		if err != nil {
+			return err
+		}
+		q.Until = min(q.Until, at)
+	}
+	return nil
+}
+
+// PositionAt is the position of the last event that was recorded at a time or before it, 0 where there is none.
+// Of events that are still to come some may be recorded at that very time, unless it is before the last event's.
+func (s *Store) PositionAt(ctx context.Context, t time.Time) (Position, error) {
+	at := nanosOf(t)
+	// Recorded times do not decrease, so positions and times can be searched together.
+	low, high := Position(0), s.Head() // the answer is in [low, high]
+	for low < high {
+		s1, err := segmentWith(ctx, s.db.Reader(), low+(high-low+1)/2)
+		switch {
+		case err != nil:
+			return 0, s.orClosed(fmt.Errorf("the position at %s: %w", t.Format(time.RFC3339Nano), err))
+		case s1.lastRecorded <= at:
+			low = min(s1.last, high)
+		case s1.firstRecorded > at:
+			high = s1.first - 1
+		default:
+			r := newRun()
+			if err := r.open(&s1, nil); err != nil {
+				return 0, err
+			}
+			n, _ := slices.BinarySearchFunc(r.recorded, at, func(recorded, at int64) int {
+				if recorded <= at {
+					return -1
+				}
+				return 1
+			})
+			return min(s1.first+Position(n)-1, high), nil
+		}
+	}
+	return low, nil
+}
+
+// nanosOf is the nearest time that the log can hold, in nanoseconds.
+func nanosOf(t time.Time) int64 {
+	switch {
+	case t.Before(minTime):
+		return 0
+	case t.After(maxTime):
+		return maxTime.UnixNano()
+	default:
+		return t.UnixNano()
 	}
 }
 
-// scan yields the matching events in (q.After, q.Until]. It pages by positions scanned, never by rows matched.
+// scan yields the events that match a query, whose After and Until are positions.
+type scan struct {
+	s      *Store
+	q      Query
+	hashes []uint64 // of the entities
+	from   *run
+}
+
+func newScan(s *Store, q Query) *scan {
+	c := &scan{s: s, q: q, from: newRun()}
+	for _, e := range q.Entities {
+		c.hashes = append(c.hashes, entityHash(e))
+	}
+	return c
+}
+
+// run yields the matching events in (q.After, q.Until]. It pages by positions scanned, never by rows matched.
 // goOn is false when the consumer has had enough.
-func (s *Store) scan(ctx context.Context, q Query, yield func(Event, error) bool) (goOn bool, err error) {
-	match := q.matcher()
-	for after := q.After; after < q.Until; {
-		page, err := segmentsAfter(ctx, s.db.Reader(), after)
+func (c *scan) run(ctx context.Context, yield func(Event, error) bool) (goOn bool, err error) {
+	for c.q.After < c.q.Until {
+		p, err := c.page(ctx)
+		if err == nil && p.last == 0 {
+			err = fmt.Errorf("%w: it ends before position %d", ErrCorrupt, c.q.Until)
+		}
 		if err != nil {
-			return false, s.orClosed(err)
+			return false, c.s.orClosed(err)
 		}
-		if len(page) == 0 {
-			return false, fmt.Errorf("%w: it ends at position %d instead of %d", ErrCorrupt, after, q.Until)
-		}
-		for i := range page {
-			if goOn, err := scanOne(&page[i], q, match, yield); err != nil || !goOn {
+		for i := range p.segments {
+			if goOn, err := c.segment(&p.segments[i], yield); err != nil || !goOn {
 				return goOn, err
 			}
 		}
-		after = page[len(page)-1].last
+		if c.q.Backward {
+			c.q.Until = min(c.q.Until, p.first-1)
+		} else {
+			c.q.After = max(c.q.After, p.last)
+		}
 	}
 	return true, nil
+}
+
+func (c *scan) page(ctx context.Context) (page, error) {
+	from := c.q.After + 1
+	if c.q.Backward {
+		from = c.q.Until
+	}
+	if len(c.hashes) > 0 {
+		return segmentsOf(ctx, c.s.db.Reader(), from, c.q.Backward, c.hashes)
+	}
+	return segmentsFrom(ctx, c.s.db.Reader(), from, c.q.Backward)
+}
+
+// segment yields the matching events of one segment.
+func (c *scan) segment(s *segment, yield func(Event, error) bool) (goOn bool, err error) {
+	if err := c.from.open(s, c.q.Entities); err != nil {
+		return false, err
+	}
+	goOn = true
+	c.from.indexes(c.q.Backward, func(i int) bool {
+		if at := c.from.position(i); at <= c.q.After || at > c.q.Until || !c.matches(i) {
+			return true
+		}
+		var e Event
+		if e, err = c.from.event(i); err != nil {
+			return false
+		}
+		goOn = yield(e, nil)
+		return goOn
+	})
+	return goOn, err
+}
+
+// matches tells from what is not decoded yet whether the query matches.
+func (c *scan) matches(i int) bool {
+	r, q := &c.from.records[i], &c.q
+	return (len(q.Entities) == 0 || slices.Contains(q.Entities, r.entity)) &&
+		(len(q.Sources) == 0 || slices.Contains(q.Sources, r.source)) &&
+		(len(q.Kinds) == 0 || slices.Contains(q.Kinds, r.kind())) &&
+		(len(q.Correlations) == 0 || slices.ContainsFunc(q.Correlations, func(id string) bool {
+			return r.correlatedBy(id, c.from.position(i))
+		}))
 }
 
 // orClosed makes of an error what it is for somebody who reads from a closed store.
 func (s *Store) orClosed(err error) error {
 	s.closing.RLock()
 	defer s.closing.RUnlock()
-	if s.closed {
+	if s.closed && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return ErrClosed
 	}
 	return err
-}
-
-// scanOne yields the matching events of one segment.
-func scanOne(s *segment, q Query, match func(*record) bool, yield func(Event, error) bool) (goOn bool, err error) {
-	goOn = true
-	err = s.records(func(at Position, recorded int64, _ []byte, r *record) error {
-		if !goOn || at <= q.After || at > q.Until || !match(r) {
-			return nil
-		}
-		e, err := r.event(at, recorded)
-		if err != nil {
-			return s.damaged(err)
-		}
-		goOn = yield(e, nil)
-		return nil
-	})
-	return goOn, err
-}
-
-// matcher tells from an encoded record whether the query matches, so that nothing is decoded in vain.
-func (q *Query) matcher() func(*record) bool {
-	matches := func(list []string, v []byte) bool { return len(list) == 0 || slices.Contains(list, string(v)) }
-	return func(r *record) bool {
-		return matches(q.Entities, r.entity) && matches(q.Sources, r.source) &&
-			(len(q.Kinds) == 0 || slices.Contains(q.Kinds, r.kind()))
-	}
-}
-
-// kind is the kind of the record's payload. Only that of a custom event needs its payload decoded.
-func (r *record) kind() Kind {
-	number, _, n := protowire.ConsumeTag(r.payload)
-	if n < 0 {
-		return ""
-	}
-	if k, ok := kindsByField[number]; ok {
-		return k
-	}
-	e, err := r.event(1, 0)
-	if err != nil {
-		return ""
-	}
-	return e.Kind
-}
-
-// kindsByField maps the payload's fields to kinds, but for the custom ones.
-var kindsByField = func() map[protowire.Number]Kind {
-	kinds := make(map[protowire.Number]Kind)
-	fields := (*eventv1.Payload)(nil).ProtoReflect().Descriptor().Fields()
-	for i := range fields.Len() {
-		if f := fields.Get(i); f.Name() != "custom" {
-			kinds[f.Number()] = Kind(f.Name())
-		}
-	}
-	return kinds
-}()
-
-// Verify recomputes checksums and chain over the whole log up to the head and returns the first damage, which matches
-// [ErrCorrupt] and says where it is; nil means that the log is what was written.
-func (s *Store) Verify(ctx context.Context) error {
-	before := genesis(s.uuid)
-	for after, until := FromStart, s.Head(); after < until; {
-		page, err := segmentsAfter(ctx, s.db.Reader(), after)
-		if err != nil {
-			return s.orClosed(err)
-		}
-		if len(page) == 0 {
-			return fmt.Errorf("%w: it ends at position %d instead of %d", ErrCorrupt, after, until)
-		}
-		for i := range page {
-			if err := page[i].verify(before, checkPayload); err != nil {
-				return err
-			}
-			before, after = page[i].chain, page[i].last
-		}
-	}
-	return nil
-}
-
-// checkPayload decodes a record for the sake of its errors.
-func checkPayload(at Position, recorded int64, r *record, _ chain) error {
-	if _, err := r.event(at, recorded); err != nil {
-		return fmt.Errorf("%w: position %d: %w", ErrCorrupt, at, err)
-	}
-	return nil
 }

@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
@@ -24,69 +26,89 @@ import (
 //	uvarint  length of the payload, and the payload as a protobuf message
 //
 // The hash of these bytes is the event's content in the chain. Protobuf has no canonical form, so the payload's bytes
-// are kept as they were hashed.
+// are kept as they were hashed. All else has one encoding only, so that a record's fields give back its bytes.
 type record struct {
 	index         uint64
 	timestamp     int64 // 0 for none: checked times are positive
-	entity        []byte
-	source        []byte
-	correlation   []byte
+	entity        string
+	source        string
+	correlation   string
 	causePosition uint64
 	payload       []byte
 }
 
-// encodeRecord appends the record of an event, the index-th of its batch.
-func encodeRecord(dst []byte, e *Event, index int) ([]byte, error) {
-	dst = binary.AppendUvarint(dst, uint64(index))
-	if e.Timestamp.IsZero() {
-		dst = append(dst, 0)
-	} else {
-		dst = append(dst, 1)
-		dst = binary.BigEndian.AppendUint64(dst, uint64(e.Timestamp.UnixNano()))
-	}
-	dst = appendBytes(dst, e.Entity)
-	dst = appendBytes(dst, e.Source)
-	dst = appendBytes(dst, e.CorrelationID)
-	dst = binary.AppendUvarint(dst, uint64(e.CausePosition))
+// encodeRecord appends the record of an event, the index-th of its batch, and says where in it the payload begins.
+func encodeRecord(dst []byte, e *Event, index int) (_ []byte, payload int, err error) {
 	m := proto.MarshalOptions{Deterministic: true}
 	size := m.Size(e.Payload)
 	if size > MaxEventBytes {
-		return nil, fmt.Errorf("%w: the payload of %s has %d bytes, at most %d are allowed",
+		return nil, 0, fmt.Errorf("%w: the payload of %s has %d bytes, at most %d are allowed",
 			ErrTooLarge, KindOf(e.Payload), size, MaxEventBytes)
 	}
-	dst = binary.AppendUvarint(dst, uint64(size))
-	before := len(dst)
-	dst, err := m.MarshalAppend(dst, e.Payload)
+	r := record{
+		index: uint64(index), entity: e.Entity, source: e.Source, correlation: e.CorrelationID,
+		causePosition: uint64(e.CausePosition),
+	}
+	if !e.Timestamp.IsZero() {
+		r.timestamp = e.Timestamp.UnixNano()
+	}
+	dst = r.appendHead(dst, size)
+	payload = len(dst)
+	dst, err = m.MarshalAppend(dst, e.Payload)
 	if err != nil {
-		return nil, fmt.Errorf("%w: payload: %w", ErrInvalid, err)
+		return nil, 0, fmt.Errorf("%w: payload: %w", ErrInvalid, err)
 	}
-	if len(dst)-before != size {
-		return nil, fmt.Errorf("%w: the payload was changed while it was appended", ErrInvalid)
+	if len(dst)-payload != size {
+		return nil, 0, fmt.Errorf("%w: the payload was changed while it was appended", ErrInvalid)
 	}
-	return dst, nil
+	return dst, payload, nil
 }
 
-func appendBytes(dst []byte, s string) []byte {
+// append appends the record's bytes.
+func (r *record) append(dst []byte) []byte {
+	return append(r.appendHead(dst, len(r.payload)), r.payload...)
+}
+
+// appendHead appends everything before the payload, which has a size.
+func (r *record) appendHead(dst []byte, size int) []byte {
+	dst = binary.AppendUvarint(dst, r.index)
+	if r.timestamp == 0 {
+		dst = append(dst, 0)
+	} else {
+		dst = append(dst, 1)
+		dst = binary.BigEndian.AppendUint64(dst, uint64(r.timestamp))
+	}
+	dst = appendString(dst, r.entity)
+	dst = appendString(dst, r.source)
+	dst = appendString(dst, r.correlation)
+	dst = binary.AppendUvarint(dst, r.causePosition)
+	return binary.AppendUvarint(dst, uint64(size))
+}
+
+func appendString(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
 // errRecord is the cause of every failure to decode; the segment that it happened in says where.
 var errRecord = errors.New("a record is not as it was written")
 
-// decodeRecord splits a record into its fields, which alias b.
-func decodeRecord(b []byte) (record, error) {
+// decodeRecord splits a record into its fields. The payload aliases b.
+func decodeRecord(b []byte, names *names) (record, error) {
 	d := decoder{rest: b}
 	r := record{index: d.uvarint()}
 	switch d.byte() {
 	case 0:
 	case 1:
-		r.timestamp = int64(d.uint64())
+		// Nobody appends an event of 1970's first nanosecond: 0 stands for no timestamp.
+		if r.timestamp = int64(d.uint64()); r.timestamp == 0 {
+			d.failed = true
+		}
 	default:
 		d.failed = true
 	}
-	r.entity = d.bytes()
-	r.source = d.bytes()
-	r.correlation = d.bytes()
+	r.entity = names.get(d.bytes())
+	r.source = names.get(d.bytes())
+	r.correlation = names.get(d.bytes())
 	r.causePosition = d.uvarint()
 	r.payload = d.bytes()
 	if d.failed || len(d.rest) != 0 {
@@ -100,9 +122,9 @@ func (r *record) event(at Position, recorded int64) (Event, error) {
 	e := Event{
 		Position:      at,
 		RecordedAt:    time.Unix(0, recorded).UTC(),
-		Entity:        string(r.entity),
-		Source:        string(r.source),
-		CorrelationID: string(r.correlation),
+		Entity:        r.entity,
+		Source:        r.source,
+		CorrelationID: r.correlation,
 		CausePosition: Position(r.causePosition),
 		Payload:       new(eventv1.Payload),
 	}
@@ -115,10 +137,46 @@ func (r *record) event(at Position, recorded int64) (Event, error) {
 	} else {
 		e.Timestamp = e.RecordedAt
 	}
-	if len(r.correlation) == 0 {
+	if e.CorrelationID == "" {
 		e.CorrelationID = batchCorrelation(at - Position(r.index))
 	}
 	return e, nil
+}
+
+// kind is the kind of the record's payload. Only that of a custom event needs its payload decoded.
+func (r *record) kind() Kind {
+	number, _, n := protowire.ConsumeTag(r.payload)
+	if n < 0 {
+		return ""
+	}
+	if number > 0 && int(number) < len(kindsByField) && kindsByField[number] != "" {
+		return kindsByField[number]
+	}
+	e, err := r.event(1, 0)
+	if err != nil {
+		return ""
+	}
+	return e.Kind
+}
+
+// kindsByField maps the numbers of the payload's fields to kinds, but for the custom ones.
+var kindsByField = func() (kinds [16]Kind) {
+	fields := (*eventv1.Payload)(nil).ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		if f := fields.Get(i); f.Name() != "custom" {
+			kinds[f.Number()] = Kind(f.Name())
+		}
+	}
+	return kinds
+}()
+
+// correlatedBy says whether id is the correlation id of the event at a position.
+func (r *record) correlatedBy(id string, at Position) bool {
+	if r.correlation != "" || id == "" || id[0] != '@' {
+		return r.correlation == id
+	}
+	first, err := strconv.ParseUint(id[1:], 10, 63)
+	return err == nil && Position(first) == at-Position(r.index)
 }
 
 // batchCorrelation is the correlation id of a batch whose caller gave none.
@@ -140,6 +198,33 @@ func (c chain) next(at Position, recorded int64, content [sha256.Size]byte) chai
 	return sha256.Sum256(b[:])
 }
 
+// names gives equal strings one memory, so that reading a log does not allocate the same ids again and again.
+// A nil one allocates.
+type names struct{ known map[string]string }
+
+func newNames() *names { return &names{known: make(map[string]string)} }
+
+// maxNames bounds what a log with endless different names may make us keep.
+const maxNames = 1 << 17
+
+func (n *names) get(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	if n == nil {
+		return string(b)
+	}
+	if s, ok := n.known[string(b)]; ok {
+		return s
+	}
+	if len(n.known) >= maxNames {
+		clear(n.known)
+	}
+	s := string(b)
+	n.known[s] = s
+	return s
+}
+
 // decoder reads the fields of a record; after a failure it yields zeros.
 type decoder struct {
 	rest   []byte
@@ -147,6 +232,11 @@ type decoder struct {
 }
 
 func (d *decoder) uvarint() uint64 {
+	if len(d.rest) > 0 && d.rest[0] < 0x80 { // nearly all of them
+		v := d.rest[0]
+		d.rest = d.rest[1:]
+		return uint64(v)
+	}
 	v, n := binary.Uvarint(d.rest)
 	// The shortest form is the only one, so that a record has one encoding.
 	if n <= 0 || n > 1 && d.rest[n-1] == 0 {

@@ -58,11 +58,11 @@ func TestRecordRoundTrip(t *testing.T) {
 		if err := e.check(); err != nil {
 			t.Fatal(err)
 		}
-		raw, err := encodeRecord(nil, &e, index)
+		raw, _, err := encodeRecord(nil, &e, index)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := decodeRecord(raw)
+		r, err := decodeRecord(raw, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func TestGoldenChain(t *testing.T) {
 	c := genesis([]byte("0123456789abcdef"))
 	fmt.Fprintf(&out, "genesis %x\n", c)
 	for i := range events {
-		raw, err := encodeRecord(nil, &events[i], i)
+		raw, _, err := encodeRecord(nil, &events[i], i)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func FuzzDecodeRecord(f *testing.F) {
 	f.Add([]byte("\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x03a.b\x01s\x00\x05\x02\x12\x00"))
 	f.Add([]byte("\x80\x00\x00\x00\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		r, err := decodeRecord(raw)
+		r, err := decodeRecord(raw, nil)
 		if err != nil {
 			return
 		}
@@ -159,7 +159,7 @@ func FuzzDecodeRecord(f *testing.F) {
 		if r.timestamp == 0 {
 			e.Timestamp = time.Time{}
 		}
-		again, err := encodeRecord(nil, &e, int(r.index))
+		again, _, err := encodeRecord(nil, &e, int(r.index))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,27 +182,27 @@ func FuzzSegment(f *testing.F) {
 			first: Position(first), last: Position(last), firstRecorded: a, lastRecorded: b,
 			encoding: encoding, body: append(make([]byte, 4), body...),
 		}
-		if err := s.records(nil); err == nil || !errors.Is(err, ErrCorrupt) {
+		r := newRun()
+		if err := r.open(&s, nil); err == nil || !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("a segment without its checksum: %v", err)
 		}
-		s.seal()
-		next := s.first
-		err := s.records(func(at Position, recorded int64, _ []byte, r *record) error {
-			if at != next || recorded < a || recorded > b {
-				t.Fatalf("position %d at %d", at, recorded)
+		s.sum()
+		if err := r.open(&s, nil); err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("%v is not ErrCorrupt", err)
 			}
-			next++
-			_, err := r.event(at, recorded)
-			if err != nil && !errors.Is(err, errRecord) {
+			return
+		}
+		if len(r.records) != int(last-first)+1 {
+			t.Fatalf("%d events from %d to %d", len(r.records), first, last)
+		}
+		for i := range r.records {
+			if r.recorded[i] < a || r.recorded[i] > b {
+				t.Fatalf("position %d at %d", r.position(i), r.recorded[i])
+			}
+			if _, err := r.event(i); err != nil && !errors.Is(err, ErrCorrupt) {
 				t.Fatal(err)
 			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, ErrCorrupt) {
-			t.Fatalf("%v is not ErrCorrupt", err)
-		}
-		if err == nil && next != s.last+1 {
-			t.Fatalf("ended before %d instead of after %d", next, s.last)
 		}
 	})
 }
@@ -210,7 +210,7 @@ func FuzzSegment(f *testing.F) {
 // Every flipped bit of a segment's row is found before anything of it is used.
 func TestEveryFlippedBitIsFound(t *testing.T) {
 	e := Event{Entity: "sensor.a", Payload: &eventv1.Payload{Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}}}}
-	raw, err := encodeRecord(nil, &e, 0)
+	raw, _, err := encodeRecord(nil, &e, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,11 +218,11 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 		s := &segment{first: 4, last: 4, firstRecorded: 9, lastRecorded: 9, encoding: encodingPlain}
 		s.body = append(append(make([]byte, 4), byte(len(raw))), raw...)
 		s.chain = chain{1, 2, 3}
-		s.seal()
+		s.sum()
 		return s
 	}
 	ok := func(s *segment) bool {
-		return s.records(func(Position, int64, []byte, *record) error { return nil }) == nil
+		return newRun().open(s, nil) == nil
 	}
 	if !ok(make1()) {
 		t.Fatal("the segment is bad as it is")
@@ -257,19 +257,26 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 func TestChainCatchesARewrite(t *testing.T) {
 	build := func(entity string, at Position, recorded int64, before chain) *segment {
 		e := Event{Entity: entity, Payload: &eventv1.Payload{Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}}}}
-		raw, err := encodeRecord(nil, &e, 0)
+		raw, _, err := encodeRecord(nil, &e, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := &segment{first: at, last: at, firstRecorded: recorded, lastRecorded: recorded, encoding: encodingPlain}
 		s.body = append(append(make([]byte, 4), byte(len(raw))), raw...)
 		s.chain = before.next(at, recorded, sha256.Sum256(raw))
-		s.seal()
+		s.sum()
 		return s
+	}
+	verify := func(s *segment, before chain) error {
+		r := newRun()
+		if err := r.open(s, nil); err != nil {
+			return err
+		}
+		return r.chainFrom(before, nil)
 	}
 	start := genesis([]byte("0123456789abcdef"))
 	honest := build("light.a", 1, 5, start)
-	if err := honest.verify(start, nil); err != nil {
+	if err := verify(honest, start); err != nil {
 		t.Fatal(err)
 	}
 	for name, forged := range map[string]*segment{
@@ -277,12 +284,12 @@ func TestChainCatchesARewrite(t *testing.T) {
 		"position": build("light.a", 2, 5, start),
 	} {
 		forged.chain = honest.chain
-		forged.seal()
-		if err := forged.verify(start, nil); !errors.Is(err, ErrCorrupt) {
+		forged.sum()
+		if err := verify(forged, start); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("another %s: %v", name, err)
 		}
 	}
-	if err := honest.verify(chain{}, nil); !errors.Is(err, ErrCorrupt) {
+	if err := verify(honest, chain{}); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("another history: %v", err)
 	}
 }

@@ -40,8 +40,8 @@ func (s *segment) checksum() uint32 {
 	return crc32.Update(crc32.Checksum(h[:], castagnoli), castagnoli, s.body[4:])
 }
 
-// seal writes the checksum into a body whose first four bytes were left for it.
-func (s *segment) seal() { binary.LittleEndian.PutUint32(s.body, s.checksum()) }
+// sum writes the checksum into a body whose first four bytes were left for it.
+func (s *segment) sum() { binary.LittleEndian.PutUint32(s.body, s.checksum()) }
 
 // insert writes the row.
 func (s *segment) insert(ctx context.Context, tx storage.Tx) error {
@@ -66,58 +66,6 @@ func (s *segment) damaged(err error) error {
 
 func formatNanos(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
 
-// records checks the segment and yields the records in it with their positions and recorded times.
-// What it yields aliases the body.
-func (s *segment) records(yield func(at Position, recorded int64, raw []byte, r *record) error) error {
-	if len(s.body) < 4 || binary.LittleEndian.Uint32(s.body) != s.checksum() {
-		return s.damaged(errors.New("its checksum does not fit"))
-	}
-	if s.encoding != encodingPlain {
-		return s.damaged(fmt.Errorf("encoding %d is not known to this version", s.encoding))
-	}
-	if s.firstRecorded != s.lastRecorded || s.first == 0 || s.last < s.first {
-		return s.damaged(errors.New("its bounds make no sense"))
-	}
-	d := decoder{rest: s.body[4:]}
-	for at := s.first; at <= s.last; at++ {
-		raw := d.bytes()
-		if d.failed {
-			return s.damaged(errRecord)
-		}
-		r, err := decodeRecord(raw)
-		if err != nil {
-			return s.damaged(err)
-		}
-		if err := yield(at, s.firstRecorded, raw, &r); err != nil {
-			return err
-		}
-	}
-	if len(d.rest) != 0 {
-		return s.damaged(errors.New("there is more in it than its events"))
-	}
-	return nil
-}
-
-// verify recomputes the chain over the segment, from the value before it, and compares it with the one stored.
-// It calls visit, if there is one, with each event's chain value.
-func (s *segment) verify(before chain, visit func(at Position, recorded int64, r *record, c chain) error) error {
-	c := before
-	err := s.records(func(at Position, recorded int64, raw []byte, r *record) error {
-		c = c.next(at, recorded, sha256.Sum256(raw))
-		if visit == nil {
-			return nil
-		}
-		return visit(at, recorded, r, c)
-	})
-	if err != nil {
-		return err
-	}
-	if c != s.chain {
-		return s.damaged(errors.New("its chain value does not follow from its events and the segment before it"))
-	}
-	return nil
-}
-
 // querier is what reads: a pool, a connection or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -125,45 +73,6 @@ type querier interface {
 }
 
 const segmentColumns = `last_position, first_position, first_recorded, last_recorded, encoding, chain, body`
-
-// A page of segments ends after pageRows rows or pageBytes bytes of bodies, whichever comes first, so that nothing
-// holds a read transaction open for long.
-const (
-	pageRows  = 512
-	pageBytes = 4 << 20
-)
-
-// segmentsAfter reads a page of the segments that hold events after a position, in order. An empty page means that
-// there are none. It fails with ErrCorrupt where the segments do not follow each other without a gap.
-func segmentsAfter(ctx context.Context, db querier, after Position) (page []segment, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT `+segmentColumns+` FROM segments
-		WHERE last_position > ? ORDER BY last_position LIMIT ?`, int64(after), pageRows)
-	if err != nil {
-		return nil, fmt.Errorf("read the log after position %d: %w", after, err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	size := 0
-	for size < pageBytes && rows.Next() {
-		s, err := scanSegment(rows)
-		if err != nil {
-			return nil, fmt.Errorf("read the log after position %d: %w", after, err)
-		}
-		if len(page) == 0 && s.first > after+1 || len(page) > 0 && s.first != page[len(page)-1].last+1 {
-			from := after + 1
-			if len(page) > 0 {
-				from = page[len(page)-1].last + 1
-			}
-			return nil, fmt.Errorf("%w: positions %d to %d are missing; the next segment was recorded at %s",
-				ErrCorrupt, from, s.first-1, formatNanos(s.firstRecorded))
-		}
-		size += len(s.body)
-		page = append(page, s)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read the log after position %d: %w", after, err)
-	}
-	return page, nil
-}
 
 func scanSegment(row interface{ Scan(...any) error }) (segment, error) {
 	var s segment
@@ -201,11 +110,7 @@ func chainAt(ctx context.Context, db querier, at Position) (chain, error) {
 	if at == 0 {
 		return chainBefore(ctx, db, 1)
 	}
-	s, err := scanSegment(db.QueryRowContext(ctx, `SELECT `+segmentColumns+` FROM segments
-		WHERE last_position >= ? ORDER BY last_position LIMIT 1`, int64(at)))
-	if errors.Is(err, sql.ErrNoRows) || err == nil && s.first > at {
-		return chain{}, fmt.Errorf("%w: the log has no position %d", ErrCorrupt, at)
-	}
+	s, err := segmentWith(ctx, db, at)
 	if err != nil {
 		return chain{}, err
 	}
@@ -216,14 +121,27 @@ func chainAt(ctx context.Context, db querier, at Position) (chain, error) {
 	if err != nil {
 		return chain{}, err
 	}
+	r := newRun()
+	if err := r.open(&s, nil); err != nil {
+		return chain{}, err
+	}
 	var found chain
-	err = s.verify(before, func(p Position, _ int64, _ *record, c chain) error {
-		if p == at {
+	err = r.chainFrom(before, func(i int, c chain) {
+		if r.position(i) == at {
 			found = c
 		}
-		return nil
 	})
 	return found, err
+}
+
+// segmentWith is the segment that holds a position.
+func segmentWith(ctx context.Context, db querier, at Position) (segment, error) {
+	s, err := scanSegment(db.QueryRowContext(ctx, `SELECT `+segmentColumns+` FROM segments
+		WHERE last_position >= ? ORDER BY last_position LIMIT 1`, int64(at)))
+	if errors.Is(err, sql.ErrNoRows) || err == nil && s.first > at {
+		return segment{}, fmt.Errorf("%w: the log has no position %d", ErrCorrupt, at)
+	}
+	return s, err
 }
 
 // fileUUID is the uuid that the file was given when it was created.

@@ -101,7 +101,7 @@ type snapshotRow struct {
 func (r *snapshotRow) sum(body []byte) [sha256.Size]byte {
 	h := sha256.New()
 	var head []byte
-	head = appendBytes(head, r.Owner)
+	head = appendString(head, r.Owner)
 	for _, v := range [...]int64{int64(r.Position), int64(r.FoldVersion), r.encoding, r.count} {
 		head = binary.LittleEndian.AppendUint64(head, uint64(v))
 	}

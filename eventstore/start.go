@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -25,7 +26,12 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	}
 	s.recovered.Took = time.Since(began)
 	// The writer outlives the context of the start: it ends when the store is closed.
-	s.writer.Go(func() { w.run(context.WithoutCancel(ctx)) })
+	ctx = context.WithoutCancel(ctx)
+	s.writer.Go(func() { w.run(ctx) })
+	if s.opts.SealAfter > 0 {
+		ctx, s.stopSealer = context.WithCancel(ctx)
+		s.sealer.Go(func() { (&sealer{s: s, run: newRun()}).loop(ctx) })
+	}
 	return nil
 }
 
@@ -57,6 +63,13 @@ func (w *writer) start(ctx context.Context) error {
 	if err := w.catchUp(ctx, restored); err != nil {
 		return err
 	}
+	sealed, err := lastSealed(ctx, w.conn)
+	if err != nil {
+		return err
+	}
+	w.s.stats.sealed.Store(uint64(sealed))
+	w.sealAt = sealed + Position(w.s.opts.SealAfter)
+	w.tellSealer()
 	w.snapshot = from
 	w.s.stats.snapshot.Store(uint64(from))
 	w.s.recovered.Position = w.head.position
@@ -118,12 +131,16 @@ func (w *writer) catchUp(ctx context.Context, restored []Position) error {
 // foldRest applies the log beyond w.head, page by page, and leaves it pending.
 func (w *writer) foldRest(ctx context.Context, restored []Position) error {
 	told := time.Now()
+	f := folding{w: w, run: newRun(), restored: restored}
 	for {
-		page, err := segmentsAfter(ctx, w.conn, w.head.position)
-		if err != nil || len(page) == 0 {
-			return err
+		p, err := segmentsFrom(ctx, w.conn, w.head.position+1, false)
+		if err == nil && p.last == 0 {
+			return w.s.projectors.folded()
 		}
-		if err := w.foldPage(ctx, page, restored); err != nil {
+		if err == nil {
+			err = f.page(ctx, p)
+		}
+		if err != nil {
 			return err
 		}
 		if time.Since(told) > 2*time.Second {
@@ -133,50 +150,112 @@ func (w *writer) foldRest(ctx context.Context, restored []Position) error {
 	}
 }
 
-// foldPage applies a page of segments in one transaction. What it applies stays pending.
-func (w *writer) foldPage(ctx context.Context, page []segment, restored []Position) error {
-	tx, err := w.conn.BeginTx(ctx, nil)
+// folding replays the log into the projectors.
+type folding struct {
+	w        *writer
+	run      *run
+	restored []Position
+}
+
+// page applies a page of segments in one transaction. What it applies stays pending.
+func (f *folding) page(ctx context.Context, p page) error {
+	tx, err := f.w.conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	for i := range page {
-		if err := w.foldSegment(ctx, tx, &page[i], restored); err != nil {
+	for i := range p.segments {
+		if err := f.segment(ctx, tx, &p.segments[i]); err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
 	}
 	return tx.Commit()
 }
 
-func (w *writer) foldSegment(ctx context.Context, tx *sql.Tx, s *segment, restored []Position) error {
-	before := w.head.chain
-	if s.first <= w.head.position { // the head is inside a segment that was sealed since
+// sideBySide is the number of events from which the chain is recomputed beside the fold and not before it.
+const sideBySide = 256
+
+func (f *folding) segment(ctx context.Context, tx *sql.Tx, s *segment) error {
+	h := &f.w.head
+	before := h.chain
+	if s.first <= h.position { // the head is inside a segment that was sealed since
 		var err error
 		if before, err = chainBefore(ctx, tx, s.first); err != nil {
 			return err
 		}
 	}
-	head := w.head.position
-	err := s.verify(before, func(at Position, recorded int64, r *record, _ chain) error {
-		if at <= head {
-			return nil
+	if err := f.run.open(s, nil); err != nil {
+		return err
+	}
+	var chained error
+	var beside sync.WaitGroup
+	check := func() { chained = f.run.chainFrom(before, nil) }
+	if len(f.run.records) >= sideBySide {
+		beside.Go(check)
+	} else if check(); chained != nil {
+		return chained
+	}
+	err := f.fold(ctx, tx)
+	beside.Wait()
+	if err = errors.Join(chained, err); err != nil {
+		return err
+	}
+	h.position, h.recorded, h.chain = s.last, s.lastRecorded, s.chain
+	return nil
+}
+
+// fold hands the events of the run to each projector that does not have them yet.
+func (f *folding) fold(ctx context.Context, tx *sql.Tx) error {
+	var each []int // the projectors that want one event after another
+	for i, p := range f.w.s.projectors {
+		fast, ok := p.(Folder)
+		if !ok {
+			each = append(each, i)
+			continue
 		}
-		e, err := r.event(at, recorded)
-		if err != nil {
-			return s.damaged(err)
+		if run := f.after(i); run.Len() > 0 {
+			if err := fast.Fold(ctx, tx, &run); err != nil {
+				return fmt.Errorf("projector %s at positions %d to %d: %w", p.Name(), run.First(), f.run.segment.last, err)
+			}
 		}
-		for i, p := range w.s.projectors {
-			if restored != nil && at <= restored[i] {
+	}
+	if len(each) == 0 {
+		return nil
+	}
+	for n := range f.run.records {
+		at := f.run.position(n)
+		var e Event
+		for _, i := range each {
+			if at <= f.has(i) {
 				continue
 			}
+			if e.Position == 0 {
+				var err error
+				if e, err = f.run.event(n); err != nil {
+					return err
+				}
+			}
+			p := f.w.s.projectors[i]
 			if err := p.Apply(ctx, tx, e); err != nil {
 				return fmt.Errorf("projector %s at position %d: %w", p.Name(), at, err)
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
-	w.head.position, w.head.recorded, w.head.chain = s.last, s.lastRecorded, s.chain
 	return nil
+}
+
+// has is the position up to which a projector has the events.
+func (f *folding) has(projector int) Position {
+	if f.restored == nil {
+		return f.w.head.position
+	}
+	return max(f.w.head.position, f.restored[projector])
+}
+
+// after are the events of the run that a projector does not have.
+func (f *folding) after(projector int) Run {
+	first := f.run.segment.first
+	if has := f.has(projector); has >= first {
+		return Run{f.run, int(min(has+1-first, Position(len(f.run.records))))}
+	}
+	return Run{f.run, 0}
 }

@@ -28,6 +28,9 @@ type Options struct {
 	QueueBytes int64
 	// GroupBytes is the size from which a group takes no further batch; 0 means 8 MiB.
 	GroupBytes int
+	// SealAfter is the number of events that come together before they are sealed: merged and compressed in the
+	// background. 0 means 4,096, and less than 0 that only [Store.Seal] seals.
+	SealAfter int
 }
 
 func (o *Options) setDefaults() {
@@ -47,6 +50,9 @@ func (o *Options) setDefaults() {
 	if o.GroupBytes <= 0 {
 		o.GroupBytes = 8 << 20
 	}
+	if o.SealAfter == 0 {
+		o.SealAfter = sealedEvents
+	}
 }
 
 // Store is a log. [Open], then [Store.Start] with the projectors; then all methods may be called by any number of
@@ -61,6 +67,11 @@ type Store struct {
 	queue  chan *request
 	room   *semaphore.Weighted // the bytes of opts.QueueBytes that are not taken
 	writer sync.WaitGroup
+
+	sealing    chan struct{} // tells the sealer that there is enough
+	sealer     sync.WaitGroup
+	stopSealer context.CancelFunc
+	sealStep   sync.Mutex // held while a run is sealed; the writer never takes it
 
 	// closing guards closed, and the sending side of queue: senders hold it shared, so that the queue is closed
 	// only when nobody is about to send.
@@ -101,7 +112,7 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	opts.setDefaults()
 	s := &Store{
 		db: db, opts: opts,
-		queue: make(chan *request, 4096),
+		queue: make(chan *request, 4096), sealing: make(chan struct{}, 1), stopSealer: func() {},
 		room:  semaphore.NewWeighted(opts.QueueBytes),
 	}
 	s.commits.init()
@@ -148,6 +159,8 @@ func (s *Store) Recovered() Recovery { return s.recovered }
 // Close ends the store: appends that were queued are finished, a snapshot is taken if more than a thousand events
 // follow the last one, and subscriptions end with [ErrClosed]. Close may be called again.
 func (s *Store) Close() error {
+	s.stopSealer()
+	s.sealer.Wait()
 	s.closing.Lock()
 	first := !s.closed
 	if first {
@@ -200,6 +213,7 @@ type counters struct {
 	queuedBytes                     atomic.Int64
 	queuedBatches                   atomic.Int64
 	snapshot                        atomic.Uint64
+	sealed                          atomic.Uint64
 	fault                           atomic.Pointer[error]
 }
 
@@ -214,6 +228,8 @@ type Stats struct {
 	QueuedBytes, QueuedBatches int64
 	// Snapshot is the position of the newest snapshot that was taken or used since the start.
 	Snapshot Position
+	// Sealed is the position up to which the log is sealed.
+	Sealed Position
 	// Fault says why the store cannot write at present, nil if it can.
 	Fault error
 }
@@ -224,6 +240,7 @@ func (s *Store) Stats() Stats {
 		Events: s.stats.events.Load(), Batches: s.stats.batches.Load(), Groups: s.stats.groups.Load(),
 		Failed: s.stats.failed.Load(), QueuedBytes: s.stats.queuedBytes.Load(),
 		QueuedBatches: s.stats.queuedBatches.Load(), Snapshot: Position(s.stats.snapshot.Load()),
+		Sealed: Position(s.stats.sealed.Load()),
 	}
 	if h := s.head.Load(); h != nil {
 		st.Head = h.position

@@ -22,6 +22,8 @@ type writer struct {
 	head head
 	// snapshot is the position of the newest snapshot.
 	snapshot Position
+	// sealAt is the position from which there is enough to seal.
+	sealAt Position
 }
 
 // run serves the queue until it is closed and empty.
@@ -148,6 +150,7 @@ func (w *writer) try(ctx context.Context, group []*request) error {
 	}
 	w.head = head{position: seg.last, recorded: seg.lastRecorded, chain: seg.chain}
 	w.promote()
+	w.tellSealer()
 	w.s.stats.fault.Store(nil)
 	w.s.stats.groups.Add(1)
 	w.s.stats.events.Add(uint64(seg.last-seg.first) + 1)
@@ -163,8 +166,23 @@ func (w *writer) promote() {
 	w.s.commits.wake()
 }
 
-// recordedTime is the time at which the next group is recorded: never before the last one.
-func (w *writer) recordedTime() int64 { return max(w.s.opts.Clock().UnixNano(), w.head.recorded) }
+// tellSealer tells the sealer if there is enough to seal.
+func (w *writer) tellSealer() {
+	if w.s.opts.SealAfter < 0 || w.head.position < w.sealAt {
+		return
+	}
+	w.sealAt = w.head.position + Position(w.s.opts.SealAfter)
+	select {
+	case w.s.sealing <- struct{}{}:
+	default: // it has not looked since it was told the last time
+	}
+}
+
+// recordedTime is the time at which the next group is recorded: never before the last one. Microseconds are what a
+// clock is good for; the digits behind them would be most of what a sealed event takes.
+func (w *writer) recordedTime() int64 {
+	return max(w.s.opts.Clock().Truncate(time.Microsecond).UnixNano(), w.head.recorded)
+}
 
 // rollback undoes what was done of a group before its commit.
 func (w *writer) rollback(tx *sql.Tx) error {
@@ -304,7 +322,7 @@ func (g *grouping) segment() *segment {
 		firstRecorded: g.recorded, lastRecorded: g.recorded,
 		encoding: encodingPlain, chain: g.head.chain, body: g.body,
 	}
-	s.seal()
+	s.sum()
 	return s
 }
 

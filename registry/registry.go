@@ -38,6 +38,7 @@ var (
 	_ eventstore.Projector      = (*Registry)(nil)
 	_ eventstore.Promoter       = (*Registry)(nil)
 	_ eventstore.Discarder      = (*Registry)(nil)
+	_ eventstore.Folder         = (*Registry)(nil)
 	_ eventstore.SnapshotFaults = (*Registry)(nil)
 )
 
@@ -86,6 +87,34 @@ func (r *Registry) Apply(_ context.Context, _ storage.Tx, e eventstore.Event) er
 	r.pending = &p
 	return nil
 }
+
+// Fold implements eventstore.Folder: it decodes only what concerns the registry.
+func (r *Registry) Fold(_ context.Context, _ storage.Tx, events *eventstore.Run) error {
+	p := r.Pending()
+	if p.Position+1 != events.First() {
+		return fmt.Errorf("registry: event %d does not follow %d", events.First(), p.Position)
+	}
+	for i := range events.Len() {
+		switch events.Kind(i) {
+		case eventstore.KindEntityRegistered, eventstore.KindEntityUnregistered, eventstore.KindEntityRenamed,
+			eventstore.KindDeviceRegistered, eventstore.KindDeviceUnregistered,
+			eventstore.KindAreaRegistered, eventstore.KindAreaUnregistered:
+			e, err := events.Event(i)
+			if err != nil {
+				return err
+			}
+			if err := p.apply(e); err != nil {
+				return err
+			}
+		}
+	}
+	p.Position += eventstore.Position(events.Len())
+	r.pending = &p
+	return nil
+}
+
+// Folded implements eventstore.Folder.
+func (r *Registry) Folded() error { return nil }
 
 // Promote makes what is pending the revision that readers see.
 func (r *Registry) Promote() {

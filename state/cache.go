@@ -24,6 +24,7 @@ type Cache struct {
 	// What follows is the writer's own.
 	pending  *immutable.Builder[EntityID, State] // nil when nothing is pending
 	position eventstore.Position                 // of the last event applied or promoted
+	replay   *replay                             // nil unless many events are being folded
 	faults   []error                             // of the last Restore
 
 	detector *detector // nil unless switched on
@@ -33,6 +34,7 @@ var (
 	_ eventstore.Projector      = (*Cache)(nil)
 	_ eventstore.Promoter       = (*Cache)(nil)
 	_ eventstore.Discarder      = (*Cache)(nil)
+	_ eventstore.Folder         = (*Cache)(nil)
 	_ eventstore.SnapshotFaults = (*Cache)(nil)
 )
 
@@ -167,6 +169,6 @@ func (c *Cache) Promote() {
 
 // Discard drops what is pending: the transaction was rolled back.
 func (c *Cache) Discard() {
-	c.pending = nil
+	c.pending, c.replay = nil, nil
 	c.position = c.current.Load().Position
 }

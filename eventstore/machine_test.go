@@ -1,0 +1,347 @@
+package eventstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/check"
+	"github.com/statehouse/statehouse/state"
+	"github.com/statehouse/statehouse/storage"
+)
+
+// machine runs a store beside its model, the plain slice of the events that it acknowledged.
+type machine struct {
+	dir   string
+	files *int
+	path  string
+	clock time.Time
+
+	db    *storage.DB
+	store *eventstore.Store
+	cache *state.Cache
+
+	log []eventstore.Event
+	// A subscription to everything and one to one entity, and what they yielded.
+	all, one           *eventstore.Subscription
+	heardAll, heardOne []eventstore.Position
+}
+
+// TestMachine runs random programs of appends, sealing, crashes, restarts, reads and subscriptions. The log is the
+// model whatever happens to it (I1, I3), the cache is the model's fold (I6, I7), reads of every kind find in it what is
+// in the model, before and after sealing (I10), and subscriptions yield everything once (I9).
+func TestMachine(t *testing.T) {
+	dir, files := t.TempDir(), 0
+	rapid.Check(t, func(t *rapid.T) {
+		m := &machine{dir: dir, files: &files, clock: time.Unix(1_700_000_000, 0).UTC()}
+		m.move()
+		m.open(t)
+		defer func() { m.close(t) }()
+		t.Repeat(map[string]func(*rapid.T){
+			"append":    m.append,
+			"append2":   m.append, // more of these than of the rest
+			"decide":    m.decide,
+			"refused":   m.refused,
+			"seal":      m.seal,
+			"restart":   m.restart,
+			"crash":     m.crash,
+			"read":      m.read,
+			"time":      m.time,
+			"subscribe": m.subscribe,
+			"":          m.check,
+		})
+		m.subscribe(t)
+		if err := m.store.Verify(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// move makes path the name of another file.
+func (m *machine) move() {
+	*m.files++
+	m.path = filepath.Join(m.dir, fmt.Sprintf("%d.db", *m.files))
+}
+
+func (m *machine) open(t *rapid.T) {
+	var err error
+	if m.db, err = storage.Open(context.Background(), m.path, storage.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	m.cache = state.New()
+	m.store, err = eventstore.Open(context.Background(), m.db, eventstore.Options{
+		Clock: func() time.Time { return m.clock }, SealAfter: 40, SnapshotEvery: 70,
+	})
+	if err == nil {
+		err = m.store.Start(context.Background(), m.cache)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := func(heard []eventstore.Position) eventstore.Position {
+		if len(heard) == 0 {
+			return eventstore.FromStart
+		}
+		return heard[len(heard)-1]
+	}
+	m.all = m.store.Subscription(eventstore.Query{After: last(m.heardAll)})
+	m.one = m.store.Subscription(eventstore.Query{After: last(m.heardOne), Entities: []string{"sensor.s1"}})
+}
+
+func (m *machine) close(t *rapid.T) {
+	if err := errors.Join(m.store.Close(), m.db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *machine) restart(t *rapid.T) {
+	m.close(t)
+	m.open(t)
+}
+
+// crash goes on with a copy of the files as they are at some moment, which is what a process leaves that is killed.
+func (m *machine) crash(t *rapid.T) {
+	old := m.path
+	m.move()
+	// In the writer's turn nobody writes, so that the two files belong together.
+	_, err := m.store.Append(context.Background(), eventstore.Batch{Decide: func(context.Context) ([]eventstore.Event, error) {
+		for _, suffix := range []string{"", "-wal"} {
+			content, err := os.ReadFile(old + suffix)
+			if err == nil {
+				err = os.WriteFile(m.path+suffix, content, 0o600)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.close(t)
+	m.open(t)
+}
+
+func (m *machine) batch(t *rapid.T) []eventstore.Event {
+	m.clock = m.clock.Add(time.Duration(rapid.IntRange(-1, 3).Draw(t, "seconds")) * time.Second)
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) eventstore.Event {
+		id := fmt.Sprintf("sensor.s%d", rapid.IntRange(0, 4).Draw(t, "entity"))
+		var e eventstore.Event
+		switch rapid.IntRange(0, 9).Draw(t, "kind") {
+		case 0:
+			e = check.ReportEvent(id)
+		case 1:
+			e = check.UnregisterEvent(id)
+		case 2:
+			e = check.CustomEvent("", "acme.tick", rapid.SliceOfN(rapid.Byte(), 0, 9).Draw(t, "value"))
+		case 3:
+			e = check.CustomEvent(id, "acme.touched", nil)
+		default:
+			// The two zeros are equal and encoded differently.
+			e = check.SensorEvent(id, rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 1, math.NaN()}).Draw(t, "number"))
+		}
+		e.Source = rapid.SampledFrom([]string{"", "zigbee2mqtt", "api:alice"}).Draw(t, "source")
+		e.CorrelationID = rapid.SampledFrom([]string{"", "", "x"}).Draw(t, "correlation")
+		if len(m.log) > 0 && rapid.Bool().Draw(t, "caused") {
+			e.CausePosition = eventstore.Position(rapid.IntRange(0, len(m.log)).Draw(t, "cause"))
+		}
+		if rapid.Bool().Draw(t, "stamped") {
+			e.Timestamp = m.clock.Add(-time.Duration(rapid.Int64Range(0, 1e10).Draw(t, "ago")))
+		}
+		return e
+	}), 1, 8).Draw(t, "batch")
+}
+
+// acknowledged takes into the model what the store said it did.
+func (m *machine) acknowledged(t *rapid.T, span eventstore.Span, err error, events []eventstore.Event) {
+	if err != nil {
+		t.Fatal(err)
+	}
+	if span.Len() != len(events) || int(span.First) != len(m.log)+1 {
+		t.Fatalf("%d events after %d got %v", len(events), len(m.log), span)
+	}
+	recorded := m.clock
+	if n := len(m.log); n > 0 && m.log[n-1].RecordedAt.After(recorded) {
+		recorded = m.log[n-1].RecordedAt
+	}
+	for i, e := range events {
+		e.Position, e.RecordedAt, e.Kind = span.First+eventstore.Position(i), recorded, eventstore.KindOf(e.Payload)
+		if e.Timestamp.IsZero() {
+			e.Timestamp = recorded
+		}
+		if e.CorrelationID == "" {
+			e.CorrelationID = fmt.Sprintf("@%d", span.First)
+		}
+		m.log = append(m.log, e)
+	}
+}
+
+func (m *machine) append(t *rapid.T) {
+	events := m.batch(t)
+	span, err := m.store.Append(context.Background(), eventstore.Batch{Events: events})
+	m.acknowledged(t, span, err, events)
+}
+
+func (m *machine) decide(t *rapid.T) {
+	events := m.batch(t)
+	span, err := m.store.Append(context.Background(), eventstore.Batch{Decide: func(context.Context) ([]eventstore.Event, error) {
+		if int(m.cache.PendingPosition()) != len(m.log) {
+			return nil, fmt.Errorf("a decision at %d sees position %d", len(m.log), m.cache.PendingPosition())
+		}
+		return events, nil
+	}})
+	m.acknowledged(t, span, err, events)
+}
+
+func (m *machine) refused(t *rapid.T) {
+	events := append(m.batch(t), check.SensorEvent("No such id", 1))
+	if _, err := m.store.Append(context.Background(), eventstore.Batch{Events: events}); !errors.Is(err, eventstore.ErrInvalid) {
+		t.Fatalf("a batch that must fail: %v", err)
+	}
+}
+
+func (m *machine) seal(t *rapid.T) {
+	if err := m.store.Seal(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if sealed := m.store.Stats().Sealed; int(sealed) != len(m.log) {
+		t.Fatalf("sealed up to %d of %d", sealed, len(m.log))
+	}
+}
+
+func (m *machine) read(t *rapid.T) {
+	q := eventstore.Query{
+		After:    eventstore.Position(rapid.IntRange(0, len(m.log)).Draw(t, "after")),
+		Until:    eventstore.Position(rapid.IntRange(0, len(m.log)+5).Draw(t, "until")),
+		Backward: rapid.Bool().Draw(t, "backward"),
+	}
+	some := func(name string, values ...string) []string {
+		return rapid.SampledFrom([][]string{nil, nil, values[:1], values}).Draw(t, name)
+	}
+	q.Entities = some("entities", "sensor.s1", "sensor.s3", "sensor.of_nobody")
+	q.Sources = some("sources", "api:alice", "")
+	q.Correlations = some("correlations", "x", "@1", "@9")
+	if rapid.Bool().Draw(t, "kinds") {
+		q.Kinds = []eventstore.Kind{"acme.touched", eventstore.KindStateReported}
+	}
+	if rapid.Bool().Draw(t, "times") {
+		q.Since = m.clock.Add(-time.Duration(rapid.IntRange(-2, 30).Draw(t, "since")) * time.Second)
+		q.Before = m.clock.Add(-time.Duration(rapid.IntRange(-2, 30).Draw(t, "before")) * time.Second)
+	}
+	var want []eventstore.Event
+	for _, e := range m.log {
+		in := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
+		if e.Position > q.After && (q.Until == 0 || e.Position <= q.Until) && in(q.Entities, e.Entity) && in(q.Sources, e.Source) &&
+			in(q.Correlations, e.CorrelationID) && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind)) &&
+			!e.RecordedAt.Before(q.Since) && (q.Before.IsZero() || e.RecordedAt.Before(q.Before)) {
+			want = append(want, e)
+		}
+	}
+	if q.Backward {
+		slices.Reverse(want)
+	}
+	for e, err := range m.store.Read(context.Background(), q) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(want) == 0 {
+			t.Fatalf("%+v yields %v, and should have ended", q, e)
+		}
+		if w := want[0]; !proto.Equal(e.Payload, w.Payload) || withoutPayload(e) != withoutPayload(w) {
+			t.Fatalf("%+v yields\n%v\nwant\n%v", q, e, w)
+		}
+		want = want[1:]
+	}
+	if len(want) > 0 {
+		t.Fatalf("%+v ends before %v", q, want[0])
+	}
+}
+
+func withoutPayload(e eventstore.Event) eventstore.Event {
+	e.Payload = nil
+	e.Timestamp = e.Timestamp.UTC()
+	return e
+}
+
+func (m *machine) time(t *rapid.T) {
+	at := m.clock.Add(-time.Duration(rapid.IntRange(-2, 40).Draw(t, "ago")) * time.Second)
+	want := 0
+	for want < len(m.log) && !m.log[want].RecordedAt.After(at) {
+		want++
+	}
+	if got, err := m.store.PositionAt(context.Background(), at); err != nil || int(got) != want {
+		t.Fatalf("the position at %s is %d (%v), want %d", at, got, err, want)
+	}
+}
+
+// subscribe hears what there is to hear and then knows that nothing is behind.
+func (m *machine) subscribe(t *rapid.T) {
+	for _, sub := range []struct {
+		s     *eventstore.Subscription
+		heard *[]eventstore.Position
+	}{{m.all, &m.heardAll}, {m.one, &m.heardOne}} {
+		ctx, cancel := context.WithCancel(context.Background())
+		var ends sync.WaitGroup
+		ends.Go(func() {
+			for sub.s.Behind() > 0 {
+				time.Sleep(50 * time.Microsecond)
+			}
+			cancel()
+		})
+		for e, err := range sub.s.Events(ctx) {
+			if err != nil {
+				if !errors.Is(err, context.Canceled) {
+					t.Fatal(err)
+				}
+				break
+			}
+			*sub.heard = append(*sub.heard, e.Position)
+		}
+		ends.Wait()
+	}
+	var want []eventstore.Position
+	for _, e := range m.log {
+		if e.Entity == "sensor.s1" {
+			want = append(want, e.Position)
+		}
+	}
+	if !slices.Equal(m.heardOne, want) {
+		t.Fatalf("heard of sensor.s1 at %v, want %v", m.heardOne, want)
+	}
+	for i, at := range m.heardAll {
+		if int(at) != i+1 {
+			t.Fatalf("heard position %d as number %d", at, i+1)
+		}
+	}
+	if len(m.heardAll) != len(m.log) {
+		t.Fatalf("heard %d of %d", len(m.heardAll), len(m.log))
+	}
+}
+
+// check compares the present with the model's fold.
+func (m *machine) check(t *rapid.T) {
+	fold := check.NewFold()
+	for _, e := range m.log {
+		if err := fold.Add(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := fold.CompareStates(m.cache.Revision()); err != nil {
+		t.Fatal(err)
+	}
+	if int(m.store.Head()) != len(m.log) {
+		t.Fatalf("the log ends at %d, the model at %d", m.store.Head(), len(m.log))
+	}
+}

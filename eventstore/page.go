@@ -1,0 +1,164 @@
+package eventstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// A page of segments ends after pageRows rows or pageBytes bytes of bodies, whichever comes first, so that nothing
+// holds a read transaction open for long.
+const (
+	pageRows  = 512
+	pageBytes = 4 << 20
+)
+
+// page is a part of the log as it is stored.
+type page struct {
+	segments []segment
+	// The page stands for the positions from first to last: all that are not in one of its segments were left out
+	// because nothing that is looked for is in them. Both are 0 for the page behind the end of the log.
+	first, last Position
+}
+
+// segmentsFrom reads the page that begins with the segment that holds a position, and goes on forward, or backward with
+// the last segment first. It fails with ErrCorrupt where segments do not follow each other without a gap.
+func segmentsFrom(ctx context.Context, db querier, from Position, backward bool) (page, error) {
+	p, err := readPage(ctx, db, from, backward)
+	if err != nil {
+		return page{}, fmt.Errorf("read the log from position %d: %w", from, err)
+	}
+	return p, nil
+}
+
+// The segments from the one that holds a position on, forward and backward.
+const (
+	fromForward  = ` WHERE s.last_position >= ? ORDER BY s.last_position LIMIT ?`
+	fromBackward = ` WHERE s.last_position <= (SELECT min(last_position) FROM segments WHERE last_position >= ?)
+		ORDER BY s.last_position DESC LIMIT ?`
+)
+
+func readPage(ctx context.Context, db querier, from Position, backward bool) (p page, err error) {
+	where := fromForward
+	if backward {
+		where = fromBackward
+	}
+	rows, err := db.QueryContext(ctx, `SELECT `+segmentColumns+` FROM segments s`+where, int64(from), pageRows)
+	if err != nil {
+		return page{}, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for size := 0; size < pageBytes && rows.Next(); {
+		s, err := scanSegment(rows)
+		if err != nil {
+			return page{}, err
+		}
+		if err := p.add(from, backward, s.first, s.last, s.firstRecorded); err != nil {
+			return page{}, err
+		}
+		p.segments = append(p.segments, s)
+		size += len(s.body)
+	}
+	return p, rows.Err()
+}
+
+// add notes that the page has the segment with the positions from first to last, and checks that it follows those
+// before it, or precedes them, without a gap. The page's first segment must hold the position want.
+func (p *page) add(want Position, backward bool, first, last Position, recorded int64) error {
+	ok := first <= want && want <= last
+	if p.last != 0 {
+		if want = p.last + 1; backward {
+			want = p.first - 1
+		}
+		ok = first <= last && (backward && last == want || !backward && first == want)
+	}
+	switch {
+	case ok:
+	case first > want:
+		return fmt.Errorf("%w: positions %d to %d are missing; the segment behind them was recorded at %s",
+			ErrCorrupt, want, first-1, formatNanos(recorded))
+	case last < want:
+		return fmt.Errorf("%w: positions %d to %d are missing; the segment before them was recorded at %s",
+			ErrCorrupt, last+1, want, formatNanos(recorded))
+	default:
+		return fmt.Errorf("%w: the segment with the positions %d to %d, recorded at %s, overlaps another one",
+			ErrCorrupt, first, last, formatNanos(recorded))
+	}
+	if p.last == 0 || backward {
+		p.first = first
+	}
+	if p.last == 0 || !backward {
+		p.last = last
+	}
+	return nil
+}
+
+// segmentsOf is segmentsFrom without the sealed segments that hold nothing of the entities with
+// these hashes. It opens those that are left one by one, in the transaction in which it looked at their filters.
+func segmentsOf(ctx context.Context, db *sql.DB, from Position, backward bool, hashes []uint64) (p page, err error) {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return page{}, fmt.Errorf("read the log: %w", err)
+	}
+	defer func() { err = errors.Join(err, tx.Rollback()) }() // it only reads
+	p, candidates, err := candidates(ctx, tx, from, backward, hashes)
+	if err != nil {
+		return page{}, fmt.Errorf("read the log from position %d: %w", from, err)
+	}
+	if len(candidates) == 0 {
+		return p, nil
+	}
+	stmt, err := tx.PrepareContext(ctx, `SELECT `+segmentColumns+` FROM segments WHERE last_position = ?`)
+	if err != nil {
+		return page{}, fmt.Errorf("read the log from position %d: %w", from, err)
+	}
+	defer func() { err = errors.Join(err, stmt.Close()) }()
+	size := 0
+	for i, at := range candidates {
+		s, err := scanSegment(stmt.QueryRowContext(ctx, int64(at)))
+		if err != nil {
+			return page{}, fmt.Errorf("read the log at position %d: %w", at, err)
+		}
+		p.segments = append(p.segments, s)
+		if size += len(s.body); size < pageBytes || i == len(candidates)-1 {
+			continue
+		}
+		if backward {
+			p.first = s.first
+		} else {
+			p.last = s.last
+		}
+		break
+	}
+	return p, nil
+}
+
+// candidates are the segments of a page that may hold what is looked for, by their last positions.
+func candidates(ctx context.Context, tx *sql.Tx, from Position, backward bool, hashes []uint64) (p page, found []Position, err error) {
+	where := fromForward
+	if backward {
+		where = fromBackward
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT s.last_position, s.first_position, s.first_recorded, f.filter
+		FROM segments s LEFT JOIN segment_filters f ON f.last_position = s.last_position`+where, int64(from), pageRows)
+	if err != nil {
+		return page{}, nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var first, last Position
+		var recorded int64
+		var raw sql.RawBytes
+		if err := rows.Scan(&last, &first, &recorded, &raw); err != nil {
+			return page{}, nil, err
+		}
+		if err := p.add(from, backward, first, last, recorded); err != nil {
+			return page{}, nil, err
+		}
+		if raw == nil || filter(raw).mayHold(last, hashes) {
+			found = append(found, last)
+		}
+	}
+	return p, found, rows.Err()
+}

@@ -1,0 +1,244 @@
+package eventstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// sealer is the goroutine that seals, beside the writer: it reads runs of the small segments that commits wrote, encodes
+// them anew, proves that nothing is different, and has the writer put the new rows in the place of the old ones in one
+// transaction. Positions, contents and chain values stay what they are, so that no reader can tell; a crash leaves the
+// old rows or the new ones.
+type sealer struct {
+	s    *Store
+	last Position // everything up to it is sealed, or cannot be
+	run  *run
+}
+
+// sealPause is how long the sealer rests after each run, in terms of the time that the run took: it takes at most a
+// third of one processor, however far behind it is.
+const sealPause = 2
+
+// loop seals whenever the writer says that there is enough, until ctx ends.
+func (b *sealer) loop(ctx context.Context) {
+	for {
+		select {
+		case <-b.s.sealing:
+		case <-ctx.Done():
+			return
+		}
+		for more := true; more; {
+			began := time.Now()
+			var err error
+			if more, err = b.step(ctx, b.s.opts.SealAfter); err != nil {
+				if ctx.Err() == nil {
+					b.s.opts.Logger.Warn("sealing will be tried again later", "after", b.last, "error", err)
+				}
+				break
+			}
+			select {
+			case <-time.After(sealPause * time.Since(began)):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// Seal seals everything that is in the log at the time of the call, however little it is. The store does it by itself
+// whenever enough has come together.
+func (s *Store) Seal(ctx context.Context) error {
+	b := sealer{s: s, run: newRun()}
+	for until := s.Head(); b.last < until; {
+		if _, err := b.step(ctx, 1); err != nil {
+			return fmt.Errorf("seal the log: %w", err)
+		}
+	}
+	return nil
+}
+
+// step seals the oldest run that is not sealed, if there are at least this many events in it, and says whether there
+// was one.
+func (b *sealer) step(ctx context.Context, atLeast int) (more bool, err error) {
+	b.s.sealStep.Lock()
+	defer b.s.sealStep.Unlock()
+	if err := b.skipSealed(ctx); err != nil {
+		return false, err
+	}
+	p, err := b.collect(ctx)
+	if err != nil || len(p.entries) < max(1, atLeast) {
+		return false, err
+	}
+	last := p.old[len(p.old)-1].last
+	if err := b.seal(p); err != nil {
+		// What cannot be sealed stays as it is.
+		b.s.opts.Logger.Error("a part of the log is not sealed", "first", p.old[0].first, "last", last, "error", err)
+		b.last = last
+		return true, nil
+	}
+	r := &request{done: make(chan struct{}), control: p.replace}
+	if err := b.s.enqueue(ctx, r); err != nil {
+		return false, err
+	}
+	if <-r.done; r.err != nil {
+		return false, r.err
+	}
+	b.last = last
+	return true, nil
+}
+
+// skipSealed moves b.last to the end of what is sealed.
+func (b *sealer) skipSealed(ctx context.Context) error {
+	last, err := lastSealed(ctx, b.s.db.Reader())
+	if err != nil {
+		return b.s.orClosed(err)
+	}
+	b.last = max(b.last, last)
+	return nil
+}
+
+// lastSealed is the position up to which the log is sealed.
+func lastSealed(ctx context.Context, db querier) (Position, error) {
+	var last sql.NullInt64
+	if err := db.QueryRowContext(ctx, `SELECT max(last_position) FROM segment_filters`).Scan(&last); err != nil {
+		return 0, fmt.Errorf("the end of what is sealed: %w", err)
+	}
+	return Position(last.Int64), nil
+}
+
+// sealable is a run of segments that is to be sealed.
+type sealable struct {
+	old     []segment
+	before  chain // the chain's value before the first event
+	entries []entry
+	chains  []chain // after each event
+	// What takes their place: the segments, and a filter for each.
+	sealed  []*segment
+	filters []filter
+}
+
+// collect reads the run after b.last and checks it.
+func (b *sealer) collect(ctx context.Context) (*sealable, error) {
+	p := &sealable{}
+	until, size := b.s.Head(), 0
+	for at := b.last; at < until; {
+		page, err := segmentsFrom(ctx, b.s.db.Reader(), at+1, false)
+		if err != nil {
+			return nil, b.s.orClosed(err)
+		}
+		for _, s := range page.segments {
+			if s.last > until || len(p.entries) >= sealedEvents || size >= sealedBytes {
+				return p, nil
+			}
+			if err := b.add(ctx, p, s); err != nil {
+				return nil, err
+			}
+			at, size = s.last, size+len(s.body)
+		}
+		if page.last == 0 {
+			break
+		}
+	}
+	return p, nil
+}
+
+// add checks a segment and adds it to a run.
+func (b *sealer) add(ctx context.Context, p *sealable, s segment) (err error) {
+	before := p.before
+	if len(p.old) == 0 {
+		if p.before, err = chainBefore(ctx, b.s.db.Reader(), s.first); err != nil {
+			return err
+		}
+		before = p.before
+	} else {
+		before = p.old[len(p.old)-1].chain
+	}
+	if err := b.run.open(&s, nil); err != nil {
+		return err
+	}
+	if err := b.run.chainFrom(before, func(_ int, c chain) { p.chains = append(p.chains, c) }); err != nil {
+		return err
+	}
+	for i, r := range b.run.records {
+		if s.encoding == encodingSealed { // it lost its filter, and its payloads are in memory that is used again
+			r.payload = slices.Clone(r.payload)
+		}
+		p.entries = append(p.entries, entry{b.run.recorded[i], r})
+	}
+	p.old = append(p.old, s)
+	return nil
+}
+
+// seal makes the sealed segments of a run, of about the same size each, and proves that they hold what the run holds:
+// the chain that is recomputed from what can be read of them ends in the same value.
+func (b *sealer) seal(p *sealable) error {
+	pieces := (len(p.entries) + sealedEvents - 1) / sealedEvents
+	each := (len(p.entries) + pieces - 1) / pieces
+	before := p.before
+	for done := 0; done < len(p.entries); {
+		n, size := 0, 0
+		for ; n < each && done+n < len(p.entries) && size < sealedBytes; n++ {
+			size += len(p.entries[done+n].payload)
+		}
+		s, err := sealSegment(p.old[0].first+Position(done), p.entries[done:done+n], p.chains[done+n-1])
+		if err != nil {
+			return err
+		}
+		if err := b.run.open(s, nil); err != nil {
+			return err
+		}
+		if err := b.run.chainFrom(before, nil); err != nil {
+			return err
+		}
+		p.sealed = append(p.sealed, s)
+		p.filters = append(p.filters, newFilter(s.last, b.run.sealed.entities))
+		before, done = s.chain, done+n
+	}
+	return nil
+}
+
+// replace puts the sealed segments in the place of the old ones. It runs in the writer's turn.
+func (p *sealable) replace(w *writer, ctx context.Context) error {
+	if err := w.ready(ctx); err != nil {
+		return err
+	}
+	tx, err := w.conn.BeginTx(ctx, nil)
+	if err != nil {
+		w.drop()
+		return err
+	}
+	if err := p.exchange(ctx, tx); err != nil {
+		return errors.Join(err, w.rollback(tx))
+	}
+	if err := tx.Commit(); err != nil {
+		return w.unknownOutcome(ctx, err)
+	}
+	w.s.stats.sealed.Store(uint64(p.sealed[len(p.sealed)-1].last))
+	return nil
+}
+
+func (p *sealable) exchange(ctx context.Context, tx *sql.Tx) error {
+	done, err := tx.ExecContext(ctx, `DELETE FROM segments WHERE last_position BETWEEN ? AND ?`,
+		int64(p.old[0].last), int64(p.old[len(p.old)-1].last))
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n != int64(len(p.old)) {
+		return errors.Join(fmt.Errorf("%d segments are where %d were read", n, len(p.old)), err)
+	}
+	for i, s := range p.sealed {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO segments (`+segmentColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			int64(s.last), int64(s.first), s.firstRecorded, s.lastRecorded, s.encoding, s.chain[:], s.body); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO segment_filters (last_position, filter) VALUES (?, ?)`,
+			int64(s.last), []byte(p.filters[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}

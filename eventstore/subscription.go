@@ -1,0 +1,100 @@
+package eventstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync/atomic"
+)
+
+// Subscription reads the log and goes on with new events as they are committed. Each matching event comes exactly once
+// and in order, however slow its consumer is: it reads from the log at its own pace, is never dropped, and costs the
+// writer nothing. One consumer at a time may use it; Position and Behind may be called by anybody.
+type Subscription struct {
+	s  *Store
+	q  Query
+	at atomic.Uint64
+}
+
+// Subscription subscribes to the events that match a query, after q.After, which may be [FromNow].
+func (s *Store) Subscription(q Query) *Subscription {
+	if q.After == FromNow {
+		q.After = s.Head()
+	}
+	sub := &Subscription{s: s, q: q}
+	sub.at.Store(uint64(q.After))
+	return sub
+}
+
+// Subscribe is [Store.Subscription] and [Subscription.Events] for who needs nothing else of it.
+func (s *Store) Subscribe(ctx context.Context, q Query) iter.Seq2[Event, error] {
+	return s.Subscription(q).Events(ctx)
+}
+
+// Position is the position up to which every matching event was yielded and its consumer came back for the next one.
+func (sub *Subscription) Position() Position { return Position(sub.at.Load()) }
+
+// Behind is the number of events, matching or not, between Position and the head of the log.
+func (sub *Subscription) Behind() uint64 {
+	at := sub.at.Load() // before the head, which only grows
+	return max(uint64(sub.s.Head()), at) - at
+}
+
+// Events yields the events after [Subscription.Position]. The sequence ends with an error: the context's when that
+// ends, [ErrClosed] when the store is closed, [ErrInvalid] for a query that no subscription can have. It ends without one
+// after q.Until. When its consumer breaks off at an event, that event is the first one that the next call yields.
+func (sub *Subscription) Events(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		goOn, err := sub.run(ctx, yield)
+		if err != nil && goOn {
+			yield(Event{}, err)
+		}
+	}
+}
+
+// run yields events until the consumer has had enough, which it says by goOn.
+func (sub *Subscription) run(ctx context.Context, yield func(Event, error) bool) (goOn bool, err error) {
+	if sub.q.Backward || !sub.q.Before.IsZero() {
+		return true, fmt.Errorf("%w: a subscription goes forward and has no end in time", ErrInvalid)
+	}
+	q := sub.q
+	if !q.Since.IsZero() {
+		at, err := sub.s.PositionAt(ctx, q.Since.Add(-1))
+		if err != nil {
+			return true, err
+		}
+		sub.at.Store(max(sub.at.Load(), uint64(at)))
+	}
+	for q.After = sub.Position(); sub.q.Until == 0 || q.After < sub.q.Until; q.After = sub.Position() {
+		// Before the head is read: a commit that comes between the two is then noticed.
+		next, closed := sub.s.commits.wait()
+		q.Until = sub.s.Head()
+		if sub.q.Until != 0 {
+			q.Until = min(q.Until, sub.q.Until)
+		}
+		goOn, err := newScan(sub.s, q).run(ctx, func(e Event, err error) bool {
+			goOn := yield(e, err)
+			if goOn {
+				sub.at.Store(uint64(e.Position))
+			}
+			return goOn
+		})
+		if err != nil || !goOn {
+			return goOn || err != nil, err
+		}
+		// Everything up to Until was scanned, whether it matched or not: the next scan starts there.
+		sub.at.Store(uint64(max(q.After, q.Until)))
+		if closed {
+			return true, ErrClosed
+		}
+		if sub.q.Until != 0 && q.Until >= sub.q.Until {
+			return true, nil
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return true, fmt.Errorf("subscription: %w", context.Cause(ctx))
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,212 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/statehouse/statehouse/eventstore"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/storage"
+)
+
+// replay is what a fold of many events has found out about each entity and not yet decoded. Of all that a log says of an
+// entity only the last attributes count, and those before them just to know since when they hold: decoding the others
+// is most of the time that Apply takes.
+type replay struct {
+	slots map[EntityID]int32 // into heads
+	heads []replayHead
+	links []replayLink
+	bytes []byte // the payloads of links, one after another
+}
+
+// replayHead is what is known of an entity: its last attributes, and what later events that changed none made newer.
+type replayHead struct {
+	id        EntityID
+	last      int32 // into links, -1 while the attributes are those that are pending
+	updatedAt time.Time
+	updatedBy string
+	position  eventstore.Position
+}
+
+// replayLink is a payload that may have changed an entity's attributes, and the one before it, -1 for what is pending.
+type replayLink struct {
+	before   int32
+	from, to int
+	at       time.Time
+}
+
+// A replay is settled when it has this many links or this many bytes of payloads, which bounds its memory.
+const (
+	replayLinks = 1 << 18
+	replayBytes = 64 << 20
+)
+
+// Fold implements eventstore.Folder: what it makes of the events is what Apply makes of them one by one.
+func (c *Cache) Fold(ctx context.Context, tx storage.Tx, events *eventstore.Run) error {
+	if c.position+1 != events.First() {
+		return fmt.Errorf("state: event %d does not follow %d", events.First(), c.position)
+	}
+	if c.pending == nil {
+		c.pending = c.current.Load().Entities.Builder()
+	}
+	if c.replay == nil {
+		c.replay = &replay{slots: map[EntityID]int32{}}
+	}
+	for i := range events.Len() {
+		if err := c.foldOne(ctx, tx, events, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Folded implements eventstore.Folder.
+func (c *Cache) Folded() error {
+	err := c.settle()
+	c.replay = nil
+	return err
+}
+
+func (c *Cache) foldOne(ctx context.Context, tx storage.Tx, events *eventstore.Run, i int) error {
+	id := events.Entity(i)
+	if id == "" {
+		c.position++
+		return nil
+	}
+	switch events.Kind(i) {
+	case eventstore.KindStateChanged:
+		h := c.replay.head(id)
+		h.updatedAt, h.updatedBy, h.position = events.Timestamp(i), events.Source(i), c.position+1
+		c.replay.change(h, events.Payload(i))
+	case eventstore.KindStateReported:
+		if h := c.knownHead(id); h != nil {
+			h.updatedAt, h.updatedBy, h.position = events.Timestamp(i), events.Source(i), c.position+1
+		}
+	case eventstore.KindEntityRegistered, eventstore.KindEntityUnregistered, eventstore.KindEntityRenamed:
+		// Few of these come, and they concern more than what an entity's own events say.
+		if err := c.settle(); err != nil {
+			return err
+		}
+		e, err := events.Event(i)
+		if err != nil {
+			return err
+		}
+		return c.Apply(ctx, tx, e)
+	default:
+		if h := c.knownHead(id); h != nil {
+			h.position = c.position + 1
+		}
+	}
+	c.position++
+	if len(c.replay.links) >= replayLinks || len(c.replay.bytes) >= replayBytes {
+		return c.settle()
+	}
+	return nil
+}
+
+// head is the head of an entity that has a state, or gets one now.
+func (r *replay) head(id EntityID) *replayHead {
+	i, ok := r.slots[id]
+	if !ok {
+		i = int32(len(r.heads))
+		r.slots[id] = i
+		r.heads = append(r.heads, replayHead{id: id, last: -1})
+	}
+	return &r.heads[i]
+}
+
+// knownHead is the head of an entity, nil if it has no state.
+func (c *Cache) knownHead(id EntityID) *replayHead {
+	if i, ok := c.replay.slots[id]; ok {
+		return &c.replay.heads[i]
+	}
+	s, ok := c.pending.Get(id)
+	if !ok {
+		return nil
+	}
+	h := c.replay.head(id)
+	h.updatedAt, h.updatedBy, h.position = s.UpdatedAt, s.UpdatedBy, s.Position
+	return h
+}
+
+// change notes new attributes of an entity, unless they are, byte for byte, those that it has.
+func (r *replay) change(h *replayHead, payload []byte) {
+	if h.last >= 0 {
+		if l := &r.links[h.last]; bytes.Equal(r.bytes[l.from:l.to], payload) {
+			return
+		}
+	}
+	from := len(r.bytes)
+	r.bytes = append(r.bytes, payload...)
+	r.links = append(r.links, replayLink{before: h.last, from: from, to: len(r.bytes), at: h.updatedAt})
+	h.last = int32(len(r.links) - 1)
+}
+
+// settle decodes what the replay has found out into what is pending, and empties it.
+func (c *Cache) settle() error {
+	r := c.replay
+	if r == nil || len(r.heads) == 0 {
+		return nil
+	}
+	for i := range r.heads {
+		if err := c.settleOne(&r.heads[i]); err != nil {
+			return fmt.Errorf("state: %s: %w", r.heads[i].id, err)
+		}
+	}
+	clear(r.slots)
+	r.heads, r.links, r.bytes = r.heads[:0], r.links[:0], r.bytes[:0]
+	return nil
+}
+
+func (c *Cache) settleOne(h *replayHead) error {
+	s, known := c.pending.Get(h.id)
+	if h.last >= 0 {
+		var err error
+		if s, err = c.replayed(h, s, known); err != nil {
+			return err
+		}
+		c.detector.watch(s)
+	}
+	s.UpdatedAt, s.UpdatedBy, s.Position = h.updatedAt, h.updatedBy, h.position
+	c.pending.Set(h.id, s)
+	return nil
+}
+
+// replayed is the state with an entity's last attributes, which hold since the first of its last payloads that say the same.
+func (c *Cache) replayed(h *replayHead, before State, known bool) (State, error) {
+	l := &c.replay.links[h.last]
+	attributes, err := c.replay.attributes(l)
+	if err != nil {
+		return State{}, err
+	}
+	s := State{EntityID: h.id, Attributes: attributes}
+	for l.before >= 0 {
+		earlier := &c.replay.links[l.before]
+		other, err := c.replay.attributes(earlier)
+		if err != nil {
+			return State{}, err
+		}
+		if !Equal(other, attributes) {
+			s.ChangedAt = l.at
+			return s, nil
+		}
+		l, attributes = earlier, other
+	}
+	if s.ChangedAt = l.at; known && Equal(before.Attributes, attributes) {
+		s.ChangedAt = before.ChangedAt
+	}
+	return s, nil
+}
+
+func (r *replay) attributes(l *replayLink) (*entityv1.Attributes, error) {
+	var p eventv1.Payload
+	if err := proto.Unmarshal(r.bytes[l.from:l.to], &p); err != nil {
+		return nil, fmt.Errorf("%w: payload of a state_changed: %w", eventstore.ErrCorrupt, err)
+	}
+	return p.GetStateChanged().GetAttributes(), nil
+}
