@@ -10,9 +10,18 @@ import (
 
 // Start restores the projectors from their snapshots, each its own, folds the rest of the log into them, checking
 // checksums, order and chain as it goes, promotes the result and starts the writer. The projectors' order is kept in
-// every later call. When Start fails the store can only be closed; nothing in the file has changed.
+// every later call. When Start fails the store can only be closed; nothing in the file has changed. A store is started
+// once: a second Start fails with [ErrInvalid] and changes nothing, one after [Store.Close] with [ErrClosed].
 func (s *Store) Start(ctx context.Context, ps ...Projector) error {
+	if !s.started.CompareAndSwap(false, true) {
+		return fmt.Errorf("start: %w: the store was started before; a store is started once", ErrInvalid)
+	}
 	began := time.Now()
+	s.closing.RLock()
+	defer s.closing.RUnlock() // so that Close waits for the writer that this starts
+	if s.closed {
+		return fmt.Errorf("start: %w", ErrClosed)
+	}
 	s.projectors = ps
 	conn, err := s.db.Writer().Conn(ctx)
 	if err != nil {

@@ -62,6 +62,8 @@ type Store struct {
 	room   *semaphore.Weighted // the bytes of opts.QueueBytes that are not taken
 	writer sync.WaitGroup
 
+	started atomic.Bool // says that Start was called
+
 	// closing guards closed, and the sending side of queue: senders hold it shared, so that the queue is closed
 	// only when nobody is about to send.
 	closing sync.RWMutex
