@@ -11,7 +11,8 @@ import (
 // Start restores the projectors from their snapshots, each its own, folds the rest of the log into them, checking
 // checksums, order and chain as it goes, promotes the result and starts the writer. The projectors' order is kept in
 // every later call. When Start fails the store can only be closed; nothing in the file has changed. A store is started
-// once: a second Start fails with [ErrInvalid] and changes nothing, one after [Store.Close] with [ErrClosed].
+// once: a second Start fails with [ErrInvalid] and changes nothing, one after [Store.Close] with [ErrClosed]. The error
+// of a context that ends meanwhile matches the context's.
 func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	if !s.started.CompareAndSwap(false, true) {
 		return fmt.Errorf("start: %w: the store was started before; a store is started once", ErrInvalid)
@@ -25,12 +26,12 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	s.projectors = ps
 	conn, err := s.db.Writer().Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("start: %w", err)
+		return fmt.Errorf("start: %w", orContext(ctx, err))
 	}
 	w := &writer{s: s, conn: conn}
 	if err := w.start(ctx); err != nil {
 		_ = conn.Close()
-		return fmt.Errorf("start: %w", err)
+		return fmt.Errorf("start: %w", orContext(ctx, err))
 	}
 	s.recovered.Took = time.Since(began)
 	// The writer outlives the context of the start: it ends when the store is closed.

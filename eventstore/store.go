@@ -98,7 +98,8 @@ type Recovery struct {
 	ClockBehind time.Duration
 }
 
-// Open prepares the log in a database. The database stays the caller's, who closes it after the store.
+// Open prepares the log in a database. The database stays the caller's, who closes it after the store. The error of a
+// context that ends meanwhile matches the context's.
 func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	opts.setDefaults()
 	s := &Store{
@@ -109,9 +110,18 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	s.commits.init()
 	var err error
 	if s.uuid, err = ensureUUID(ctx, db); err != nil {
-		return nil, err
+		return nil, orContext(ctx, err)
 	}
 	return s, nil
+}
+
+// orContext adds to an error that of the context, when that has ended and made something else fail: a transaction that
+// was rolled back, a statement that was interrupted.
+func orContext(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		return fmt.Errorf("%w: %w", ended, err)
+	}
+	return err
 }
 
 // ensureUUID gives a new file its uuid, from which its chain starts.

@@ -45,8 +45,12 @@ type DB struct {
 }
 
 // Open opens the database at path and creates it, and its directory, where there is none. Files get mode 0600 and
-// directories 0700. An error leaves an existing file as it was.
+// directories 0700. An error leaves an existing file as it was. The error of a context that ends meanwhile matches the
+// context's.
 func Open(ctx context.Context, path string, opts Options) (*DB, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -61,7 +65,7 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	db := &DB{path: path, lock: l}
 	db.close = sync.OnceValue(db.release)
 	if err := db.open(ctx, opts); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, classify(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, classify(ctx, err)), db.Close())
 	}
 	return db, nil
 }
