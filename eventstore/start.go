@@ -73,7 +73,7 @@ func (w *writer) start(ctx context.Context) error {
 	w.s.recovered.Snapshot = from
 	w.s.recovered.Replayed = uint64(w.head.position - from)
 	if w.head.recorded != 0 {
-		w.s.recovered.ClockBehind = time.Duration(w.head.recorded - w.s.opts.Clock().UnixNano())
+		w.s.recovered.ClockBehind = time.Unix(0, w.head.recorded).Sub(w.s.opts.Clock())
 	}
 	return nil
 }

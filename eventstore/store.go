@@ -17,7 +17,8 @@ import (
 
 // Options change how a store works. The zero value is right for nearly everybody.
 type Options struct {
-	// Clock tells the time; nil means time.Now. It may jump: recorded times do not go back.
+	// Clock tells the time; nil means time.Now. It may jump: recorded times do not go back. A time before 1970 or after
+	// 2261 cannot be stored: what is appended then is recorded at the time of the last event, in an empty log in 1970.
 	Clock func() time.Time
 	// Logger takes what happens beside the calls; nil means nothing is logged.
 	Logger *slog.Logger

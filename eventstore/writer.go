@@ -186,8 +186,15 @@ func (w *writer) promote() {
 	w.s.commits.wake()
 }
 
-// recordedTime is the time at which the next group is recorded: never before the last one.
-func (w *writer) recordedTime() int64 { return max(w.s.opts.Clock().UnixNano(), w.head.recorded) }
+// recordedTime is the time at which the next group is recorded: never before the last one. A clock outside of what can
+// be stored says nothing: it must not wrap around, nor move the log to a time from which it could not come back.
+func (w *writer) recordedTime() int64 {
+	now := minTime
+	if t := w.s.opts.Clock(); storable(t) {
+		now = t
+	}
+	return max(now.UnixNano(), w.head.recorded)
+}
 
 // rollback undoes what was done of a group before its commit.
 func (w *writer) rollback(tx *sql.Tx) error {
