@@ -55,7 +55,7 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	if err := prepareFiles(path); err != nil {
+	if err := prepareFiles(path, syncDir); err != nil {
 		return nil, err
 	}
 	l, err := acquireLock(path)
@@ -186,10 +186,12 @@ func (db *DB) release() error {
 const smallestDB = 512
 
 // prepareFiles makes the directory and the file, so that they get our modes and not those of the umask, and refuses
-// what cannot be a database before anything is locked or written.
-func prepareFiles(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrNotWritable, filepath.Dir(path), err)
+// what cannot be a database before anything is locked or written. It calls sync for each directory that has a new name
+// in it.
+func prepareFiles(path string, sync func(dir string) error) error {
+	dir := filepath.Dir(path)
+	if err := makeDir(dir, sync); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrNotWritable, dir, err)
 	}
 	info, err := os.Stat(path)
 	switch {
@@ -201,17 +203,36 @@ func prepareFiles(path string) error {
 	case info.Size() > 0 && info.Size() < smallestDB:
 		// SQLite would take it for empty and write over it.
 		return fmt.Errorf("%w: %s has %d bytes, which no database has; name another file", ErrNotOurs, path, info.Size())
-	default:
+	case info.Size() > 0:
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return nil // somebody else was faster; the lock decides
-	case err != nil:
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		err = errors.Join(f.Close(), sync(dir))
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrNotWritable, path, err)
 	}
-	return f.Close()
+	return nil
+}
+
+// makeDir makes a directory and those above it that are missing.
+func makeDir(dir string, sync func(dir string) error) error {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := filepath.Dir(dir)
+	if err := makeDir(above, sync); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return sync(above)
 }
 
 // checkSQLite refuses an SQLite that is too old to be trusted with a log.
