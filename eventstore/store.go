@@ -59,6 +59,8 @@ type Store struct {
 	projectors projectors
 	recovered  Recovery
 
+	segmentBytes int64 // the size beyond which a group becomes several: maxSegmentBytes
+
 	queue  chan *request
 	room   *semaphore.Weighted // the bytes of opts.QueueBytes that are not taken
 	writer sync.WaitGroup
@@ -104,7 +106,7 @@ type Recovery struct {
 func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	opts.setDefaults()
 	s := &Store{
-		db: db, opts: opts,
+		db: db, opts: opts, segmentBytes: maxSegmentBytes,
 		queue: make(chan *request, 4096),
 		room:  semaphore.NewWeighted(opts.QueueBytes),
 	}

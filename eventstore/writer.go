@@ -280,7 +280,7 @@ func (g *grouping) add(ctx context.Context, r *request, res *result) error {
 	for i := range events {
 		size += int64(len(events[i].record))
 	}
-	if len(g.body) > 4 && int64(len(g.body))+size > maxSegmentBytes {
+	if len(g.body) > 4 && int64(len(g.body))+size > g.w.s.segmentBytes {
 		return &batchError{errGroupFull} // each batch of the group fits alone
 	}
 	res.span = Span{First: g.head.position + 1, Last: g.head.position + Position(len(events))}
