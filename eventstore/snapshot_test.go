@@ -29,7 +29,7 @@ func TestPeriodicSnapshots(t *testing.T) {
 		"nothing to do":     {batches: 0, want: 0},
 		"few at the end":    {batches: 4, size: 250, want: 0},
 		"many at the end":   {batches: 7, size: 143, want: 1001},
-		"few after another": {every: 500, batches: 9, size: 100, want: 500},
+		"few after another": {every: 500, batches: 14, size: 100, want: 1000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := tempDB(t)
