@@ -98,6 +98,7 @@ func ledgerOf(t *testing.T, db *storage.DB) (positions []eventstore.Position) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var p eventstore.Position
 		if err := rows.Scan(&p); err != nil {
@@ -105,7 +106,7 @@ func ledgerOf(t *testing.T, db *storage.DB) (positions []eventstore.Position) {
 		}
 		positions = append(positions, p)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
 	return positions
