@@ -17,7 +17,8 @@ type Batch struct {
 	Events []Event
 	// Decide, instead of Events, is run by the writer when everything queued before it is pending, and returns the
 	// events; none is a valid answer. It must not block and must not call the store. It may be run more than once,
-	// and only what its last run returned counts. It has no effect beside what it returns; a panic is an error. The store owns the events and messages that it returns.
+	// and only what its last run returned counts. It has no effect beside what it returns; a panic is an error, and so
+	// is the end of its goroutine by runtime.Goexit. The store owns the events and messages that it returns.
 	Decide func(ctx context.Context) ([]Event, error)
 }
 

@@ -21,7 +21,12 @@ import (
 	"github.com/statehouse/statehouse/storage"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv("STATEHOUSE_TEST_DIE"); path != "" {
+		die(path)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // open opens a store of its own with the projectors, and closes it at the end of the test.
 func open(t *testing.T, path string, opts eventstore.Options, ps ...eventstore.Projector) (*eventstore.Store, *storage.DB) {

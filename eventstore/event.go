@@ -31,8 +31,8 @@ type Event struct {
 	Position Position
 	// RecordedAt is when the store accepted the event, in UTC. It never decreases from one event to the next.
 	RecordedAt time.Time
-	// Timestamp is when it happened, as the source says, in UTC with nanoseconds. The zero time in an append means
-	// that the source does not say, and stands for RecordedAt.
+	// Timestamp is when it happened, as the source says, in UTC with nanoseconds, from 1970 to 2262. The zero time in
+	// an append means that the source does not say, and stands for RecordedAt.
 	Timestamp time.Time
 	// Kind follows from the payload: the name of the field that is set in it, or the kind of a custom one.
 	Kind Kind
@@ -162,7 +162,7 @@ func (e *Event) check() error {
 	if e.CausePosition > MaxPosition {
 		return fmt.Errorf("%w: cause position %d is beyond the highest possible one", ErrInvalid, e.CausePosition)
 	}
-	if !e.Timestamp.IsZero() && (e.Timestamp.Before(minTime) || e.Timestamp.After(maxTime)) {
+	if !e.Timestamp.IsZero() && !storable(e.Timestamp) {
 		return fmt.Errorf("%w: timestamp %s is outside %s to %s", ErrInvalid, e.Timestamp.Format(time.RFC3339),
 			minTime.Format(time.RFC3339), maxTime.Format(time.RFC3339))
 	}
@@ -174,6 +174,8 @@ var (
 	minTime = time.Unix(0, 1).UTC()
 	maxTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 )
+
+func storable(t time.Time) bool { return !t.Before(minTime) && !t.After(maxTime) }
 
 // needsEntity says that an event of this kind is meaningless without an entity.
 func (k Kind) needsEntity() bool {

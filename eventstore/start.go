@@ -11,26 +11,37 @@ import (
 
 // Start restores the projectors from their snapshots, each its own, folds the rest of the log into them, checking
 // checksums, order and chain as it goes, promotes the result and starts the writer. The projectors' order is kept in
-// every later call. When Start fails the store can only be closed; nothing in the file has changed.
+// every later call. When Start fails the store can only be closed; nothing in the file has changed. A store is started
+// once: a second Start fails with [ErrInvalid] and changes nothing, one after [Store.Close] with [ErrClosed]. The error
+// of a context that ends meanwhile matches the context's.
 func (s *Store) Start(ctx context.Context, ps ...Projector) error {
+	if !s.started.CompareAndSwap(false, true) {
+		return fmt.Errorf("start: %w: the store was started before; a store is started once", ErrInvalid)
+	}
 	began := time.Now()
+	s.closing.RLock()
+	defer s.closing.RUnlock() // so that Close waits for the writer that this starts
+	if s.closed {
+		return fmt.Errorf("start: %w", ErrClosed)
+	}
 	s.projectors = ps
 	conn, err := s.db.Writer().Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("start: %w", err)
+		return fmt.Errorf("start: %w", orContext(ctx, err))
 	}
 	w := &writer{s: s, conn: conn}
 	if err := w.start(ctx); err != nil {
 		_ = conn.Close()
-		return fmt.Errorf("start: %w", err)
+		return fmt.Errorf("start: %w", orContext(ctx, err))
 	}
 	s.recovered.Took = time.Since(began)
 	// The writer outlives the context of the start: it ends when the store is closed.
-	ctx = context.WithoutCancel(ctx)
-	s.writer.Go(func() { w.run(ctx) })
+	background := context.WithoutCancel(ctx)
+	s.writer.Go(func() { w.run(background) })
 	if s.opts.SealAfter > 0 {
-		ctx, s.stopSealer = context.WithCancel(ctx)
-		s.sealer.Go(func() { (&sealer{s: s, run: newRun()}).loop(ctx) })
+		sealing, stop := context.WithCancel(background)
+		s.stopSealer = stop
+		s.sealer.Go(func() { (&sealer{s: s, run: newRun()}).loop(sealing) })
 	}
 	return nil
 }
@@ -76,7 +87,7 @@ func (w *writer) start(ctx context.Context) error {
 	w.s.recovered.Snapshot = from
 	w.s.recovered.Replayed = uint64(w.head.position - from)
 	if w.head.recorded != 0 {
-		w.s.recovered.ClockBehind = time.Duration(w.head.recorded - w.s.opts.Clock().UnixNano())
+		w.s.recovered.ClockBehind = time.Unix(0, w.head.recorded).Sub(w.s.opts.Clock())
 	}
 	return nil
 }

@@ -17,7 +17,8 @@ import (
 
 // Options change how a store works. The zero value is right for nearly everybody.
 type Options struct {
-	// Clock tells the time; nil means time.Now. It may jump: recorded times do not go back.
+	// Clock tells the time; nil means time.Now. It may jump: recorded times do not go back. A time before 1970 or after
+	// 2261 cannot be stored: what is appended then is recorded at the time of the last event, in an empty log in 1970.
 	Clock func() time.Time
 	// Logger takes what happens beside the calls; nil means nothing is logged.
 	Logger *slog.Logger
@@ -64,6 +65,8 @@ type Store struct {
 	projectors projectors
 	recovered  Recovery
 
+	segmentBytes int64 // the size beyond which a group becomes several: maxSegmentBytes
+
 	queue  chan *request
 	room   *semaphore.Weighted // the bytes of opts.QueueBytes that are not taken
 	writer sync.WaitGroup
@@ -72,6 +75,8 @@ type Store struct {
 	sealer     sync.WaitGroup
 	stopSealer context.CancelFunc
 	sealStep   sync.Mutex // held while a run is sealed; the writer never takes it
+
+	started atomic.Bool // says that Start was called
 
 	// closing guards closed, and the sending side of queue: senders hold it shared, so that the queue is closed
 	// only when nobody is about to send.
@@ -107,20 +112,30 @@ type Recovery struct {
 	ClockBehind time.Duration
 }
 
-// Open prepares the log in a database. The database stays the caller's, who closes it after the store.
+// Open prepares the log in a database. The database stays the caller's, who closes it after the store. The error of a
+// context that ends meanwhile matches the context's.
 func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	opts.setDefaults()
 	s := &Store{
-		db: db, opts: opts,
+		db: db, opts: opts, segmentBytes: maxSegmentBytes,
 		queue: make(chan *request, 4096), sealing: make(chan struct{}, 1), stopSealer: func() {},
 		room:  semaphore.NewWeighted(opts.QueueBytes),
 	}
 	s.commits.init()
 	var err error
 	if s.uuid, err = ensureUUID(ctx, db); err != nil {
-		return nil, err
+		return nil, orContext(ctx, err)
 	}
 	return s, nil
+}
+
+// orContext adds to an error that of the context, when that has ended and made something else fail: a transaction that
+// was rolled back, a statement that was interrupted.
+func orContext(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		return fmt.Errorf("%w: %w", ended, err)
+	}
+	return err
 }
 
 // ensureUUID gives a new file its uuid, from which its chain starts.

@@ -84,11 +84,11 @@ func (sub *Subscription) run(ctx context.Context, yield func(Event, error) bool)
 		}
 		// Everything up to Until was scanned, whether it matched or not: the next scan starts there.
 		sub.at.Store(uint64(max(q.After, q.Until)))
-		if closed {
-			return true, ErrClosed
-		}
 		if sub.q.Until != 0 && q.Until >= sub.q.Until {
 			return true, nil
+		}
+		if closed {
+			return true, ErrClosed
 		}
 		select {
 		case <-next:

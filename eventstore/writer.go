@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -24,25 +25,45 @@ type writer struct {
 	snapshot Position
 	// sealAt is the position from which there is enough to seal.
 	sealAt Position
+
+	// group and control are the writer's turn: the batches that are not answered yet, and what comes after them.
+	group   []*request
+	control *request
+	// unwinding says that a decision ends the writer's goroutine in the middle of its turn.
+	unwinding bool
 }
 
-// run serves the queue until it is closed and empty.
+// run serves the queue until it is closed and empty. When a decision ends the goroutine, a fresh one goes on.
 func (w *writer) run(ctx context.Context) {
+	defer func() {
+		if w.unwinding {
+			w.s.writer.Go(func() { w.run(ctx) })
+		}
+	}()
+	if w.unwinding {
+		w.unwinding = false
+		w.serve(ctx)
+	}
 	for r := range w.s.queue {
-		group, control := w.gather(r)
-		w.commit(ctx, group)
-		if control != nil {
-			w.finish(control, Span{}, control.control(w, ctx))
-		}
-		if w.head.position-w.snapshot >= Position(w.s.opts.SnapshotEvery) {
-			w.takeSnapshot(ctx)
-		}
+		w.group, w.control = w.gather(r)
+		w.serve(ctx)
 	}
 	if w.head.position-w.snapshot > 1000 {
 		w.takeSnapshot(ctx)
 	}
 	if w.conn != nil {
 		_ = w.conn.Close() // gives it back to the pool
+	}
+}
+
+// serve does what is left of the writer's turn.
+func (w *writer) serve(ctx context.Context) {
+	w.commit(ctx)
+	if w.control != nil {
+		w.finish(w.control, Span{}, w.control.control(w, ctx))
+	}
+	if w.head.position-w.snapshot >= Position(w.s.opts.SnapshotEvery) {
+		w.takeSnapshot(ctx)
 	}
 }
 
@@ -80,16 +101,17 @@ func (w *writer) gather(r *request) (group []*request, control *request) {
 	}
 }
 
-// commit brings a group into the log and answers its callers.
-func (w *writer) commit(ctx context.Context, group []*request) {
-	taken := group[:0]
-	for _, r := range group {
-		if r.state.CompareAndSwap(requestQueued, requestTaken) {
+// commit brings the turn's group into the log and answers its callers.
+func (w *writer) commit(ctx context.Context) {
+	taken := w.group[:0]
+	for _, r := range w.group {
+		if r.state.CompareAndSwap(requestQueued, requestTaken) || r.state.Load() == requestTaken {
 			taken = append(taken, r)
 		} else {
 			w.finish(r, Span{}, context.Canceled) // its caller has gone
 		}
 	}
+	w.group = taken
 	if len(taken) == 0 {
 		return
 	}
@@ -101,6 +123,7 @@ func (w *writer) commit(ctx context.Context, group []*request) {
 	if culprit := (*batchError)(nil); errors.As(err, &culprit) && len(taken) > 1 {
 		// One batch made the group fail: the others must not suffer for it.
 		for i := range taken {
+			w.group = taken[i:]
 			w.commit1(ctx, taken[i:i+1])
 		}
 		return
@@ -179,9 +202,14 @@ func (w *writer) tellSealer() {
 }
 
 // recordedTime is the time at which the next group is recorded: never before the last one. Microseconds are what a
-// clock is good for; the digits behind them would be most of what a sealed event takes.
+// clock is good for; the digits behind them would be most of what a sealed event takes. A clock outside of what can be
+// stored says nothing: it must not wrap around, nor move the log to a time from which it could not come back.
 func (w *writer) recordedTime() int64 {
-	return max(w.s.opts.Clock().Truncate(time.Microsecond).UnixNano(), w.head.recorded)
+	now := minTime
+	if t := w.s.opts.Clock(); storable(t) {
+		now = t.Truncate(time.Microsecond)
+	}
+	return max(now.UnixNano(), w.head.recorded)
 }
 
 // rollback undoes what was done of a group before its commit.
@@ -214,7 +242,10 @@ type result struct {
 // maxSegmentBytes keeps a segment below the largest blob that SQLite stores, whatever decisions return.
 const maxSegmentBytes = 2 * MaxBatchBytes
 
-var errGroupFull = errors.New("the group is full")
+var (
+	errGroupFull = errors.New("the group is full")
+	errGoexit    = errors.New("the decision ended its goroutine with runtime.Goexit, as FailNow of a test does, instead of returning")
+)
 
 // grouping is a group on its way into one segment.
 type grouping struct {
@@ -265,7 +296,7 @@ func (g *grouping) add(ctx context.Context, r *request, res *result) error {
 	for i := range events {
 		size += int64(len(events[i].record))
 	}
-	if len(g.body) > 4 && int64(len(g.body))+size > maxSegmentBytes {
+	if len(g.body) > 4 && int64(len(g.body))+size > g.w.s.segmentBytes {
 		return &batchError{errGroupFull} // each batch of the group fits alone
 	}
 	res.span = Span{First: g.head.position + 1, Last: g.head.position + Position(len(events))}
@@ -278,19 +309,31 @@ func (g *grouping) add(ctx context.Context, r *request, res *result) error {
 }
 
 // decide runs a decision. One that panics fails its batch and no other: it runs on what outsiders send, and the writer
-// must not end because of one of them.
+// must not end because of one of them. One that ends its goroutine cannot be stopped: the group is rolled back, and
+// done again by a fresh goroutine with an error in the decision's place. A goroutine for each decision would cost every
+// one of them for what next to none does.
 func (g *grouping) decide(ctx context.Context, r *request) (events []prepared, err error) {
+	returned := false
 	defer func() {
+		if returned {
+			return
+		}
+		stack := slog.String("stack", string(debug.Stack()))
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the decision panicked: %v", p)
-			g.w.s.opts.Logger.Error("a decision panicked", "panic", p, "stack", string(debug.Stack()))
+			g.w.s.opts.Logger.Error("a decision panicked", "panic", p, stack)
+			return
 		}
+		r.decide = func(context.Context) ([]Event, error) { return nil, errGoexit }
+		g.w.unwinding = true
+		g.w.s.opts.Logger.Error("a decision ended its goroutine", stack, "rollback", g.w.rollback(g.tx))
 	}()
 	decided, err := r.decide(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		events, err = prepare(decided)
 	}
-	return prepare(decided)
+	returned = true
+	return events, err
 }
 
 // addEvent assigns what is the writer's to assign and applies the event to the projectors.

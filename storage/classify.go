@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -8,8 +9,13 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// classify adds to an error of SQLite which of this package's errors it amounts to.
-func classify(err error) error {
+// classify adds to an error what it amounts to: the context's error, when that has ended and made something else fail
+// (a transaction that was rolled back, a statement that was interrupted), or, for one of SQLite, which of this
+// package's errors.
+func classify(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		return fmt.Errorf("%w: %w", ended, err)
+	}
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
 		return err

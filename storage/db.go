@@ -45,13 +45,17 @@ type DB struct {
 }
 
 // Open opens the database at path and creates it, and its directory, where there is none. Files get mode 0600 and
-// directories 0700. An error leaves an existing file as it was.
+// directories 0700. An error leaves an existing file as it was. The error of a context that ends meanwhile matches the
+// context's.
 func Open(ctx context.Context, path string, opts Options) (*DB, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	if err := prepareFiles(path); err != nil {
+	if err := prepareFiles(path, syncDir); err != nil {
 		return nil, err
 	}
 	l, err := acquireLock(path)
@@ -61,7 +65,7 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	db := &DB{path: path, lock: l}
 	db.close = sync.OnceValue(db.release)
 	if err := db.open(ctx, opts); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, classify(err)), db.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, classify(ctx, err)), db.Close())
 	}
 	return db, nil
 }
@@ -182,10 +186,12 @@ func (db *DB) release() error {
 const smallestDB = 512
 
 // prepareFiles makes the directory and the file, so that they get our modes and not those of the umask, and refuses
-// what cannot be a database before anything is locked or written.
-func prepareFiles(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrNotWritable, filepath.Dir(path), err)
+// what cannot be a database before anything is locked or written. It calls sync for each directory that has a new name
+// in it.
+func prepareFiles(path string, sync func(dir string) error) error {
+	dir := filepath.Dir(path)
+	if err := makeDir(dir, sync); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrNotWritable, dir, err)
 	}
 	info, err := os.Stat(path)
 	switch {
@@ -197,17 +203,36 @@ func prepareFiles(path string) error {
 	case info.Size() > 0 && info.Size() < smallestDB:
 		// SQLite would take it for empty and write over it.
 		return fmt.Errorf("%w: %s has %d bytes, which no database has; name another file", ErrNotOurs, path, info.Size())
-	default:
+	case info.Size() > 0:
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return nil // somebody else was faster; the lock decides
-	case err != nil:
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		err = errors.Join(f.Close(), sync(dir))
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrNotWritable, path, err)
 	}
-	return f.Close()
+	return nil
+}
+
+// makeDir makes a directory and those above it that are missing.
+func makeDir(dir string, sync func(dir string) error) error {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	above := filepath.Dir(dir)
+	if err := makeDir(above, sync); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return sync(above)
 }
 
 // checkSQLite refuses an SQLite that is too old to be trusted with a log.

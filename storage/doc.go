@@ -5,7 +5,8 @@
 // Every connection runs with journal_mode=WAL, synchronous=FULL and mmap_size=0: a transaction whose COMMIT returned
 // survives a power cut, as far as the drive keeps its promise about flushing. synchronous=NORMAL was ruled out because
 // it may drop acknowledged transactions, and a pragma set on one connection of a pool because the others then run
-// without it: here the pragmas are part of the data source name.
+// without it: here the pragmas are part of the data source name. So do the file's name and those of new directories:
+// [Open] syncs what it creates them in. SQLite does the same with the first sync of a journal or a WAL that it opened.
 //
 // # One process
 //

@@ -1,0 +1,94 @@
+package eventstore_test
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/state"
+)
+
+// A clock outside of what can be stored neither wraps around nor moves the log to where it cannot come back from: the
+// last event's time stands. In an empty log it is the first moment of 1970. The year 2600 in nanoseconds, for one, wraps
+// to 2015, and 1500 to 2084.
+func TestAClockOutOfRange(t *testing.T) {
+	wild := []time.Time{
+		{}, time.Unix(-1, 0), time.Unix(0, 0), year(1500), year(1677), year(2262).Add(1), year(2300), year(2600), year(9999),
+		time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0),
+	}
+	path := tempDB(t)
+	now := wild[0]
+	opts := eventstore.Options{Clock: func() time.Time { return now }}
+	s, db := open(t, path, opts, state.New())
+	var want []time.Time
+	add := func(s *eventstore.Store, clock, recorded time.Time) {
+		now = clock
+		mustAppend(t, s, sensor(len(want)))
+		want = append(want, recorded)
+	}
+	for _, c := range wild {
+		add(s, c, time.Unix(0, 1))
+	}
+	add(s, year(2026), year(2026))
+	for _, c := range wild {
+		add(s, c, year(2026))
+	}
+	add(s, year(2026).Add(1999), year(2026).Add(1000)) // a whole number of microseconds
+	if err := errors.Join(s.Verify(t.Context()), s.Close(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	now = year(9999)
+	s, _ = open(t, path, opts, state.New())
+	if b := s.Recovered().ClockBehind; b != math.MinInt64 { // ahead, by more than a Duration can say
+		t.Errorf("the clock is %v behind", b)
+	}
+	add(s, year(2262), year(2262))
+	for e, err := range s.Read(t.Context(), everything) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := want[e.Position-1]; !e.RecordedAt.Equal(w) || !e.Timestamp.Equal(w) {
+			t.Errorf("position %d was recorded at %v with timestamp %v, want %v", e.Position, e.RecordedAt, e.Timestamp, w)
+		}
+	}
+	if s.Head() != eventstore.Position(len(want)) {
+		t.Errorf("head %d of %d", s.Head(), len(want))
+	}
+}
+
+func year(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// A timestamp outside of what can be stored is refused, with the range in the message; one at its ends comes back as it
+// was.
+func TestTimestampsOutOfRange(t *testing.T) {
+	s, _ := open(t, tempDB(t), eventstore.Options{}, state.New())
+	at := func(ts time.Time) error {
+		e := sensor(1)
+		e.Timestamp = ts
+		_, err := s.Append(t.Context(), eventstore.Batch{Events: []eventstore.Event{e}})
+		return err
+	}
+	for _, ts := range []time.Time{
+		time.Unix(0, 0), time.Unix(-1, 0), year(1500), year(1677), year(2262).Add(1), year(2600), year(9999),
+		time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0),
+	} {
+		err := at(ts)
+		if !errors.Is(err, eventstore.ErrInvalid) || !strings.Contains(err.Error(), "1970-01-01") || !strings.Contains(err.Error(), "2262-01-01") {
+			t.Errorf("%v: %v", ts, err)
+		}
+	}
+	ends := []time.Time{time.Unix(0, 1), year(2262)}
+	for _, ts := range ends {
+		if err := at(ts); err != nil {
+			t.Errorf("%v: %v", ts, err)
+		}
+	}
+	for e, err := range s.Read(t.Context(), everything) {
+		if err != nil || !e.Timestamp.Equal(ends[e.Position-1]) {
+			t.Errorf("position %d: %v, %v", e.Position, e.Timestamp, err)
+		}
+	}
+}
