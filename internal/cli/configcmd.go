@@ -28,8 +28,8 @@ Examples:
 
 // Run implements the command.
 func (c *configCheckCmd) Run(a *app) error {
-	cfg, err := a.daemonConfig(c.Config)
-	if err != nil {
+	cfg := a.daemonConfig(c.Config)
+	if err := cfg.Check(a.ctx); err != nil {
 		return err
 	}
 	for _, warning := range a.warnings {
@@ -48,7 +48,7 @@ type configShowCmd struct {
 
 // Help implements [kong.HelpProvider].
 func (*configShowCmd) Help() string {
-	return `Prints YAML that can be used as a configuration file. Passwords are not shown.
+	return `Prints YAML that can be used as a configuration file. Passwords are not shown. What is wrong with it is said afterwards, as "config check" says it.
 
 Examples:
 
@@ -58,19 +58,19 @@ Examples:
 
 // Run implements the command.
 func (c *configShowCmd) Run(a *app) error {
-	cfg, err := a.daemonConfig(c.Config)
-	if err != nil {
-		return err
-	}
+	cfg := a.daemonConfig(c.Config)
 	text, err := formatConfig(cfg)
 	if err != nil {
 		return err
 	}
-	return a.printf("%s", text)
+	if err := a.printf("%s", text); err != nil {
+		return err
+	}
+	return cfg.Check(a.ctx)
 }
 
-// daemonConfig completes what kong resolved by the keys that are no flags and by the defaults, and checks it.
-func (a *app) daemonConfig(c daemon.Config) (daemon.Config, error) {
+// daemonConfig completes what kong resolved by the keys that are no flags and by the defaults.
+func (a *app) daemonConfig(c daemon.Config) daemon.Config {
 	a.warnings = strangeEnv(a.model, os.Environ())
 	a.file.takeKeys(&c)
 	c.DB = a.flags.DB
@@ -79,5 +79,5 @@ func (a *app) daemonConfig(c daemon.Config) (daemon.Config, error) {
 		c.MQTT.Broker.PasswordFile = ""
 	}
 	c.SetDefaults()
-	return c, c.Check()
+	return c
 }

@@ -80,17 +80,13 @@ type Broker struct {
 }
 
 // Start opens the file and the address, and serves until Close. ctx bounds the start; its values, not its end, are those of
-// the handler's calls.
+// the handler's calls. Options that cannot be are refused before anything is opened; see [Options.Check].
 func Start(ctx context.Context, opts Options) (*Broker, error) {
-	opts, err := opts.prepare()
+	opts, users, err := opts.prepare(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("mqtt broker: %w", err)
 	}
-	users, err := newAccounts(opts.Users)
-	if err != nil {
-		return nil, err
-	}
-	ln, err := listen(ctx, opts, users)
+	ln, err := listen(ctx, opts)
 	if err != nil {
 		return nil, err
 	}

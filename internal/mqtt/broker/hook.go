@@ -86,7 +86,7 @@ func (b *Broker) admit(c *conn, cl *mochi.Client, pk packets.Packet) (packets.Co
 		return packets.ErrBadAuthenticationMethod, fmt.Errorf("authentication method %.40q is not supported: use a user name and a password", pk.Properties.AuthenticationMethod)
 	}
 	if n, max := len(cl.ID), b.opts.Limits.MaxClientIDBytes; n > max {
-		return packets.ErrClientIdentifierNotValid, fmt.Errorf("a client id of %d bytes, at most %d are allowed (limit MaxClientIDBytes)", n, max)
+		return packets.ErrClientIdentifierNotValid, fmt.Errorf("a client id of %d bytes, at most %d are allowed", n, max)
 	}
 	if b.users != nil {
 		b.logins <- struct{}{}
@@ -101,7 +101,7 @@ func (b *Broker) admit(c *conn, cl *mochi.Client, pk packets.Packet) (packets.Co
 			return packets.ErrNotAuthorized, fmt.Errorf("the session of client %q belongs to user %q, not to %q", cl.ID, old.Properties.Username, c.user())
 		}
 	} else if max := b.opts.Limits.MaxSessions; b.server.Clients.Len() >= max {
-		return packets.ErrServerBusy, fmt.Errorf("%d sessions are kept already (limit MaxSessions)", max)
+		return packets.ErrServerBusy, fmt.Errorf("%d sessions are kept already (mqtt.limits.max_sessions)", max)
 	}
 	if err := c.takeWill(cl, pk); err != nil {
 		return packets.ErrNotAuthorized, err
@@ -317,7 +317,7 @@ func (h *hook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
 		}
 		if _, again := cl.State.Subscriptions.Get(sub.Filter); err == nil && !again {
 			if room--; room < 0 {
-				err = fmt.Errorf("%d subscriptions already (limit MaxSubscriptions)", h.b.opts.Limits.MaxSubscriptions)
+				err = fmt.Errorf("%d subscriptions already (mqtt.limits.max_subscriptions)", h.b.opts.Limits.MaxSubscriptions)
 			}
 		}
 		if err != nil {
@@ -448,7 +448,7 @@ func (h *hook) OnQosPublish(cl *mochi.Client, pk packets.Packet, _ int64, _ int)
 			return
 		}
 		b.log.Warn("mqtt broker: messages are not queued", "client", cl.ID, "topic", pk.TopicName,
-			"reason", "its queue is full (limits MaxQueued, MaxQueuedBytes)")
+			"reason", "its queue is full (mqtt.limits.max_queued, max_queued_bytes)")
 		return
 	}
 	if !kept {
