@@ -393,8 +393,8 @@ func (b *Broker) Retained(filter string) iter.Seq[mqtt.Message] {
 	}
 }
 
-// Close ends all connections, without their wills, waits for the messages that are being handled, and closes the file. After
-// Limits.CloseTimeout the handler's context is cancelled. Close may be called more than once.
+// Close ends all connections, without their wills, waits for the messages that are being handled, and closes the file. What was
+// published before is sent to the connected subscribers first, if they take it within about a second. After Limits.CloseTimeout the handler's context is cancelled. Close may be called more than once.
 func (b *Broker) Close() error {
 	b.once.Do(func() { b.err = b.close() })
 	return b.err
@@ -415,7 +415,9 @@ func (b *Broker) close() error {
 	b.mu.Unlock()
 	err := b.ln.ln.Close()
 	<-b.ln.ended
+	deadline := time.Now().Add(closeGrace)
 	for _, c := range conns {
+		c.drain(deadline)
 		c.goodbye()
 	}
 	patience := time.AfterFunc(b.opts.Limits.CloseTimeout, b.cancel)

@@ -18,8 +18,8 @@ const maxKeepAlive = 43690
 var errHandled = packets.ErrRejectPacket
 
 // hook is how the library asks and tells the broker. Methods run on the goroutine of the connection that they concern,
-// except OnACLCheck, OnQosPublish, OnPublishDropped (of whoever publishes), OnPacketEncode (also of the library's writing
-// goroutine) and the On…Expired ones (of its ticker).
+// except OnACLCheck, OnQosPublish, OnPublishDropped (of whoever publishes), OnPacketEncode and OnPacketSent (also of the library's
+// writing goroutine) and the On…Expired ones (of its ticker).
 type hook struct {
 	mochi.HookBase
 	b *Broker
@@ -31,7 +31,7 @@ func (h *hook) ID() string { return "statehouse" }
 func (h *hook) Provides(b byte) bool {
 	switch b {
 	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish, mochi.OnSessionEstablished,
-		mochi.OnPacketRead, mochi.OnPacketEncode, mochi.OnPacketProcessed, mochi.OnSubscribe, mochi.OnSubscribed,
+		mochi.OnPacketRead, mochi.OnPacketEncode, mochi.OnPacketSent, mochi.OnPacketProcessed, mochi.OnSubscribe, mochi.OnSubscribed,
 		mochi.OnUnsubscribed, mochi.OnPublish, mochi.OnPublishDropped, mochi.OnQosPublish, mochi.OnQosComplete,
 		mochi.OnQosDropped, mochi.OnClientExpired, mochi.OnRetainedExpired:
 		return true
@@ -282,10 +282,20 @@ func (h *hook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packe
 		pk.PacketID = c.ackID
 	case packets.Connack:
 		pk.Properties.MaximumPacketSize = uint32(h.b.opts.Limits.MaxPayload + packetOverhead)
-	case packets.Publish:
-		c.unsent.Add(-1)
 	}
 	return pk
+}
+
+// OnPacketSent takes a message off the count of the library's queue: the connection has it. One that is sent again was not in
+// the queue.
+func (h *hook) OnPacketSent(cl *mochi.Client, pk packets.Packet, _ []byte) {
+	c := connOf(cl)
+	if c == nil || pk.FixedHeader.Type != packets.Publish || pk.FixedHeader.Dup {
+		return
+	}
+	// Not below 0: see awaitRoom.
+	for n := c.unsent.Load(); n > 0 && !c.unsent.CompareAndSwap(n, n-1); n = c.unsent.Load() {
+	}
 }
 
 // OnPacketProcessed ends what OnPacketRead began.
@@ -379,10 +389,10 @@ func (h *hook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
 		return false // see conn.publish
 	}
 	c := connOf(cl)
-	if c != nil && !c.checking.Load() && !cl.Closed() {
-		c.awaitRoom(cl)
-	}
 	if h.b.users.maySubscribe(string(cl.Properties.Username), topic) {
+		if c != nil && !c.checking.Load() && !cl.Closed() {
+			c.awaitRoom(cl)
+		}
 		return true
 	}
 	if c != nil && c.checking.Load() {
@@ -404,6 +414,18 @@ func (c *conn) awaitRoom(cl *mochi.Client) {
 		time.Sleep(writesNap)
 	}
 	c.unsent.Store(0) // the count is only about right: packets that the library did not queue after all
+}
+
+// drain waits until the library has handed the connection what was published before, or until the deadline: it drops its queue
+// when the connection ends.
+func (c *conn) drain(deadline time.Time) {
+	for c.unsent.Load() > 0 && time.Now().Before(deadline) {
+		select {
+		case <-c.done:
+			return
+		case <-time.After(writesNap):
+		}
+	}
 }
 
 // OnPublish gives the daemon's own packets their publisher back, and a number that the library sorts by.
