@@ -38,7 +38,7 @@ type commands struct {
 
 	Serve      serveCmd      `cmd:"" group:"Run" help:"Run the daemon: take devices in over MQTT, answer over HTTP."`
 	Demo       demoCmd       `cmd:"" group:"Run" help:"Run a daemon on a fresh database and play a recorded house into it."`
-	ConfigCmd  configCmd     `cmd:"" name:"config" group:"Run" help:"Check or show the configuration."`
+	ConfigCmd  configCmd     `cmd:"" name:"config" group:"Run" help:"Check or show the configuration; make password hashes."`
 	Get        getCmd        `cmd:"" group:"Look" help:"Show entities."`
 	List       listCmd       `cmd:"" group:"Look" help:"List entities and their states."`
 	Watch      watchCmd      `cmd:"" group:"Look" help:"Print changes as they happen."`
@@ -206,6 +206,9 @@ func (a *app) resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, er
 // readsConfig says that the selected command has anything to do with the configuration.
 func readsConfig(ctx *kong.Context) bool {
 	selected := ctx.Selected()
+	if selected != nil && selected.Name == "hash-password" {
+		return false
+	}
 	for selected != nil && selected.Parent != nil && selected.Parent.Type != kong.ApplicationNode {
 		selected = selected.Parent
 	}

@@ -8,8 +8,9 @@ import (
 
 // configCmd is what can be done with the configuration without running the daemon.
 type configCmd struct {
-	Check configCheckCmd `cmd:"" help:"Say whether the daemon would start with this configuration."`
-	Show  configShowCmd  `cmd:"" help:"Print the configuration as it comes together: defaults, file, environment and flags."`
+	Check        configCheckCmd        `cmd:"" help:"Say whether the daemon would start with this configuration."`
+	Show         configShowCmd         `cmd:"" help:"Print the configuration as it comes together: defaults, file, environment and flags."`
+	HashPassword configHashPasswordCmd `cmd:"" help:"Make a password_hash for a user of the embedded broker."`
 }
 
 type configCheckCmd struct {
