@@ -19,10 +19,11 @@
 //  3. Streams end, HTTP stops, the house takes a snapshot and is closed.
 //
 // The two events are about no entity, so that a restart says nothing about any; they explain gaps in what was
-// recorded.
+// recorded. So does system{resumed}, which is recorded when the store could not write for a while, and can again.
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,6 +55,8 @@ type Options struct {
 	Out io.Writer
 	// Version is what the daemon says of itself.
 	Version string
+	// RetryEvery is how often a store that cannot write is tried again; 0 means 5 seconds.
+	RetryEvery time.Duration
 }
 
 // source is the source of the daemon's own events.
@@ -74,6 +77,9 @@ type Daemon struct {
 	// stopClient ends the goroutine in clientRuns, nil where there is none.
 	stopClient context.CancelFunc
 	clientRuns sync.WaitGroup
+	// stopRetry ends the goroutine in retryRuns, nil where there is none.
+	stopRetry context.CancelFunc
+	retryRuns sync.WaitGroup
 
 	ready   atomic.Bool
 	started bool // the event was recorded
@@ -140,6 +146,9 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	if err := d.openMQTT(ctx); err != nil {
 		return err
 	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	d.stopRetry = stop
+	d.retryRuns.Go(func() { d.retryStore(running, cmp.Or(d.opts.RetryEvery, defaultRetry)) })
 	d.ready.Store(true)
 	d.log.Info("ready", "http", d.server.URL(), "mqtt", d.MQTTAddr(), "db", d.cfg.DB)
 	return nil
@@ -274,6 +283,10 @@ func (d *Daemon) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	errs := []error{d.stopMQTT(ctx)}
+	if d.stopRetry != nil {
+		d.stopRetry()
+		d.retryRuns.Wait()
+	}
 	if d.started {
 		errs = append(errs, d.record(ctx, "stopped", ""))
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"io"
 	"io/fs"
@@ -179,6 +180,37 @@ func TestRetainedComeFirst(t *testing.T) {
 	d = start(t, c, Options{})
 	if got := d.Received(); got != 1 {
 		t.Errorf("the dialects were handed %d messages", got)
+	}
+}
+
+// TestStoreRecovers: a store that could not write is noticed to be able to again, though nobody has anything to record, and
+// the gap is explained. A trigger stands for the full disk.
+func TestStoreRecovers(t *testing.T) {
+	c := testConfig(t)
+	d := start(t, c, Options{RetryEvery: 10 * time.Millisecond})
+	db, err := sql.Open("sqlite", c.DB+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), `CREATE TRIGGER full BEFORE INSERT ON segments BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.record(t.Context(), "test", ""); !errors.Is(err, eventstore.ErrUnavailable) {
+		t.Fatalf("an append to a full disk: %v", err)
+	}
+	if status := statusOf(t, d.URL()+"/readyz"); status != http.StatusServiceUnavailable {
+		t.Errorf("/readyz answers %d", status)
+	}
+	if _, err := db.ExecContext(t.Context(), `DROP TRIGGER full`); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "ready again", func() bool { return statusOf(t, d.URL()+"/readyz") == http.StatusOK })
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := ownEvents(t, c.DB); strings.Join(got, " ") != "started resumed stopped" {
+		t.Errorf("the daemon recorded %v", got)
 	}
 }
 
