@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -243,7 +244,7 @@ func goodbye(p *packets.Disconnect) error {
 	if p.ReasonCode == packets.DisconnectSessionTakenOver {
 		return errors.New("mqtt client: another client connected with the same client id; give each its own (mqtt.broker.client_id)")
 	}
-	return fmt.Errorf("mqtt client: the broker ended the connection (code %#x) %s", p.ReasonCode, reason)
+	return errors.New(strings.TrimSpace(fmt.Sprintf("mqtt client: the broker ended the connection (code %#x) %s", p.ReasonCode, reason)))
 }
 
 // subscribed looks at the broker's answer, and then says "online".
