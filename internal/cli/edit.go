@@ -82,6 +82,10 @@ func (c *deviceListCmd) Run(a *app) error {
 	if c.json() {
 		return printJSON(a.stdout, r.Devices)
 	}
+	if len(r.Devices) == 0 {
+		a.notef("there are no devices yet")
+		return nil
+	}
 	t := table{columns: []column{
 		{title: "DEVICE", shrink: true}, {title: "NAME", shrink: true}, {title: "AREA", shrink: true, sparse: true},
 		{title: "MANUFACTURER", shrink: true}, {title: "MODEL", shrink: true},
@@ -156,6 +160,10 @@ func (c *areaListCmd) Run(a *app) error {
 	}
 	if c.json() {
 		return printJSON(a.stdout, r.Areas)
+	}
+	if len(r.Areas) == 0 {
+		a.notef("there are no areas yet; \"statehouse area set\" creates one")
+		return nil
 	}
 	t := table{columns: []column{{title: "AREA", shrink: true}, {title: "NAME", shrink: true}}}
 	for _, area := range r.Areas {
