@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
@@ -16,7 +17,8 @@ import (
 
 // EntityEdit is what a user changes about an entity; nil fields stay as they are.
 type EntityEdit struct {
-	// ID is another id for the entity; its state and its registry entry go along, its past stays under the old one.
+	// ID is another id for the entity, of the same domain; its state and its registry entry go along, its past stays
+	// under the old one.
 	ID *state.EntityID `json:"id,omitempty"`
 	// Name is the user's name for it; empty goes back to the source's.
 	Name *string `json:"name,omitempty"`
@@ -27,12 +29,18 @@ type EntityEdit struct {
 }
 
 // EditEntity records what a user, named by source, changes about an entity, as events. What changes nothing is no
-// event. It fails with [ErrNotFound] where there is no such entity or area.
+// event. It fails with [ErrNotFound] where there is no such entity or area, and with [eventstore.ErrInvalid] where the
+// new id is none, is another entity's, or is of another domain.
 func (h *House) EditEntity(ctx context.Context, source string, id state.EntityID, edit EntityEdit) (eventstore.Span, error) {
 	return h.Decide(ctx, func(p Pending) ([]eventstore.Event, error) {
 		before, ok := p.Entity(id)
 		if !ok {
 			return nil, fmt.Errorf("%w: entity %s", ErrNotFound, id)
+		}
+		if edit.ID != nil {
+			if err := checkRename(id, *edit.ID); err != nil {
+				return nil, err
+			}
 		}
 		after := proto.CloneOf(before)
 		if err := place(p, edit.Name, edit.AreaID, &after.UserName, &after.AreaId); err != nil {
@@ -54,6 +62,19 @@ func (h *House) EditEntity(ctx context.Context, source string, id state.EntityID
 		}
 		return events, nil
 	})
+}
+
+// checkRename says what keeps an entity from getting another id. Whether another entity has it, the registry says.
+func checkRename(id, newID state.EntityID) error {
+	if err := eventstore.CheckEntityID(newID); err != nil {
+		return err
+	}
+	domain, _, _ := strings.Cut(id, ".")
+	if newDomain, name, _ := strings.Cut(newID, "."); newDomain != domain {
+		return fmt.Errorf("%w: %s cannot become %s: the domain of an entity is fixed, since it decides which attributes it has; write %s.%s",
+			eventstore.ErrInvalid, id, newID, domain, name)
+	}
+	return nil
 }
 
 // DeviceEdit is what a user changes about a device; nil fields stay as they are.

@@ -65,6 +65,7 @@ func TestEdits(t *testing.T) {
 	enabled := second(h.EditEntity(t.Context(), "user", "sensor.b", statehouse.EntityEdit{Disabled: ptr(false)}))
 	for name, err := range map[string]error{
 		"bad id":    second(h.EditEntity(t.Context(), "user", "sensor.b", statehouse.EntityEdit{ID: ptr("Kitchen Lamp")})),
+		"domain":    second(h.EditEntity(t.Context(), "user", "sensor.b", statehouse.EntityEdit{ID: ptr("light.b")})),
 		"id of one": second(h.EditEntity(t.Context(), "user", "sensor.b", statehouse.EntityEdit{ID: ptr("sensor.loner")})),
 		"long name": second(h.EditEntity(t.Context(), "user", "sensor.b", statehouse.EntityEdit{Name: ptr(strings.Repeat("x", 300))})),
 		"bad name":  second(h.SetArea(t.Context(), "user", "attic", "\xff")),

@@ -28,6 +28,17 @@ const (
 	momentMicroseconds = "2006-01-02T15:04:05.000000-07:00"
 )
 
+// moments are the fields that hold a moment, in nanoseconds since 1970: to a descriptor they are like any other integer.
+var moments = map[protoreflect.FullName]bool{
+	"statehouse.entity.v1.Sensor.timestamp":                      true,
+	"statehouse.entity.v1.Sensor.last_reset":                     true,
+	"statehouse.entity.v1.Button.pressed":                        true,
+	"statehouse.entity.v1.Event.occurred":                        true,
+	"statehouse.entity.v1.MediaPlayer.media_position_updated_at": true,
+	"statehouse.entity.v1.Scene.activated":                       true,
+	"statehouse.entity.v1.DateTime.timestamp":                    true,
+}
+
 // Parts of the descriptor that tell one field of Attributes from the others.
 var (
 	attributesDomain = (*entityv1.Attributes)(nil).ProtoReflect().Descriptor().Oneofs().ByName("domain")
@@ -134,8 +145,8 @@ func Text(a *entityv1.Attributes) string {
 // under their names in the proto file and in its order, and "extra" with what the source said beyond them. The domain is
 // not in it; Domain tells.
 //
-// What is not known is left out. Enums are words ("heat_cool"), moments are nanoseconds since 1970 as in the proto file,
-// every integer is a JSON number, even where JavaScript would round it, and fields named decimal are numbers too. What
+// What is not known is left out. Enums are words ("heat_cool"), moments are RFC 3339 in UTC to the nanosecond, every other
+// integer is a JSON number, even where JavaScript would round it, and fields named decimal are numbers too. What
 // JSON cannot express is written as AppendJSON does. Equal attributes give equal bytes, unless a Value in them is -0; nil
 // gives {}.
 //
@@ -414,6 +425,10 @@ func (w *jsonWriter) value(field protoreflect.FieldDescriptor, v protoreflect.Va
 		w.dst = strconv.AppendBool(w.dst, v.Bool())
 	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind,
 		protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
+		if moments[field.FullName()] {
+			w.dst = time.Unix(0, v.Int()).UTC().AppendFormat(w.dst, `"`+time.RFC3339Nano+`"`)
+			return
+		}
 		w.dst = strconv.AppendInt(w.dst, v.Int(), 10)
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
 		w.dst = strconv.AppendUint(w.dst, v.Uint(), 10)

@@ -410,10 +410,10 @@ func TestJSON(t *testing.T) {
 			sensor(&entityv1.Sensor{
 				Value: &entityv1.Sensor_Decimal{Decimal: "18446744073709551615"}, LastReset: proto.Int64(-1),
 			}),
-			`{"decimal":18446744073709551615,"last_reset":-1}`,
+			`{"decimal":18446744073709551615,"last_reset":"1969-12-31T23:59:59.999999999Z"}`,
 		},
 		{number(&entityv1.Number{Value: &entityv1.Number_Decimal{Decimal: "12,5"}}), `{"decimal":"12,5"}`},
-		{sensor(&entityv1.Sensor{Value: &entityv1.Sensor_Timestamp{Timestamp: unixNano}}), `{"timestamp":1769846709123456789}`},
+		{sensor(&entityv1.Sensor{Value: &entityv1.Sensor_Timestamp{Timestamp: unixNano}}), `{"timestamp":"2026-01-31T08:05:09.123456789Z"}`},
 		{
 			&entityv1.Attributes{Domain: &entityv1.Attributes_Weather{
 				Weather: &entityv1.Weather{Condition: entityv1.WeatherCondition_WEATHER_CONDITION_SNOWY_RAINY},
@@ -688,5 +688,30 @@ func TestMessageJSON(t *testing.T) {
 		`"capabilities":{"features":["on"],"minimum":0,"definition":{"access":7}}}`
 	if got, err := MessageJSON(e); err != nil || string(got) != want {
 		t.Errorf("%s %v\nwant %s", got, err, want)
+	}
+}
+
+// TestMomentsAreKnown: an integer of the attributes is a moment or is listed here, so that a new one cannot be forgotten.
+func TestMomentsAreKnown(t *testing.T) {
+	counts := map[protoreflect.FullName]bool{"statehouse.entity.v1.MediaPlayer.media_track": true}
+	known := 0
+	domains := (*entityv1.Attributes)(nil).ProtoReflect().Descriptor().Fields()
+	for i := range domains.Len() {
+		if domains.Get(i).ContainingOneof() != attributesDomain {
+			continue
+		}
+		fields := domains.Get(i).Message().Fields()
+		for j := range fields.Len() {
+			switch name := fields.Get(j).FullName(); {
+			case fields.Get(j).Kind() != protoreflect.Sint64Kind:
+			case moments[name]:
+				known++
+			case !counts[name]:
+				t.Errorf("%s is an integer: is it a moment?", name)
+			}
+		}
+	}
+	if known != len(moments) {
+		t.Errorf("%d of %d moments are fields", known, len(moments))
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -38,7 +39,7 @@ type commands struct {
 
 	Serve      serveCmd      `cmd:"" group:"Run" help:"Run the daemon: take devices in over MQTT, answer over HTTP."`
 	Demo       demoCmd       `cmd:"" group:"Run" help:"Run a daemon on a fresh database and play a recorded house into it."`
-	ConfigCmd  configCmd     `cmd:"" name:"config" group:"Run" help:"Check or show the configuration."`
+	ConfigCmd  configCmd     `cmd:"" name:"config" group:"Run" help:"Check or show the configuration; make password hashes."`
 	Get        getCmd        `cmd:"" group:"Look" help:"Show entities."`
 	List       listCmd       `cmd:"" group:"Look" help:"List entities and their states."`
 	Watch      watchCmd      `cmd:"" group:"Look" help:"Print changes as they happen."`
@@ -161,6 +162,9 @@ func (a *app) run(args []string) (err error) {
 	if err != nil {
 		return a.explain(err)
 	}
+	if err := checkGlobals(ctx); err != nil {
+		return err
+	}
 	a.flags = &c.globals
 	if c.DB == "" {
 		c.DB = daemon.DefaultDB()
@@ -203,9 +207,30 @@ func (a *app) resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, er
 	return a.file.resolve(flag), nil
 }
 
+// checkGlobals refuses a flag of every command on the command line of one that has no use for it, so that nobody takes, say,
+// the demo's fresh database for the one that was named. The environment is not meant for one command and may name them.
+func checkGlobals(ctx *kong.Context) error {
+	var unused []string
+	switch {
+	case !readsConfig(ctx):
+		unused = []string{"config", "db", "server"}
+	case strings.HasPrefix(ctx.Command(), "serve"), strings.HasPrefix(ctx.Command(), "config"), strings.HasPrefix(ctx.Command(), "verify"):
+		unused = []string{"server"}
+	}
+	for _, p := range ctx.Path {
+		if p.Flag != nil && !p.Resolved && slices.Contains(unused, p.Flag.Name) {
+			return usagef("%s has no use for --%s; leave it out", ctx.Command(), p.Flag.Name)
+		}
+	}
+	return nil
+}
+
 // readsConfig says that the selected command has anything to do with the configuration.
 func readsConfig(ctx *kong.Context) bool {
 	selected := ctx.Selected()
+	if selected != nil && selected.Name == "hash-password" {
+		return false
+	}
 	for selected != nil && selected.Parent != nil && selected.Parent.Type != kong.ApplicationNode {
 		selected = selected.Parent
 	}

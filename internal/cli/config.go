@@ -65,9 +65,32 @@ func readConfigFile(path string, named bool) (*configFile, error) {
 	if err := yaml.Unmarshal(text, &tree); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: %w", daemon.ErrConfig, describeYAML(path, err))
 	}
+	if err := oneDocument(path, text); err != nil {
+		return nil, fmt.Errorf("%w: %w", daemon.ErrConfig, err)
+	}
 	f.flags = map[string]any{}
 	flattenKeys("", tree, f.flags)
 	return f, nil
+}
+
+// oneDocument refuses a file with a second document, which nothing would read.
+func oneDocument(path string, text []byte) error {
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return describeYAML(path, err)
+	}
+	read := false
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if read {
+			return fmt.Errorf("%s:%d: a second YAML document begins here; put all keys into one, without a line of ---",
+				path, doc.Body.GetToken().Position.Line)
+		}
+		read = true
+	}
+	return nil
 }
 
 // flattenKeys turns nested keys into names of flags: mqtt: {broker: {url: …}} is mqtt-broker-url.

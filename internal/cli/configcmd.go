@@ -8,8 +8,9 @@ import (
 
 // configCmd is what can be done with the configuration without running the daemon.
 type configCmd struct {
-	Check configCheckCmd `cmd:"" help:"Say whether the daemon would start with this configuration."`
-	Show  configShowCmd  `cmd:"" help:"Print the configuration as it comes together: defaults, file, environment and flags."`
+	Check        configCheckCmd        `cmd:"" help:"Say whether the daemon would start with this configuration."`
+	Show         configShowCmd         `cmd:"" help:"Print the configuration as it comes together: defaults, file, environment and flags."`
+	HashPassword configHashPasswordCmd `cmd:"" help:"Make a password_hash for a user of the embedded broker."`
 }
 
 type configCheckCmd struct {
@@ -28,8 +29,8 @@ Examples:
 
 // Run implements the command.
 func (c *configCheckCmd) Run(a *app) error {
-	cfg, err := a.daemonConfig(c.Config)
-	if err != nil {
+	cfg := a.daemonConfig(c.Config)
+	if err := cfg.Check(a.ctx); err != nil {
 		return err
 	}
 	for _, warning := range a.warnings {
@@ -48,7 +49,7 @@ type configShowCmd struct {
 
 // Help implements [kong.HelpProvider].
 func (*configShowCmd) Help() string {
-	return `Prints YAML that can be used as a configuration file. Passwords are not shown.
+	return `Prints YAML that can be used as a configuration file. Passwords are not shown. What is wrong with it is said afterwards, as "config check" says it.
 
 Examples:
 
@@ -58,19 +59,19 @@ Examples:
 
 // Run implements the command.
 func (c *configShowCmd) Run(a *app) error {
-	cfg, err := a.daemonConfig(c.Config)
-	if err != nil {
-		return err
-	}
+	cfg := a.daemonConfig(c.Config)
 	text, err := formatConfig(cfg)
 	if err != nil {
 		return err
 	}
-	return a.printf("%s", text)
+	if err := a.printf("%s", text); err != nil {
+		return err
+	}
+	return cfg.Check(a.ctx)
 }
 
-// daemonConfig completes what kong resolved by the keys that are no flags and by the defaults, and checks it.
-func (a *app) daemonConfig(c daemon.Config) (daemon.Config, error) {
+// daemonConfig completes what kong resolved by the keys that are no flags and by the defaults.
+func (a *app) daemonConfig(c daemon.Config) daemon.Config {
 	a.warnings = strangeEnv(a.model, os.Environ())
 	a.file.takeKeys(&c)
 	c.DB = a.flags.DB
@@ -79,5 +80,5 @@ func (a *app) daemonConfig(c daemon.Config) (daemon.Config, error) {
 		c.MQTT.Broker.PasswordFile = ""
 	}
 	c.SetDefaults()
-	return c, c.Check()
+	return c
 }

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// details says which attributes differ between two states, apart from what the state itself says; at most a few.
+// details says which attributes differ between two states, apart from what the state itself says, and which of its kinds a
+// momentary event was, also where it is of the same kind as the one before; at most a few.
 func details(before, after json.RawMessage) string {
 	if len(before) == 0 || len(after) == 0 {
 		return ""
@@ -25,10 +26,10 @@ func details(before, after json.RawMessage) string {
 	for _, row := range rows {
 		key := strings.TrimSpace(row[0])
 		switch key {
-		case "on", "number", "state", "text": // the state
+		case "on", "number", "state", "text", "timestamp", "occurred", "pressed", "activated": // the state
 			continue
 		}
-		if row[1] != old[row[0]] {
+		if row[1] != old[row[0]] || key == "event_type" {
 			words = append(words, key+"="+cut(row[1], 32))
 		}
 	}

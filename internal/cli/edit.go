@@ -16,11 +16,11 @@ type entityCmd struct {
 
 type entitySetCmd struct {
 	Entity  string  `arg:"" help:"Id of the entity, as in light.kitchen."`
-	Name    *string `placeholder:"NAME" help:"The name to give it; '' goes back to the source's."`
-	Area    *string `placeholder:"AREA" help:"The area to put it in, by id or name; '' goes back to its device's."`
-	ID      *string `name:"id" placeholder:"ID" help:"Another id; its past stays under the old one."`
-	Disable bool    `xor:"able" help:"Stop to record its state."`
-	Enable  bool    `xor:"able" help:"Start to record its state."`
+	Name    *string `placeholder:"NAME" help:"The name to give it; an empty one goes back to the source's."`
+	Area    *string `placeholder:"AREA" help:"The area to put it in, by id or name; an empty one goes back to its device's."`
+	ID      *string `name:"id" placeholder:"ID" help:"Another id in the same domain; its past stays under the old one."`
+	Disable bool    `xor:"able" help:"Stop recording its state."`
+	Enable  bool    `xor:"able" help:"Start recording its state."`
 }
 
 // Help implements [kong.HelpProvider].
@@ -29,7 +29,7 @@ func (*entitySetCmd) Help() string {
 
 Examples:
 
-    statehouse entity set light.0x00158d0001 --id light.kitchen --name 'Kitchen lamp'
+    statehouse entity set light.0x00158d0010000017 --id light.kitchen --name 'Kitchen lamp'
     statehouse entity set light.kitchen --area kitchen
     statehouse entity set sensor.attic_linkquality --disable`
 }
@@ -82,6 +82,10 @@ func (c *deviceListCmd) Run(a *app) error {
 	if c.json() {
 		return printJSON(a.stdout, r.Devices)
 	}
+	if len(r.Devices) == 0 {
+		a.notef("there are no devices yet")
+		return nil
+	}
 	t := table{columns: []column{
 		{title: "DEVICE", shrink: true}, {title: "NAME", shrink: true}, {title: "AREA", shrink: true, sparse: true},
 		{title: "MANUFACTURER", shrink: true}, {title: "MODEL", shrink: true},
@@ -94,8 +98,8 @@ func (c *deviceListCmd) Run(a *app) error {
 
 type deviceSetCmd struct {
 	Device string  `arg:"" help:"Id, name or address of the device."`
-	Name   *string `placeholder:"NAME" help:"The name to give it; '' goes back to the source's."`
-	Area   *string `placeholder:"AREA" help:"The area to put it in, by id or name; '' takes it out of any."`
+	Name   *string `placeholder:"NAME" help:"The name to give it; an empty one goes back to the source's."`
+	Area   *string `placeholder:"AREA" help:"The area to put it in, by id or name; an empty one takes it out of any."`
 }
 
 // Help implements [kong.HelpProvider].
@@ -156,6 +160,10 @@ func (c *areaListCmd) Run(a *app) error {
 	}
 	if c.json() {
 		return printJSON(a.stdout, r.Areas)
+	}
+	if len(r.Areas) == 0 {
+		a.notef("there are no areas yet; \"statehouse area set\" creates one")
+		return nil
 	}
 	t := table{columns: []column{{title: "AREA", shrink: true}, {title: "NAME", shrink: true}}}
 	for _, area := range r.Areas {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +22,7 @@ type exportCmd struct {
 	Until  when     `placeholder:"WHEN" help:"Only events up to this."`
 	Entity []string `placeholder:"ID" help:"Only events about these entities."`
 	Kind   []string `placeholder:"KIND" help:"Only events of these kinds, as in state_changed."`
-	File   string   `short:"f" placeholder:"FILE" help:"Write to this file, whole or not at all, instead of the standard output."`
+	File   string   `short:"f" placeholder:"FILE" help:"Write to this file, instead of the standard output; a regular file is written whole or not at all."`
 }
 
 // Help implements [kong.HelpProvider].
@@ -67,9 +65,13 @@ func (c *exportCmd) Run(a *app) error {
 		_, err := c.write(a, s, q, a.stdout)
 		return err
 	}
-	n, err := c.writeFile(a, s, q)
-	if err != nil {
+	n := 0
+	err = a.writeFile(c.File, func(to io.Writer) (err error) {
+		n, err = c.write(a, s, q, to)
 		return err
+	})
+	if err != nil {
+		return fmt.Errorf("export to %s: %w", c.File, err)
 	}
 	a.notef("wrote %s to %s", counted(n, "event"), c.File)
 	return nil
@@ -81,24 +83,6 @@ var kinds = []string{
 	string(eventstore.KindEntityUnregistered), string(eventstore.KindEntityRenamed), string(eventstore.KindDeviceRegistered),
 	string(eventstore.KindDeviceUnregistered), string(eventstore.KindAreaRegistered),
 	string(eventstore.KindAreaUnregistered), string(eventstore.KindSystem),
-}
-
-// writeFile writes to a file beside the wanted one and renames it when it is complete.
-func (c *exportCmd) writeFile(a *app, s source, q eventstore.Query) (n int, err error) {
-	f, err := os.CreateTemp(filepath.Dir(c.File), filepath.Base(c.File)+".*.partial")
-	if err != nil {
-		return 0, fmt.Errorf("export: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	n, err = c.write(a, s, q, f)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return 0, fmt.Errorf("export to %s: %w", c.File, err)
-	}
-	return n, os.Rename(f.Name(), c.File)
 }
 
 func (c *exportCmd) write(a *app, s source, q eventstore.Query, to io.Writer) (n int, err error) {

@@ -30,7 +30,7 @@ type playCmd struct {
 
 // Help implements [kong.HelpProvider].
 func (*playCmd) Help() string {
-	return `Messages go out in the order of their lines, each with the QoS and the retain flag that it was recorded with. A line is {"ms": since the start, "topic": "…", "qos": 0, "retain": false, "payload": "…"}, or payload_base64.
+	return `Messages go out in the order of their lines, each with the QoS and the retain flag that it was recorded with. A line is {"ms": since the start, "topic": "...", "qos": 0, "retain": false, "payload": "..."}, or payload_base64.
 
 Examples:
 

@@ -29,7 +29,7 @@ func startDaemon(t *testing.T, db string) *daemon.Daemon {
 	cfg := daemon.Config{DB: db}
 	cfg.HTTP.Address, cfg.MQTT.Address = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.SetDefaults()
-	if err := cfg.Check(); err != nil {
+	if err := cfg.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	d, err := daemon.Start(t.Context(), cfg, daemon.Options{Version: "test"})

@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"mkhouse": makeHouse, "exits": exits, "waitdaemon": waitDaemon, "sleep": sleep,
+			"mkconfig": makeConfig,
 		},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
@@ -66,6 +67,13 @@ func sleep(ts *testscript.TestScript, _ bool, args []string) {
 	d, err := time.ParseDuration(args[0])
 	ts.Check(err)
 	time.Sleep(d)
+}
+
+// makeConfig writes a configuration with a user whose password hash is in a file: mkconfig HASH CONFIG.
+func makeConfig(ts *testscript.TestScript, _ bool, args []string) {
+	hash := strings.TrimSpace(ts.ReadFile(args[0]))
+	text := "mqtt:\n  users:\n    - {name: joe, password_hash: " + hash + ", publish: [\"zigbee2mqtt/#\"]}\n"
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
 }
 
 // exits runs statehouse and wants an exit code: exits CODE ARGS…

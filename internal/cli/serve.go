@@ -24,10 +24,7 @@ Examples:
 
 // Run implements the command.
 func (c *serveCmd) Run(a *app) error {
-	cfg, err := a.daemonConfig(c.Config)
-	if err != nil {
-		return err
-	}
+	cfg := a.daemonConfig(c.Config)
 	log := cfg.Log.Logger(a.stderr)
 	for _, warning := range a.warnings {
 		log.Warn(warning)

@@ -2,13 +2,8 @@ package daemon
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -78,7 +73,7 @@ type Broker struct {
 	Username     string `yaml:"username,omitempty" help:"User name at that broker; the password is in the file or STATEHOUSE_MQTT_BROKER_PASSWORD." placeholder:"NAME" env:"STATEHOUSE_MQTT_BROKER_USERNAME"`
 	Password     string `yaml:"password,omitempty" kong:"-"`
 	PasswordFile string `yaml:"password_file,omitempty" help:"File that holds the password at that broker." placeholder:"FILE" env:"STATEHOUSE_MQTT_BROKER_PASSWORD_FILE"`
-	ClientID     string `yaml:"client_id,omitempty" help:"Client id at that broker (default: statehouse)." placeholder:"ID" env:"STATEHOUSE_MQTT_BROKER_CLIENT_ID"`
+	ClientID     string `yaml:"client_id,omitempty" help:"Client id at that broker (default: statehouse- and the first 12 digits of the database's uuid)." placeholder:"ID" env:"STATEHOUSE_MQTT_BROKER_CLIENT_ID"`
 	CA           string `yaml:"ca,omitempty" help:"Certificates to trust for that broker, PEM, instead of the system's." placeholder:"FILE" env:"STATEHOUSE_MQTT_BROKER_CA"`
 	Cert         string `yaml:"cert,omitempty" help:"Client certificate for that broker, PEM." placeholder:"FILE" env:"STATEHOUSE_MQTT_BROKER_CERT"`
 	Key          string `yaml:"key,omitempty" help:"Its private key, PEM." placeholder:"FILE" env:"STATEHOUSE_MQTT_BROKER_KEY"`
@@ -101,7 +96,6 @@ const (
 	DefaultHTTPAddress = "127.0.0.1:8321"
 	DefaultMQTTAddress = "127.0.0.1:1883"
 	defaultBaseTopic   = "zigbee2mqtt"
-	defaultClientID    = "statehouse"
 	defaultSilentAfter = time.Hour
 	defaultSnapshots   = 50_000
 )
@@ -123,8 +117,6 @@ func (c *Config) SetDefaults() {
 	c.HTTP.Address = cmp.Or(c.HTTP.Address, DefaultHTTPAddress)
 	if c.MQTT.Broker.URL == "" {
 		c.MQTT.Address = cmp.Or(c.MQTT.Address, DefaultMQTTAddress)
-	} else {
-		c.MQTT.Broker.ClientID = cmp.Or(c.MQTT.Broker.ClientID, defaultClientID)
 	}
 	if len(c.Zigbee2MQTT.BaseTopics) == 0 {
 		c.Zigbee2MQTT.BaseTopics = []string{defaultBaseTopic}
@@ -133,115 +125,6 @@ func (c *Config) SetDefaults() {
 	c.Log.Level = cmp.Or(c.Log.Level, "info")
 	c.Log.Format = cmp.Or(c.Log.Format, "text")
 	c.SnapshotEvery = cmp.Or(c.SnapshotEvery, defaultSnapshots)
-}
-
-// ErrConfig says that the configuration cannot work. The message names the key and says what it may be.
-var ErrConfig = errors.New("configuration")
-
-// Check returns everything that is wrong with a configuration whose defaults are set, nil for nothing; the errors match
-// [ErrConfig].
-func (c *Config) Check() error {
-	var errs []error
-	wrong := func(key, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%w: %s: %s", ErrConfig, key, fmt.Sprintf(format, args...)))
-	}
-	if err := checkAddress(c.HTTP.Address); err != nil {
-		wrong("http.address", "%v", err)
-	} else if isExposed(c.HTTP.Address) {
-		wrong("http.address", "%s can be reached from other machines, and nobody is asked who they are; write 127.0.0.1 or [::1]", c.HTTP.Address)
-	}
-	c.MQTT.check(wrong)
-	for _, base := range c.Zigbee2MQTT.BaseTopics {
-		if base == "" || strings.ContainsAny(base, "#+\x00") || strings.HasPrefix(base, "/") || strings.HasSuffix(base, "/") {
-			wrong("zigbee2mqtt.base_topics", "%q: write a topic without wildcards and without / at its ends", base)
-		}
-	}
-	if d := c.Zigbee2MQTT.SilentAfter; d < time.Second {
-		wrong("zigbee2mqtt.silent_after", "%s: write at least 1s, as in 1h", d)
-	}
-	if _, err := c.Log.level(); err != nil {
-		wrong("log.level", "%v", err)
-	}
-	if f := c.Log.Format; f != "text" && f != "json" {
-		wrong("log.format", "%q: write text or json", f)
-	}
-	if c.SnapshotEvery < 100 {
-		wrong("snapshot_every", "%d: write at least 100", c.SnapshotEvery)
-	}
-	return errors.Join(errs...)
-}
-
-func (m *MQTT) check(wrong func(key, format string, args ...any)) {
-	if m.Broker.URL != "" {
-		if m.Address != "" || len(m.Users) > 0 || m.TLS != (TLS{}) {
-			wrong("mqtt.broker.url", "with a broker of your own no embedded one runs; remove mqtt.address, mqtt.users and mqtt.tls")
-		}
-		m.Broker.check(wrong)
-		return
-	}
-	if b := m.Broker; b != (Broker{}) {
-		wrong("mqtt.broker.url", "it is missing, and mqtt.broker has other keys")
-	}
-	if err := checkAddress(m.Address); err != nil {
-		wrong("mqtt.address", "%v", err)
-	} else if isExposed(m.Address) && (m.TLS == (TLS{}) || len(m.Users) == 0) {
-		wrong("mqtt.address", "%s can be reached from other machines, which needs mqtt.tls and mqtt.users; or write 127.0.0.1", m.Address)
-	}
-	if (m.TLS.Cert == "") != (m.TLS.Key == "") {
-		wrong("mqtt.tls", "give both cert and key")
-	}
-	for i, u := range m.Users {
-		key := fmt.Sprintf("mqtt.users[%d]", i)
-		if u.Name == "" {
-			wrong(key+".name", "it is missing")
-		}
-		given := 0
-		for _, v := range [...]string{u.Password, u.PasswordFile, u.PasswordHash} {
-			if v != "" {
-				given++
-			}
-		}
-		if given != 1 {
-			wrong(key, "give one of password, password_file and password_hash for user %q", u.Name)
-		}
-	}
-}
-
-func (b *Broker) check(wrong func(key, format string, args ...any)) {
-	u, err := url.Parse(b.URL)
-	switch {
-	case err != nil:
-		wrong("mqtt.broker.url", "not a URL; write mqtt://host:1883 or mqtts://host:8883") // its error may quote a password
-	case u.User != nil:
-		wrong("mqtt.broker.url", "no credentials in the URL; use mqtt.broker.username and mqtt.broker.password_file")
-	case u.Scheme != "mqtt" && u.Scheme != "mqtts" || u.Hostname() == "":
-		wrong("mqtt.broker.url", "%q: write mqtt://host:1883 or mqtts://host:8883", b.URL)
-	}
-	if b.Password != "" && b.PasswordFile != "" {
-		wrong("mqtt.broker", "give one of password and password_file")
-	}
-	if (b.Cert == "") != (b.Key == "") {
-		wrong("mqtt.broker", "give both cert and key")
-	}
-}
-
-func checkAddress(address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("%q: write host:port, as in 127.0.0.1:8321", address)
-	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
-		return fmt.Errorf("%q: %q is no port", address, port)
-	}
-	return nil
-}
-
-// isExposed says that a well-formed address is for others than this machine, as far as that can be told without asking
-// a name server.
-func isExposed(address string) bool {
-	host, _, _ := net.SplitHostPort(address)
-	ip := net.ParseIP(host)
-	return host == "" || ip != nil && !ip.IsLoopback()
 }
 
 // redacted stands where a secret is.
@@ -262,20 +145,4 @@ func (c *Config) Redacted() Config {
 		hide(&r.MQTT.Users[i].PasswordHash)
 	}
 	return r
-}
-
-// readPassword is the password itself, or what the first line of the file says.
-func readPassword(key, password, file string) (string, error) {
-	if file == "" {
-		return password, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("%w: %s.password_file: %w", ErrConfig, key, err)
-	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	if line = strings.TrimSuffix(line, "\r"); line == "" {
-		return "", fmt.Errorf("%w: %s.password_file: the first line of %s is empty", ErrConfig, key, file)
-	}
-	return line, nil
 }

@@ -19,10 +19,11 @@
 //  3. Streams end, HTTP stops, the house takes a snapshot and is closed.
 //
 // The two events are about no entity, so that a restart says nothing about any; they explain gaps in what was
-// recorded.
+// recorded. So does system{resumed}, which is recorded when the store could not write for a while, and can again.
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +55,8 @@ type Options struct {
 	Out io.Writer
 	// Version is what the daemon says of itself.
 	Version string
+	// RetryEvery is how often a store that cannot write is tried again; 0 means 5 seconds.
+	RetryEvery time.Duration
 }
 
 // source is the source of the daemon's own events.
@@ -61,6 +65,7 @@ const source = "statehouse"
 // Daemon is a running one.
 type Daemon struct {
 	cfg    Config
+	parts  parts
 	opts   Options
 	log    *slog.Logger
 	house  *statehouse.House
@@ -72,6 +77,9 @@ type Daemon struct {
 	// stopClient ends the goroutine in clientRuns, nil where there is none.
 	stopClient context.CancelFunc
 	clientRuns sync.WaitGroup
+	// stopRetry ends the goroutine in retryRuns, nil where there is none.
+	stopRetry context.CancelFunc
+	retryRuns sync.WaitGroup
 
 	ready   atomic.Bool
 	started bool // the event was recorded
@@ -93,8 +101,8 @@ func Run(ctx context.Context, cfg Config, opts Options) error {
 	return d.Close()
 }
 
-// Start starts a daemon and returns when it is ready. cfg must have passed [Config.Check]. The context ends the start
-// and nothing after it.
+// Start starts a daemon and returns when it is ready. The defaults of cfg must be set; what [Config.Check] says against it
+// is said before anything is opened. The context ends the start and nothing after it.
 func Start(ctx context.Context, cfg Config, opts Options) (*Daemon, error) {
 	d := &Daemon{cfg: cfg, opts: opts, log: opts.Logger}
 	if d.log == nil {
@@ -107,16 +115,17 @@ func Start(ctx context.Context, cfg Config, opts Options) (*Daemon, error) {
 }
 
 func (d *Daemon) start(ctx context.Context) (err error) {
+	if d.parts, err = d.cfg.parts(ctx); err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	if err := registry.Register(metrics{d}); err != nil {
 		return err
 	}
-	d.server, err = server.Start(ctx, server.Options{
-		Address: d.cfg.HTTP.Address, AllowedHosts: d.cfg.HTTP.AllowedHosts, SocketPath: SocketPath(d.cfg.DB),
-		Version: d.opts.Version, Logger: d.log, Metrics: registry, Ready: d.notReady,
-	})
-	if err != nil {
-		return err
+	opts := d.parts.server
+	opts.Version, opts.Logger, opts.Metrics, opts.Ready = d.opts.Version, d.log, registry, d.notReady
+	if d.server, err = server.Start(ctx, opts); err != nil {
+		return addressTaken(err, "http.address", opts.Address, "another statehouse", "stop it, or listen elsewhere with --http-address")
 	}
 	if err := d.openHouse(ctx); err != nil {
 		return err
@@ -137,9 +146,21 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	if err := d.openMQTT(ctx); err != nil {
 		return err
 	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	d.stopRetry = stop
+	d.retryRuns.Go(func() { d.retryStore(running, cmp.Or(d.opts.RetryEvery, defaultRetry)) })
 	d.ready.Store(true)
 	d.log.Info("ready", "http", d.server.URL(), "mqtt", d.MQTTAddr(), "db", d.cfg.DB)
 	return nil
+}
+
+// addressTaken adds to the error of a listener whose address another program has who that may be and what to do about it.
+func addressTaken(err error, key, address, who, what string) error {
+	const windows = syscall.Errno(10048) // what Windows says, which errors.Is does not take for the same
+	if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, windows) {
+		return err
+	}
+	return fmt.Errorf("%s: another program, perhaps %s, listens on %s already; %s: %w", key, who, address, what, err)
 }
 
 // SocketPath is where the daemon of a database takes requests of its owner.
@@ -150,9 +171,9 @@ const lockPatience = 5 * time.Second
 
 func (d *Daemon) openHouse(ctx context.Context) (err error) {
 	for began := time.Now(); ; {
-		d.house, err = statehouse.OpenContext(ctx, d.cfg.DB, statehouse.Options{
-			Logger: d.log, SnapshotEvery: d.cfg.SnapshotEvery,
-		})
+		opts := d.parts.house
+		opts.Logger = d.log
+		d.house, err = statehouse.OpenContext(ctx, d.cfg.DB, opts)
 		if !errors.Is(err, storage.ErrLocked) || time.Since(began) > lockPatience {
 			break
 		}
@@ -262,6 +283,10 @@ func (d *Daemon) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	errs := []error{d.stopMQTT(ctx)}
+	if d.stopRetry != nil {
+		d.stopRetry()
+		d.retryRuns.Wait()
+	}
 	if d.started {
 		errs = append(errs, d.record(ctx, "stopped", ""))
 	}

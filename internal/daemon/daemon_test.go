@@ -3,10 +3,13 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +19,7 @@ import (
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/mqtt/broker"
 	"github.com/statehouse/statehouse/internal/mqtt/client"
 	"github.com/statehouse/statehouse/internal/mqtt/play"
 	"github.com/statehouse/statehouse/storage"
@@ -29,7 +33,7 @@ func testConfig(t *testing.T) Config {
 	c := Config{DB: filepath.Join(t.TempDir(), "home.db")}
 	c.HTTP.Address, c.MQTT.Address = "127.0.0.1:0", "127.0.0.1:0"
 	c.SetDefaults()
-	if err := c.Check(); err != nil {
+	if err := c.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -126,11 +130,7 @@ func TestFailedStart(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"http port": func(c *Config) { c.HTTP.Address = taken.Addr().String() },
 		"mqtt port": func(c *Config) { c.MQTT.Address = taken.Addr().String() },
-		"password":  func(c *Config) { c.MQTT.Users = []User{{Name: "a", PasswordFile: "nowhere"}} },
 		"database":  func(c *Config) { c.DB = t.TempDir() },
-		"broker ca": func(c *Config) {
-			c.MQTT = MQTT{Broker: Broker{URL: "mqtts://127.0.0.1:1", ClientID: "x", CA: "nowhere"}}
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := testConfig(t)
@@ -183,6 +183,37 @@ func TestRetainedComeFirst(t *testing.T) {
 	}
 }
 
+// TestStoreRecovers: a store that could not write is noticed to be able to again, though nobody has anything to record, and
+// the gap is explained. A trigger stands for the full disk.
+func TestStoreRecovers(t *testing.T) {
+	c := testConfig(t)
+	d := start(t, c, Options{RetryEvery: 10 * time.Millisecond})
+	db, err := sql.Open("sqlite", c.DB+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), `CREATE TRIGGER full BEFORE INSERT ON segments BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.record(t.Context(), "test", ""); !errors.Is(err, eventstore.ErrUnavailable) {
+		t.Fatalf("an append to a full disk: %v", err)
+	}
+	if status := statusOf(t, d.URL()+"/readyz"); status != http.StatusServiceUnavailable {
+		t.Errorf("/readyz answers %d", status)
+	}
+	if _, err := db.ExecContext(t.Context(), `DROP TRIGGER full`); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "ready again", func() bool { return statusOf(t, d.URL()+"/readyz") == http.StatusOK })
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := ownEvents(t, c.DB); strings.Join(got, " ") != "started resumed stopped" {
+		t.Errorf("the daemon recorded %v", got)
+	}
+}
+
 // publish plays lines to a broker.
 func publish(t *testing.T, url string, recording ...string) {
 	t.Helper()
@@ -193,35 +224,109 @@ func publish(t *testing.T, url string, recording ...string) {
 	}
 }
 
+// TestConfigCheck: what is wrong is said under its key, and a daemon refuses the same in the same words, before anything is
+// opened.
 func TestConfigCheck(t *testing.T) {
+	user := User{Name: "a", Password: "geheim", Publish: []string{"#"}}
+	external := func(b Broker) func(*Config) { return func(c *Config) { c.MQTT = MQTT{Broker: b} } }
+	users := func(u ...User) func(*Config) { return func(c *Config) { c.MQTT.Users = u } }
 	for _, test := range []struct {
 		change func(*Config)
 		want   string
 	}{
-		{func(c *Config) { c.HTTP.Address = "8321" }, "http.address"},
-		{func(c *Config) { c.HTTP.Address = "127.0.0.1:x" }, "is no port"},
-		{func(c *Config) { c.HTTP.Address = "0.0.0.0:1" }, "other machines"},
-		{func(c *Config) { c.MQTT.Address = "[::]:1883" }, "mqtt.tls and mqtt.users"},
-		{func(c *Config) { c.MQTT.TLS.Cert = "a" }, "both cert and key"},
-		{func(c *Config) { c.MQTT.Users = []User{{Name: "a"}} }, "mqtt.users[0]: give one of password"},
-		{func(c *Config) { c.MQTT.Users = []User{{Password: "geheim"}} }, "mqtt.users[0].name"},
+		{func(c *Config) { c.HTTP.Address = "8321" }, "http.address: \"8321\": write host:port"},
+		{func(c *Config) { c.HTTP.Address = "127.0.0.1:x" }, "http.address: "},
+		{func(c *Config) { c.HTTP.Address = "0.0.0.0:1" }, "http.address: 0.0.0.0:1 can be reached from other machines"},
+		{func(c *Config) { c.MQTT.Address = "[::]:1883" }, "mqtt.address: [::]:1883 can be reached from other machines"},
+		{func(c *Config) { c.MQTT.TLS.Cert = "a" }, "mqtt.tls: give both cert and key"},
+		{func(c *Config) { c.MQTT.TLS = TLS{Cert: "a", Key: "b"} }, "mqtt.tls: certificate \"a\" with key \"b\""},
+		{func(c *Config) { c.MQTT.Limits.MaxClients = -1 }, "mqtt.limits.max_clients: -1: write"},
+		{users(User{Name: "a", Publish: []string{"#"}}), "mqtt.users[0]: give one of password"},
+		{users(User{Name: "a", Password: "geheim", PasswordFile: "x", Publish: []string{"#"}}), "mqtt.users[0]: give one of password"},
+		{users(user, User{Name: "b", Password: "geheim"}), "mqtt.users[1]: user \"b\" could do nothing"},
+		{users(User{Password: "geheim", Publish: []string{"#"}}), "mqtt.users[0].name"},
+		{users(User{Name: "a", PasswordFile: "nowhere", Publish: []string{"#"}}), "mqtt.users[0].password_file: open nowhere"},
 		{func(c *Config) { c.MQTT.Broker.Username = "a" }, "mqtt.broker.url: it is missing"},
-		{func(c *Config) { c.MQTT = MQTT{Broker: Broker{URL: "mqtt://a:geheim@b"}} }, "no credentials in the URL"},
-		{func(c *Config) { c.MQTT = MQTT{Broker: Broker{URL: "ftp://b"}} }, "mqtts://host:8883"},
-		{func(c *Config) { c.MQTT = MQTT{Broker: Broker{URL: "mqtt://b", Password: "geheim", PasswordFile: "x"}} }, "one of password"},
-		{func(c *Config) { c.MQTT = MQTT{Broker: Broker{URL: "mqtt://b", Key: "x"}} }, "both cert and key"},
-		{func(c *Config) { c.Zigbee2MQTT.BaseTopics = []string{"a/+"} }, "base_topics"},
-		{func(c *Config) { c.Zigbee2MQTT.SilentAfter = time.Millisecond }, "silent_after"},
+		{external(Broker{URL: "mqtt://a:geheim@b"}), "mqtt.broker.url: it contains a user"},
+		{external(Broker{URL: "ftp://b"}), "mqtt.broker.url: \"ftp://b\": write"},
+		{external(Broker{URL: "mqtt://b", Password: "geheim", PasswordFile: "x"}), "mqtt.broker.password: give one"},
+		{external(Broker{URL: "mqtt://b", PasswordFile: "nowhere"}), "mqtt.broker.password_file: open nowhere"},
+		{external(Broker{URL: "mqtts://b", Key: "x"}), "mqtt.broker.cert: give both cert and key"},
+		{external(Broker{URL: "mqtts://b", CA: "nowhere"}), "mqtt.broker.ca: open nowhere"},
+		{func(c *Config) { c.MQTT = MQTT{Broker: Broker{URL: "mqtt://b"}, Users: []User{user}} }, "mqtt.broker.url: with a broker of your own"},
+		{func(c *Config) { c.Zigbee2MQTT.BaseTopics = []string{"a/+"} }, "zigbee2mqtt.base_topics: \"a/+\""},
+		{func(c *Config) { c.Zigbee2MQTT.BaseTopics = []string{"a", "b", "a"} }, "zigbee2mqtt.base_topics: \"a\" is given twice"},
+		{func(c *Config) { c.Zigbee2MQTT.SilentAfter = time.Millisecond }, "zigbee2mqtt.silent_after"},
 		{func(c *Config) { c.Log.Level = "loud" }, "log.level"},
 		{func(c *Config) { c.Log.Format = "xml" }, "log.format"},
 		{func(c *Config) { c.SnapshotEvery = 1 }, "snapshot_every"},
 	} {
 		c := testConfig(t)
 		test.change(&c)
-		err := c.Check()
-		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "geheim") {
+		err := c.Check(t.Context())
+		if !errors.Is(err, ErrConfig) || !strings.HasPrefix(err.Error(), "configuration: "+test.want) || strings.ContainsAny(err.Error(), "\n") ||
+			strings.Contains(err.Error(), "geheim") {
 			t.Errorf("want %q, got %v", test.want, err)
+			continue
 		}
+		if _, started := Start(t.Context(), c, Options{}); started == nil || started.Error() != err.Error() {
+			t.Errorf("checked: %v\nstarted: %v", err, started)
+		}
+		if _, err := os.Stat(c.DB); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: there is a database: %v", test.want, err)
+		}
+	}
+}
+
+// TestAddressTaken: who listens on an address already, and what to do about it, is said.
+func TestAddressTaken(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	for key, change := range map[string]func(*Config){
+		"http": func(c *Config) { c.HTTP.Address = taken.Addr().String() },
+		"mqtt": func(c *Config) { c.MQTT.Address = taken.Addr().String() },
+	} {
+		c := testConfig(t)
+		change(&c)
+		_, err := Start(t.Context(), c, Options{})
+		for _, want := range []string{key + ".address: ", "another statehouse", taken.Addr().String(), "--" + key + "-address"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s is not in %v", want, err)
+			}
+		}
+	}
+}
+
+// TestTwoDaemonsAtOneBroker: each has a session of its own there, the same one after a restart.
+func TestTwoDaemonsAtOneBroker(t *testing.T) {
+	b, err := broker.Start(t.Context(), broker.Options{Address: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	external := func() Config {
+		c := Config{DB: filepath.Join(t.TempDir(), "home.db")}
+		c.HTTP.Address, c.MQTT.Broker.URL = "127.0.0.1:0", "mqtt://"+b.Addr().String()
+		c.SetDefaults()
+		return c
+	}
+	c := external()
+	d := start(t, c, Options{})
+	start(t, external(), Options{})
+	wait(t, "both are connected", func() bool { return b.Stats().Connected == 2 })
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d = start(t, c, Options{})
+	wait(t, "it is connected again", func() bool { return b.Stats().Connected == 2 && d.notReady() == nil })
+	if s := d.client.Load().Status(); !s.SessionPresent || b.Stats().Sessions != 2 {
+		t.Errorf("session present: %v, %d sessions", s.SessionPresent, b.Stats().Sessions)
+	}
+	if id := defaultClientID(d.House().Store().UUID()); len(id) != 23 {
+		t.Errorf("the client id %q has %d bytes", id, len(id))
 	}
 }
 

@@ -19,12 +19,11 @@ type intake struct {
 	opened chan struct{}
 }
 
-func newIntake(house *statehouse.House, cfg Zigbee2MQTT, log *slog.Logger) *intake {
+func newIntake(house *statehouse.House, dialects []zigbee2mqtt.Options, log *slog.Logger) *intake {
 	in := &intake{opened: make(chan struct{})}
-	for _, base := range cfg.BaseTopics {
-		in.dialects = append(in.dialects, zigbee2mqtt.New(house, zigbee2mqtt.Options{
-			BaseTopic: base, SilentAfter: cfg.SilentAfter, Logger: log.With("base_topic", base),
-		}))
+	for _, opts := range dialects {
+		opts.Logger = log.With("base_topic", opts.BaseTopic)
+		in.dialects = append(in.dialects, zigbee2mqtt.New(house, opts))
 	}
 	return in
 }

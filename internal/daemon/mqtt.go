@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/statehouse/statehouse/internal/mqtt/broker"
 	"github.com/statehouse/statehouse/internal/mqtt/client"
@@ -19,28 +20,16 @@ const (
 
 // startMQTT starts the embedded broker or the client of the user's. Messages wait until openMQTT.
 func (d *Daemon) startMQTT(ctx context.Context) error {
-	d.intake.Store(newIntake(d.house, d.cfg.Zigbee2MQTT, d.log))
+	d.intake.Store(newIntake(d.house, d.parts.dialects, d.log))
 	if d.cfg.MQTT.Broker.URL != "" {
 		return d.startClient(ctx)
 	}
-	users, err := d.brokerUsers()
+	opts := d.parts.broker
+	opts.Handler, opts.Logger = d.intake.Load(), d.log
+	b, err := broker.Start(ctx, opts)
 	if err != nil {
-		return err
-	}
-	m := d.cfg.MQTT
-	b, err := broker.Start(ctx, broker.Options{
-		Address: m.Address, CertFile: m.TLS.Cert, KeyFile: m.TLS.Key, Users: users,
-		// Beside the database, since both are one house.
-		DataPath: d.cfg.DB + ".mqtt", Handler: d.intake.Load(), Logger: d.log,
-		Limits: broker.Limits{
-			MaxPayload: m.Limits.MaxPayload, MaxClients: m.Limits.MaxClients, MaxSessions: m.Limits.MaxSessions,
-			MaxSubscriptions: m.Limits.MaxSubscriptions, MaxQueued: m.Limits.MaxQueued,
-			MaxQueuedBytes: m.Limits.MaxQueuedBytes, MaxRetained: m.Limits.MaxRetained,
-			MaxRetainedBytes: m.Limits.MaxRetainedBytes, SessionExpiry: m.Limits.SessionExpiry,
-		},
-	})
-	if err != nil {
-		return err
+		return addressTaken(err, "mqtt.address", opts.Address, "Mosquitto or another statehouse",
+			"stop it, listen elsewhere with --mqtt-address, or use that broker with --mqtt-broker-url")
 	}
 	d.broker.Store(b)
 	return nil
@@ -48,19 +37,12 @@ func (d *Daemon) startMQTT(ctx context.Context) error {
 
 // startClient starts the client, which connects as soon as its broker is there.
 func (d *Daemon) startClient(ctx context.Context) error {
-	b := d.cfg.MQTT.Broker
-	opts := client.Options{
-		Endpoint: client.Endpoint{
-			URL: b.URL, CAFile: b.CA, CertFile: b.Cert, KeyFile: b.Key, Username: b.Username, PasswordFile: b.PasswordFile,
-		},
-		ClientID: b.ClientID, Handler: d.intake.Load(), StatusTopic: statusTopic, Logger: d.log,
-	}
-	if b.Password != "" {
-		opts.Password = func() (string, error) { return b.Password, nil }
-	}
+	opts := d.parts.client
+	opts.Handler, opts.Logger = d.intake.Load(), d.log
+	opts.ClientID = cmp.Or(opts.ClientID, defaultClientID(d.house.Store().UUID()))
 	c, err := client.New(opts)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrConfig, err)
+		return err
 	}
 	d.client.Store(c)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -68,6 +50,12 @@ func (d *Daemon) startClient(ctx context.Context) error {
 	// It ends only with its context, and has logged everything else.
 	d.clientRuns.Go(func() { _ = c.Run(running) })
 	return nil
+}
+
+// defaultClientID is the client id of the daemon of a log: the same at every start, and another for every log, so that two
+// daemons at one broker do not throw each other out. Its 23 bytes are what every broker takes.
+func defaultClientID(uuid string) string {
+	return "statehouse-" + strings.ReplaceAll(uuid, "-", "")[:12]
 }
 
 // openMQTT lets messages in.
@@ -111,19 +99,4 @@ func (d *Daemon) notReady() error {
 		}
 	}
 	return nil
-}
-
-// brokerUsers are the users of the embedded broker, with the passwords that are in files.
-func (d *Daemon) brokerUsers() ([]broker.User, error) {
-	var users []broker.User
-	for i, u := range d.cfg.MQTT.Users {
-		password, err := readPassword(fmt.Sprintf("mqtt.users[%d]", i), u.Password, u.PasswordFile)
-		if err != nil {
-			return nil, err
-		}
-		users = append(users, broker.User{
-			Name: u.Name, Password: password, PasswordHash: u.PasswordHash, Publish: u.Publish, Subscribe: u.Subscribe,
-		})
-	}
-	return users, nil
 }

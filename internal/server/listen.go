@@ -15,15 +15,29 @@ import (
 // maxSocketPath is the longest path of a unix socket: 103 bytes and an end on macOS, 107 on Linux.
 const maxSocketPath = 103
 
-// listenTCP listens on a loopback address, and refuses any other.
-func listenTCP(ctx context.Context, address string) (net.Listener, error) {
+// CheckAddress says why a server cannot listen on an address, nil for nothing; it does not listen.
+func CheckAddress(address string) error {
+	_, err := resolve(address)
+	return err
+}
+
+// resolve is a loopback address; any other is refused.
+func resolve(address string) (*net.TCPAddr, error) {
 	addr, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: it must be a host and a port, as in %s: %w", address, DefaultAddress, err)
+		return nil, fmt.Errorf("%q: write host:port, as in %s: %w", address, DefaultAddress, err)
 	}
 	if !addr.IP.IsLoopback() {
-		return nil, fmt.Errorf("listen on %s: it is not a loopback address, and anybody who reaches the port can read "+
-			"everything: nobody is asked who they are yet; use 127.0.0.1 or [::1]", address)
+		return nil, fmt.Errorf("%s can be reached from other machines, and nobody is asked who they are; write 127.0.0.1 or [::1]", address)
+	}
+	return addr, nil
+}
+
+// listenTCP listens on a loopback address.
+func listenTCP(ctx context.Context, address string) (net.Listener, error) {
+	addr, err := resolve(address)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
 	}
 	// The address that was checked, not the name that it came from.
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr.String())

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"net"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"bufio"
 
+	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/broker"
 )
 
@@ -54,7 +56,7 @@ func TestExposed(t *testing.T) {
 			"nothing":  {broker.Options{}, []string{"TLS", "users", "topic rules"}},
 			"TLS only": {broker.Options{TLS: cfg}, []string{"users", "topic rules"}},
 			"users":    {broker.Options{Users: []broker.User{joe}}, []string{"TLS"}},
-			"no rules": {broker.Options{TLS: cfg, Users: []broker.User{{Name: "x", Password: "y"}}}, []string{"topic rules"}},
+			"no rules": {broker.Options{TLS: cfg, Users: []broker.User{{Name: "x", Password: "y"}}}, []string{"topic filters"}},
 		} {
 			c.opts.Address = addr
 			b, err := broker.Start(context.Background(), c.opts)
@@ -74,24 +76,44 @@ func TestExposed(t *testing.T) {
 	start(t, broker.Options{Address: "localhost:0"})
 }
 
+// TestBadOptions: what cannot be served is refused before anything is opened, under the key of the configuration file; Check
+// says the same as Start.
 func TestBadOptions(t *testing.T) {
-	for name, opts := range map[string]broker.Options{
-		"address":       {Address: "nowhere"},
-		"limit":         {Limits: broker.Limits{MaxClients: -1}},
-		"unsent":        {Limits: broker.Limits{MaxUnsent: 1000}},
-		"two passwords": {Users: []broker.User{{Name: "a", Password: "x", PasswordHash: "y", Publish: []string{"#"}}}},
-		"hash":          {Users: []broker.User{{Name: "a", PasswordHash: "y", Publish: []string{"#"}}}},
-		"twice":         {Users: []broker.User{joe, joe}},
-		"rule":          {Users: []broker.User{{Name: "a", Password: "x", Publish: []string{"a#"}}}},
-		"no name":       {Users: []broker.User{{Password: "x", Publish: []string{"#"}}}},
-		"filter":        {Handler: &recorder{filters: []string{"#/a"}}},
-		"cert":          {CertFile: "missing.pem", KeyFile: "missing.key"},
+	for want, opts := range map[string]broker.Options{
+		`address: "nowhere": write host:port`:    {Address: "nowhere"},
+		`address: "127.0.0.1:x": "x" is no port`: {Address: "127.0.0.1:x"},
+		"limits.max_clients: -1: write a number": {Limits: broker.Limits{MaxClients: -1}},
+		"limits.max_payload: 268435456":          {Limits: broker.Limits{MaxPayload: 1 << 28}},
+		"limits.session_expiry: -1s: write":      {Limits: broker.Limits{SessionExpiry: -time.Second}},
+		"limits.max_unsent: 1000 bytes":          {Limits: broker.Limits{MaxUnsent: 1000}},
+		"users[0]: give one of password":         {Users: []broker.User{{Name: "a", Password: "x", PasswordHash: "y", Publish: []string{"#"}}}},
+		"users[0].password_hash: not a hash":     {Users: []broker.User{{Name: "a", PasswordHash: "y", Publish: []string{"#"}}}},
+		`users[1].name: "joe" is given twice`:    {Users: []broker.User{joe, joe}},
+		"users[0].publish: ":                     {Users: []broker.User{{Name: "a", Password: "x", Publish: []string{"a#"}}}},
+		`users[1]: user "a" could do nothing`:    {Users: []broker.User{joe, {Name: "a", Password: "x"}}},
+		"users[0].name: it is missing":           {Users: []broker.User{{Password: "x", Publish: []string{"#"}}}},
+		"handler: a filter":                      {Handler: &recorder{filters: []string{"#/a"}}},
+		`tls: certificate "missing.pem"`:         {CertFile: "missing.pem", KeyFile: "missing.key"},
+		"tls: give both cert and key":            {KeyFile: "missing.key"},
 	} {
 		opts.Address = map[bool]string{true: "127.0.0.1:0", false: opts.Address}[opts.Address == ""]
-		if b, err := broker.Start(context.Background(), opts); err == nil {
+		b, err := broker.Start(context.Background(), opts)
+		if err == nil {
 			_ = b.Close()
-			t.Errorf("%s was accepted", name)
+			t.Errorf("%s: it was accepted", want)
+			continue
 		}
+		var wrong mqtt.OptionErrors
+		if checked := opts.Check(context.Background()); !errors.As(checked, &wrong) || len(wrong) != 1 || !strings.HasPrefix(checked.Error(), want) ||
+			!strings.HasSuffix(err.Error(), checked.Error()) {
+			t.Errorf("want %s\ngot %v\nand at the start %v", want, checked, err)
+		}
+	}
+	// The largest payload that the protocol has needs no other limit.
+	start(t, broker.Options{Limits: broker.Limits{MaxPayload: 256<<20 - 300_000}})
+	all := broker.Options{Address: "0.0.0.0:0", Limits: broker.Limits{MaxClients: -1}, Users: []broker.User{{}}}.Check(context.Background())
+	if n := strings.Count(all.Error(), "\n") + 1; n != 5 {
+		t.Errorf("%d things are wrong: %v", n, all)
 	}
 }
 

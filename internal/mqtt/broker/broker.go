@@ -80,17 +80,13 @@ type Broker struct {
 }
 
 // Start opens the file and the address, and serves until Close. ctx bounds the start; its values, not its end, are those of
-// the handler's calls.
+// the handler's calls. Options that cannot be are refused before anything is opened; see [Options.Check].
 func Start(ctx context.Context, opts Options) (*Broker, error) {
-	opts, err := opts.prepare()
+	opts, users, err := opts.prepare(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("mqtt broker: %w", err)
 	}
-	users, err := newAccounts(opts.Users)
-	if err != nil {
-		return nil, err
-	}
-	ln, err := listen(ctx, opts, users)
+	ln, err := listen(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -397,8 +393,8 @@ func (b *Broker) Retained(filter string) iter.Seq[mqtt.Message] {
 	}
 }
 
-// Close ends all connections, without their wills, waits for the messages that are being handled, and closes the file. After
-// Limits.CloseTimeout the handler's context is cancelled. Close may be called more than once.
+// Close ends all connections, without their wills, waits for the messages that are being handled, and closes the file. What was
+// published before is sent to the connected subscribers first, if they take it within about a second. After Limits.CloseTimeout the handler's context is cancelled. Close may be called more than once.
 func (b *Broker) Close() error {
 	b.once.Do(func() { b.err = b.close() })
 	return b.err
@@ -419,7 +415,9 @@ func (b *Broker) close() error {
 	b.mu.Unlock()
 	err := b.ln.ln.Close()
 	<-b.ln.ended
+	deadline := time.Now().Add(closeGrace)
 	for _, c := range conns {
+		c.drain(deadline)
 		c.goodbye()
 	}
 	patience := time.AfterFunc(b.opts.Limits.CloseTimeout, b.cancel)

@@ -95,7 +95,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	if waiting := len(c.pending) + c.writing; waiting+len(p) > c.b.opts.Limits.MaxUnsent {
 		c.b.stats.slow.Add(1)
-		c.closeLocked(fmt.Errorf("%d bytes wait for it and it reads too slowly (limit MaxUnsent)", waiting))
+		c.closeLocked(fmt.Errorf("%d bytes wait for it and it reads too slowly", waiting))
 		return 0, net.ErrClosed
 	}
 	c.pending = append(c.pending, p...)

@@ -61,8 +61,8 @@ func TestMalformed(t *testing.T) {
 		"empty topic":         {4, packet(tPublish<<4|2, str(""), u16(1), []byte("x")), "no topic"},
 		"no packet id":        {4, packet(tPublish<<4|2, str("a"), u16(0), []byte("x")), "packet id"},
 		"QoS 3":               {4, packet(tPublish<<4|6, str("a"), u16(1), []byte("x")), "qos"},
-		"topic too long":      {4, packet(tPublish<<4, str(strings.Repeat("x", 1025)), []byte("x")), "MaxTopicBytes"},
-		"too many levels":     {4, packet(tPublish<<4, str(strings.Repeat("/", 64)), []byte("x")), "MaxTopicLevels"},
+		"topic too long":      {4, packet(tPublish<<4, str(strings.Repeat("x", 1025)), []byte("x")), "a topic of 1025 bytes"},
+		"too many levels":     {4, packet(tPublish<<4, str(strings.Repeat("/", 64)), []byte("x")), "a topic of 65 levels"},
 		"topic beyond packet": {4, packet(tPublish<<4, []byte{0xff, 0xff, 'a'}), "malformed"},
 		"alias":               {5, packet(tPublish<<4, str("a"), []byte{3, 35, 0, 1}, []byte("x")), "alias"},
 		"second CONNECT":      {4, hello{version: 4, id: "x"}.encode(), "type 1"},
@@ -173,7 +173,7 @@ func TestPayloadLimit(t *testing.T) {
 			t.Fatalf("packets %v", kinds)
 		}
 	}
-	if !lines.contains("30000") || !lines.contains("MaxPayload") {
+	if !lines.contains("30000") || !lines.contains("mqtt.limits.max_payload") {
 		t.Error("the log does not say why")
 	}
 	other.publish("a", strings.Repeat("x", 1<<20), 1, 1, 0)

@@ -18,8 +18,8 @@ const maxKeepAlive = 43690
 var errHandled = packets.ErrRejectPacket
 
 // hook is how the library asks and tells the broker. Methods run on the goroutine of the connection that they concern,
-// except OnACLCheck, OnQosPublish, OnPublishDropped (of whoever publishes), OnPacketEncode (also of the library's writing
-// goroutine) and the On…Expired ones (of its ticker).
+// except OnACLCheck, OnQosPublish, OnPublishDropped (of whoever publishes), OnPacketEncode and OnPacketSent (also of the library's
+// writing goroutine) and the On…Expired ones (of its ticker).
 type hook struct {
 	mochi.HookBase
 	b *Broker
@@ -31,7 +31,7 @@ func (h *hook) ID() string { return "statehouse" }
 func (h *hook) Provides(b byte) bool {
 	switch b {
 	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish, mochi.OnSessionEstablished,
-		mochi.OnPacketRead, mochi.OnPacketEncode, mochi.OnPacketProcessed, mochi.OnSubscribe, mochi.OnSubscribed,
+		mochi.OnPacketRead, mochi.OnPacketEncode, mochi.OnPacketSent, mochi.OnPacketProcessed, mochi.OnSubscribe, mochi.OnSubscribed,
 		mochi.OnUnsubscribed, mochi.OnPublish, mochi.OnPublishDropped, mochi.OnQosPublish, mochi.OnQosComplete,
 		mochi.OnQosDropped, mochi.OnClientExpired, mochi.OnRetainedExpired:
 		return true
@@ -86,7 +86,7 @@ func (b *Broker) admit(c *conn, cl *mochi.Client, pk packets.Packet) (packets.Co
 		return packets.ErrBadAuthenticationMethod, fmt.Errorf("authentication method %.40q is not supported: use a user name and a password", pk.Properties.AuthenticationMethod)
 	}
 	if n, max := len(cl.ID), b.opts.Limits.MaxClientIDBytes; n > max {
-		return packets.ErrClientIdentifierNotValid, fmt.Errorf("a client id of %d bytes, at most %d are allowed (limit MaxClientIDBytes)", n, max)
+		return packets.ErrClientIdentifierNotValid, fmt.Errorf("a client id of %d bytes, at most %d are allowed", n, max)
 	}
 	if b.users != nil {
 		b.logins <- struct{}{}
@@ -101,7 +101,7 @@ func (b *Broker) admit(c *conn, cl *mochi.Client, pk packets.Packet) (packets.Co
 			return packets.ErrNotAuthorized, fmt.Errorf("the session of client %q belongs to user %q, not to %q", cl.ID, old.Properties.Username, c.user())
 		}
 	} else if max := b.opts.Limits.MaxSessions; b.server.Clients.Len() >= max {
-		return packets.ErrServerBusy, fmt.Errorf("%d sessions are kept already (limit MaxSessions)", max)
+		return packets.ErrServerBusy, fmt.Errorf("%d sessions are kept already (mqtt.limits.max_sessions)", max)
 	}
 	if err := c.takeWill(cl, pk); err != nil {
 		return packets.ErrNotAuthorized, err
@@ -282,10 +282,20 @@ func (h *hook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packe
 		pk.PacketID = c.ackID
 	case packets.Connack:
 		pk.Properties.MaximumPacketSize = uint32(h.b.opts.Limits.MaxPayload + packetOverhead)
-	case packets.Publish:
-		c.unsent.Add(-1)
 	}
 	return pk
+}
+
+// OnPacketSent takes a message off the count of the library's queue: the connection has it. One that is sent again was not in
+// the queue.
+func (h *hook) OnPacketSent(cl *mochi.Client, pk packets.Packet, _ []byte) {
+	c := connOf(cl)
+	if c == nil || pk.FixedHeader.Type != packets.Publish || pk.FixedHeader.Dup {
+		return
+	}
+	// Not below 0: see awaitRoom.
+	for n := c.unsent.Load(); n > 0 && !c.unsent.CompareAndSwap(n, n-1); n = c.unsent.Load() {
+	}
 }
 
 // OnPacketProcessed ends what OnPacketRead began.
@@ -317,7 +327,7 @@ func (h *hook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
 		}
 		if _, again := cl.State.Subscriptions.Get(sub.Filter); err == nil && !again {
 			if room--; room < 0 {
-				err = fmt.Errorf("%d subscriptions already (limit MaxSubscriptions)", h.b.opts.Limits.MaxSubscriptions)
+				err = fmt.Errorf("%d subscriptions already (mqtt.limits.max_subscriptions)", h.b.opts.Limits.MaxSubscriptions)
 			}
 		}
 		if err != nil {
@@ -379,10 +389,10 @@ func (h *hook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
 		return false // see conn.publish
 	}
 	c := connOf(cl)
-	if c != nil && !c.checking.Load() && !cl.Closed() {
-		c.awaitRoom(cl)
-	}
 	if h.b.users.maySubscribe(string(cl.Properties.Username), topic) {
+		if c != nil && !c.checking.Load() && !cl.Closed() {
+			c.awaitRoom(cl)
+		}
 		return true
 	}
 	if c != nil && c.checking.Load() {
@@ -404,6 +414,18 @@ func (c *conn) awaitRoom(cl *mochi.Client) {
 		time.Sleep(writesNap)
 	}
 	c.unsent.Store(0) // the count is only about right: packets that the library did not queue after all
+}
+
+// drain waits until the library has handed the connection what was published before, or until the deadline: it drops its queue
+// when the connection ends.
+func (c *conn) drain(deadline time.Time) {
+	for c.unsent.Load() > 0 && time.Now().Before(deadline) {
+		select {
+		case <-c.done:
+			return
+		case <-time.After(writesNap):
+		}
+	}
 }
 
 // OnPublish gives the daemon's own packets their publisher back, and a number that the library sorts by.
@@ -448,7 +470,7 @@ func (h *hook) OnQosPublish(cl *mochi.Client, pk packets.Packet, _ int64, _ int)
 			return
 		}
 		b.log.Warn("mqtt broker: messages are not queued", "client", cl.ID, "topic", pk.TopicName,
-			"reason", "its queue is full (limits MaxQueued, MaxQueuedBytes)")
+			"reason", "its queue is full (mqtt.limits.max_queued, max_queued_bytes)")
 		return
 	}
 	if !kept {

@@ -109,7 +109,7 @@ func (c *conn) validate(pk packets.Packet) error {
 		return violation{packets.ErrTopicNameInvalid, err}
 	}
 	if n, max := len(pk.Payload), c.b.opts.Limits.MaxPayload; n > max {
-		return violation{packets.ErrPacketTooLarge, fmt.Errorf("a payload of %d bytes on %q, at most %d are allowed (limit MaxPayload)", n, pk.TopicName, max)}
+		return violation{packets.ErrPacketTooLarge, fmt.Errorf("a payload of %d bytes on %q, at most %d are allowed (mqtt.limits.max_payload)", n, pk.TopicName, max)}
 	}
 	return c.b.topicLimits(pk.TopicName)
 }
@@ -118,10 +118,10 @@ func (c *conn) validate(pk packets.Packet) error {
 func (b *Broker) topicLimits(topic string) error {
 	l := b.opts.Limits
 	if len(topic) > l.MaxTopicBytes {
-		return violation{packets.ErrTopicNameInvalid, fmt.Errorf("a topic of %d bytes, at most %d are allowed (limit MaxTopicBytes)", len(topic), l.MaxTopicBytes)}
+		return violation{packets.ErrTopicNameInvalid, fmt.Errorf("a topic of %d bytes, at most %d are allowed", len(topic), l.MaxTopicBytes)}
 	}
 	if n := strings.Count(topic, "/") + 1; n > l.MaxTopicLevels {
-		return violation{packets.ErrTopicNameInvalid, fmt.Errorf("a topic of %d levels, at most %d are allowed (limit MaxTopicLevels)", n, l.MaxTopicLevels)}
+		return violation{packets.ErrTopicNameInvalid, fmt.Errorf("a topic of %d levels, at most %d are allowed", n, l.MaxTopicLevels)}
 	}
 	return nil
 }
@@ -253,10 +253,10 @@ func (b *Broker) retainQuota(topic string, size int) error {
 	l := b.opts.Limits
 	old, replaces := b.server.Topics.Retained.Get(topic)
 	if !replaces && b.server.Topics.Retained.Len() >= l.MaxRetained {
-		return refusal{packets.ErrQuotaExceeded, fmt.Errorf("%d messages are retained already (limit MaxRetained)", l.MaxRetained)}
+		return refusal{packets.ErrQuotaExceeded, fmt.Errorf("%d messages are retained already (mqtt.limits.max_retained)", l.MaxRetained)}
 	}
 	if b.retainedBytes.Load()+int64(size-len(old.Payload)) > int64(l.MaxRetainedBytes) {
-		return refusal{packets.ErrQuotaExceeded, fmt.Errorf("%d bytes are retained already (limit MaxRetainedBytes)", b.retainedBytes.Load())}
+		return refusal{packets.ErrQuotaExceeded, fmt.Errorf("%d bytes are retained already (mqtt.limits.max_retained_bytes)", b.retainedBytes.Load())}
 	}
 	return nil
 }

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
+
+	"github.com/statehouse/statehouse/internal/mqtt"
 )
 
 // halfOpen is how many connections may be before their CONNECT, beyond the clients that are.
@@ -24,11 +27,8 @@ type listener struct {
 	ended chan struct{} // closed when no more connections are taken
 }
 
-// listen opens the address, after it was looked at.
-func listen(ctx context.Context, opts Options, users accounts) (net.Listener, error) {
-	if err := checkExposure(ctx, opts, users); err != nil {
-		return nil, err
-	}
+// listen opens the address, which was checked.
+func listen(ctx context.Context, opts Options) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", opts.Address)
 	if err != nil {
@@ -36,48 +36,54 @@ func listen(ctx context.Context, opts Options, users accounts) (net.Listener, er
 	}
 	// What the name meant when it was looked at is not necessarily what was opened.
 	if a, ok := ln.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
-		if err := exposureError(opts, users); err != nil {
+		if err := opts.exposure(); err != nil {
 			return nil, errors.Join(err, ln.Close())
 		}
 	}
 	return ln, nil
 }
 
-// checkExposure refuses an address that others can reach, if anything is missing that keeps them in bounds.
-func checkExposure(ctx context.Context, opts Options, users accounts) error {
-	host, _, err := net.SplitHostPort(opts.Address)
+// checkAddress notes what is wrong with the address. One that others can reach is refused, if anything is missing that keeps
+// them in bounds.
+func (o *Options) checkAddress(ctx context.Context, wrong *mqtt.OptionErrors) {
+	host, port, err := net.SplitHostPort(o.Address)
 	if err != nil {
-		return fmt.Errorf("mqtt broker: address %q: %w", opts.Address, err)
+		wrong.Add("address", "%q: write host:port, as in %s", o.Address, DefaultAddress)
+		return
 	}
-	if host == "" {
-		return exposureError(opts, users)
+	if _, err := net.DefaultResolver.LookupPort(ctx, "tcp", port); err != nil {
+		wrong.Add("address", "%q: %q is no port", o.Address, port)
+		return
 	}
-	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
-	if err != nil {
-		return fmt.Errorf("mqtt broker: address %q: %w", opts.Address, err)
+	exposed := host == ""
+	if !exposed {
+		ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
+		if err != nil {
+			wrong.Add("address", "%q: %w", o.Address, err)
+			return
+		}
+		exposed = slices.ContainsFunc(ips, func(ip net.IPAddr) bool { return !ip.IP.IsLoopback() })
 	}
-	for _, ip := range ips {
-		if !ip.IP.IsLoopback() {
-			return exposureError(opts, users)
+	if exposed {
+		if err := o.exposure(); err != nil {
+			wrong.Add("address", "%w", err)
 		}
 	}
-	return nil
 }
 
-// exposureError says what is missing, or nil. Users cannot be without topic rules.
-func exposureError(opts Options, users accounts) error {
+// exposure says what is missing for an address that others can reach, or nil. Users cannot be without topic rules.
+func (o *Options) exposure() error {
 	var missing []string
-	if opts.TLS == nil {
-		missing = append(missing, "TLS (a certificate and its key)")
+	if o.TLS == nil && o.CertFile == "" && o.KeyFile == "" {
+		missing = append(missing, "TLS (mqtt.tls)")
 	}
-	if users == nil {
-		missing = append(missing, "users with passwords", "topic rules for the users")
+	if len(o.Users) == 0 {
+		missing = append(missing, "users with passwords and topic rules (mqtt.users)")
 	}
 	if missing == nil {
 		return nil
 	}
-	return fmt.Errorf("mqtt broker: address %q can be reached from other machines, which needs %s: add them, or listen on 127.0.0.1",
-		opts.Address, strings.Join(missing, ", "))
+	return fmt.Errorf("%s can be reached from other machines, which needs %s; or write 127.0.0.1", o.Address, strings.Join(missing, " and "))
 }
 
 // Init, ID, Address and Protocol are the library's.

@@ -1,11 +1,9 @@
 package broker
 
 import (
+	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/statehouse/statehouse/internal/mqtt"
@@ -57,7 +55,8 @@ type Limits struct {
 	// MaxQueued and MaxQueuedBytes bound the unacknowledged QoS 1 and 2 messages towards one session, connected or not:
 	// 1,000 messages, 64 MiB. What comes beyond is not queued, which is counted and logged.
 	MaxQueued, MaxQueuedBytes int
-	// MaxUnsent is how many bytes may wait for a client that reads too slowly before it is disconnected: 80 MiB.
+	// MaxUnsent is how many bytes may wait for a client that reads too slowly before it is disconnected: 80 MiB, or as many
+	// as two of the largest packets have.
 	MaxUnsent int
 	// MaxRetained and MaxRetainedBytes bound the retained messages: 65,536 messages, 256 MiB.
 	MaxRetained, MaxRetainedBytes int
@@ -101,7 +100,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.ReceiveMaximum, 128)
 	def(&l.MaxQueued, 1000)
 	def(&l.MaxQueuedBytes, 64<<20)
-	def(&l.MaxUnsent, 80<<20)
+	def(&l.MaxUnsent, max(80<<20, 2*(min(l.MaxPayload, maxPayload)+packetOverhead)))
 	def(&l.MaxRetained, 65536)
 	def(&l.MaxRetainedBytes, 256<<20)
 	dur(&l.ConnectTimeout, 10*time.Second)
@@ -112,45 +111,48 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// check says which limit cannot be.
-func (l Limits) check() error {
-	ints := []struct {
-		name   string
+// check notes which limits cannot be.
+func (l Limits) check(wrong *mqtt.OptionErrors) {
+	for _, i := range []struct {
+		key    string
 		v, max int
 	}{
-		{"MaxPayload", l.MaxPayload, maxPayload}, {"MaxClients", l.MaxClients, 1 << 20}, {"MaxSessions", l.MaxSessions, 1 << 20},
-		{"MaxSubscriptions", l.MaxSubscriptions, 1 << 20}, {"MaxTopicBytes", l.MaxTopicBytes, 16384},
-		{"MaxTopicLevels", l.MaxTopicLevels, 16384}, {"MaxClientIDBytes", l.MaxClientIDBytes, 1024},
-		{"ReceiveMaximum", l.ReceiveMaximum, 65535}, {"MaxQueued", l.MaxQueued, 65535}, {"MaxQueuedBytes", l.MaxQueuedBytes, 1 << 30},
-		{"MaxUnsent", l.MaxUnsent, 1 << 30}, {"MaxRetained", l.MaxRetained, 1 << 24}, {"MaxRetainedBytes", l.MaxRetainedBytes, 1 << 30},
-	}
-	for _, i := range ints {
+		{"max_payload", l.MaxPayload, maxPayload}, {"max_clients", l.MaxClients, 1 << 20}, {"max_sessions", l.MaxSessions, 1 << 20},
+		{"max_subscriptions", l.MaxSubscriptions, 1 << 20}, {"max_topic_bytes", l.MaxTopicBytes, 16384},
+		{"max_topic_levels", l.MaxTopicLevels, 16384}, {"max_client_id_bytes", l.MaxClientIDBytes, 1024},
+		{"receive_maximum", l.ReceiveMaximum, 65535}, {"max_queued", l.MaxQueued, 65535}, {"max_queued_bytes", l.MaxQueuedBytes, 1 << 30},
+		{"max_unsent", l.MaxUnsent, 1 << 30}, {"max_retained", l.MaxRetained, 1 << 24}, {"max_retained_bytes", l.MaxRetainedBytes, 1 << 30},
+	} {
 		if i.v < 1 || i.v > i.max {
-			return fmt.Errorf("mqtt broker: limit %s is %d: set it between 1 and %d", i.name, i.v, i.max)
+			wrong.Add("limits."+i.key, "%d: write a number between 1 and %d", i.v, i.max)
 		}
 	}
-	durations := []struct {
-		name   string
+	for _, d := range []struct {
+		key    string
 		v, max time.Duration
 	}{
-		{"ConnectTimeout", l.ConnectTimeout, time.Hour}, {"WriteTimeout", l.WriteTimeout, time.Hour},
-		{"MaxKeepAlive", l.MaxKeepAlive, maxKeepAlive * time.Second},
-		{"SessionExpiry", l.SessionExpiry, 10 * 365 * 24 * time.Hour}, {"CloseTimeout", l.CloseTimeout, time.Hour},
-	}
-	for _, d := range durations {
+		{"connect_timeout", l.ConnectTimeout, time.Hour}, {"write_timeout", l.WriteTimeout, time.Hour},
+		{"max_keep_alive", l.MaxKeepAlive, maxKeepAlive * time.Second},
+		{"session_expiry", l.SessionExpiry, 10 * 365 * 24 * time.Hour}, {"close_timeout", l.CloseTimeout, time.Hour},
+	} {
 		if d.v <= 0 || d.v > d.max {
-			return fmt.Errorf("mqtt broker: limit %s is %s: set it above 0 and up to %s", d.name, d.v, d.max)
+			wrong.Add("limits."+d.key, "%s: write a duration above 0 and up to %s", d.v, d.max)
 		}
 	}
-	if l.MaxUnsent < l.MaxPayload+packetOverhead {
-		return fmt.Errorf("mqtt broker: limit MaxUnsent is %d bytes, less than the largest packet: set it to at least MaxPayload + %d = %d",
-			l.MaxUnsent, packetOverhead, l.MaxPayload+packetOverhead)
+	if largest := l.MaxPayload + packetOverhead; l.MaxPayload <= maxPayload && l.MaxUnsent > 0 && l.MaxUnsent < largest {
+		wrong.Add("limits.max_unsent", "%d bytes are less than the largest packet; write at least %d", l.MaxUnsent, largest)
 	}
-	return nil
 }
 
-// prepare fills in the defaults and refuses what cannot be served.
-func (o Options) prepare() (Options, error) {
+// Check says what [Start] would refuse about the options, as [mqtt.OptionErrors], nil for nothing. It reads the files that
+// they name, asks what the host of the address is, and opens nothing.
+func (o Options) Check(ctx context.Context) error {
+	_, _, err := o.prepare(ctx)
+	return err
+}
+
+// prepare fills in the defaults, reads what is in files, and refuses what cannot be served.
+func (o Options) prepare(ctx context.Context) (Options, accounts, error) {
 	if o.Address == "" {
 		o.Address = DefaultAddress
 	}
@@ -160,29 +162,38 @@ func (o Options) prepare() (Options, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	var wrong mqtt.OptionErrors
 	o.Limits = o.Limits.withDefaults()
-	if err := o.Limits.check(); err != nil {
-		return o, err
-	}
-	if _, _, err := net.SplitHostPort(o.Address); err != nil {
-		return o, fmt.Errorf("mqtt broker: address %q: %w: write host:port", o.Address, err)
-	}
-	if o.CertFile != "" || o.KeyFile != "" {
-		if o.TLS != nil {
-			return o, errors.New("mqtt broker: both a TLS configuration and certificate files are given: choose one")
-		}
-		cert, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
-		if err != nil {
-			return o, fmt.Errorf("mqtt broker: certificate %q with key %q: %w", o.CertFile, o.KeyFile, err)
-		}
-		o.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	}
+	o.Limits.check(&wrong)
+	o.checkAddress(ctx, &wrong)
+	o.loadCertificate(&wrong)
+	users := newAccounts(o.Users, &wrong)
 	if o.Handler != nil {
 		for _, f := range o.Handler.Filters() {
 			if err := mqtt.ValidFilter(f); err != nil {
-				return o, fmt.Errorf("mqtt broker: a filter of the handler: %w", err)
+				wrong.Add("handler", "a filter: %w", err)
 			}
 		}
 	}
-	return o, nil
+	return o, users, wrong.Err()
+}
+
+// loadCertificate makes a TLS configuration of the files, if there are any.
+func (o *Options) loadCertificate(wrong *mqtt.OptionErrors) {
+	switch {
+	case o.CertFile == "" && o.KeyFile == "":
+		return
+	case o.TLS != nil:
+		wrong.Add("tls", "both a TLS configuration and certificate files are given; choose one")
+		return
+	case o.CertFile == "" || o.KeyFile == "":
+		wrong.Add("tls", "give both cert and key")
+		return
+	}
+	cert, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+	if err != nil {
+		wrong.Add("tls", "certificate %q with key %q: %w", o.CertFile, o.KeyFile, err)
+		return
+	}
+	o.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 }

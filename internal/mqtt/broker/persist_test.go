@@ -519,3 +519,32 @@ func TestRetainedExpires(t *testing.T) {
 		t.Fatalf("after a restart: %q", got)
 	}
 }
+
+// TestLastWords: what is published right before the end still reaches the clients that are connected.
+func TestLastWords(t *testing.T) {
+	for round := range 10 {
+		b := start(t, broker.Options{})
+		var subscribers []*wire
+		for i, version := range []byte{4, 5, 4, 5, 4} {
+			w := dial(t, b)
+			w.join(hello{version: version, id: fmt.Sprint(i), clean: true})
+			w.subscribe(1, "last/#", byte(i%3))
+			subscribers = append(subscribers, w)
+		}
+		for _, payload := range []string{"one", "two", "three"} {
+			if err := b.Publish(t.Context(), "last/words", []byte(payload), 1, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for i, w := range subscribers {
+			for _, want := range []string{"one", "two", "three"} {
+				if got := w.message().payload; got != want {
+					t.Fatalf("round %d: subscriber %d got %q instead of %q", round, i, got, want)
+				}
+			}
+		}
+	}
+}

@@ -35,7 +35,7 @@ const (
 )
 
 // errHash is why a stored hash cannot be used.
-var errHash = errors.New("not a password hash of this program: make one with HashPassword")
+var errHash = errors.New("not a hash that \"statehouse config hash-password\" made")
 
 // HashPassword makes of a password what [User.PasswordHash] takes.
 func HashPassword(password string) (string, error) {
@@ -87,39 +87,47 @@ type account struct {
 // accounts are the users by name. Nil means that anybody may do anything.
 type accounts map[string]*account
 
-// newAccounts checks the users: names given once, one password each, and rules that are filters.
-func newAccounts(users []User) (accounts, error) {
+// newAccounts makes accounts of the users, and notes what is wrong with them: names are given once, one password each, and
+// rules that are filters.
+func newAccounts(users []User, wrong *mqtt.OptionErrors) accounts {
 	if len(users) == 0 {
-		return nil, nil
+		return nil
 	}
 	all := make(accounts, len(users))
-	for _, u := range users {
+	for i, u := range users {
+		key := fmt.Sprintf("users[%d]", i)
 		a := &account{User: u}
 		switch {
 		case u.Name == "":
-			return nil, errors.New("mqtt broker: a user has no name: give one")
+			wrong.Add(key+".name", "it is missing")
 		case all[u.Name] != nil:
-			return nil, fmt.Errorf("mqtt broker: user %q is given twice: remove one", u.Name)
-		case (u.Password == "") == (u.PasswordHash == ""):
-			return nil, fmt.Errorf("mqtt broker: user %q: give a password or a password hash, one of the two", u.Name)
-		case len(u.Publish)+len(u.Subscribe) == 0:
-			return nil, fmt.Errorf("mqtt broker: user %q has no topic rules and could do nothing: give filters to publish or subscribe to (\"#\" for all)", u.Name)
+			wrong.Add(key+".name", "%q is given twice; remove one", u.Name)
 		}
-		if u.PasswordHash != "" {
+		if (u.Password == "") == (u.PasswordHash == "") {
+			wrong.Add(key, "give one of password, password_file and password_hash for user %q", u.Name)
+		} else if u.PasswordHash != "" {
 			h, err := parseHash(u.PasswordHash)
 			if err != nil {
-				return nil, fmt.Errorf("mqtt broker: user %q: %w", u.Name, err)
+				wrong.Add(key+".password_hash", "%w", err)
 			}
 			a.hash = &h
 		}
-		for _, rule := range append(append([]string(nil), u.Publish...), u.Subscribe...) {
-			if err := mqtt.ValidFilter(rule); err != nil {
-				return nil, fmt.Errorf("mqtt broker: user %q: topic rule: %w", u.Name, err)
-			}
+		if len(u.Publish)+len(u.Subscribe) == 0 {
+			wrong.Add(key, "user %q could do nothing; give topic filters to publish or subscribe to (\"#\" for all)", u.Name)
 		}
+		checkRules(key+".publish", u.Publish, wrong)
+		checkRules(key+".subscribe", u.Subscribe, wrong)
 		all[u.Name] = a
 	}
-	return all, nil
+	return all
+}
+
+func checkRules(key string, rules []string, wrong *mqtt.OptionErrors) {
+	for _, rule := range rules {
+		if err := mqtt.ValidFilter(rule); err != nil {
+			wrong.Add(key, "%w", err)
+		}
+	}
 }
 
 // nobody is hashed against when the name is unknown, so that an answer's time does not tell names.

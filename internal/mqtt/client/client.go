@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -241,9 +242,9 @@ func (c *Client) converse(ctx context.Context, link *Link) error {
 func goodbye(p *packets.Disconnect) error {
 	reason := p.Properties.ReasonString
 	if p.ReasonCode == packets.DisconnectSessionTakenOver {
-		return errors.New("mqtt client: another client connected with the same client id: give each its own")
+		return errors.New("mqtt client: another client connected with the same client id; give each its own (mqtt.broker.client_id)")
 	}
-	return fmt.Errorf("mqtt client: the broker ended the connection (code %#x) %s", p.ReasonCode, reason)
+	return errors.New(strings.TrimSpace(fmt.Sprintf("mqtt client: the broker ended the connection (code %#x) %s", p.ReasonCode, reason)))
 }
 
 // subscribed looks at the broker's answer, and then says "online".

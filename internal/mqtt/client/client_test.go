@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -79,6 +81,7 @@ func startBroker(t *testing.T, opts broker.Options) *broker.Broker {
 func run(t *testing.T, opts client.Options) (*client.Client, func()) {
 	t.Helper()
 	opts.MinBackoff, opts.MaxBackoff = 10*time.Millisecond, 50*time.Millisecond
+	opts.ClientID = "statehouse"
 	c, err := client.New(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -291,23 +294,54 @@ func TestForeignAnswers(t *testing.T) {
 	}
 }
 
+// TestBadOptions: what cannot work is refused before anything is connected to, under the key of the configuration file; no
+// password is quoted.
 func TestBadOptions(t *testing.T) {
 	h := &recorder{}
-	for name, opts := range map[string]client.Options{
-		"no URL":     {Handler: h},
-		"scheme":     {Endpoint: client.Endpoint{URL: "http://x"}, Handler: h},
-		"user":       {Endpoint: client.Endpoint{URL: "mqtt://me:hush@x"}, Handler: h},
-		"no host":    {Endpoint: client.Endpoint{URL: "mqtt://:1883"}, Handler: h},
-		"path":       {Endpoint: client.Endpoint{URL: "mqtt://x/y"}, Handler: h},
-		"no handler": {Endpoint: client.Endpoint{URL: "mqtt://x"}},
-		"CA":         {Endpoint: client.Endpoint{URL: "mqtts://x", CAFile: "missing.pem"}, Handler: h},
-		"CA for TCP": {Endpoint: client.Endpoint{URL: "mqtt://x", CAFile: "missing.pem"}, Handler: h},
-		"topic":      {Endpoint: client.Endpoint{URL: "mqtt://x"}, Handler: h, StatusTopic: "a/#"},
-		"keepalive":  {Endpoint: client.Endpoint{URL: "mqtt://x"}, Handler: h, KeepAlive: time.Millisecond},
+	hush := func() (string, error) { return "hush", nil }
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte("\nhush\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, opts := range map[string]client.Options{
+		`url: "": write mqtt://host:1883`:                  {},
+		`url: "http://x": write`:                           {Endpoint: client.Endpoint{URL: "http://x"}},
+		"url: it contains a user":                          {Endpoint: client.Endpoint{URL: "mqtt://me:hush@x"}},
+		"url: it cannot be read":                           {Endpoint: client.Endpoint{URL: "mqtt://me:hush%x"}},
+		`url: "mqtt://:1883" has no host`:                  {Endpoint: client.Endpoint{URL: "mqtt://:1883"}},
+		`url: "mqtt://x/y" has more`:                       {Endpoint: client.Endpoint{URL: "mqtt://x/y"}},
+		"ca: open missing.pem":                             {Endpoint: client.Endpoint{URL: "mqtts://x", CAFile: "missing.pem"}},
+		`url: "mqtt://x" speaks no TLS`:                    {Endpoint: client.Endpoint{URL: "mqtt://x", CAFile: "missing.pem"}},
+		"cert: give both":                                  {Endpoint: client.Endpoint{URL: "mqtts://x", CertFile: "missing.pem"}},
+		"cert: missing.pem with key missing.key":           {Endpoint: client.Endpoint{URL: "mqtts://x", CertFile: "missing.pem", KeyFile: "missing.key"}},
+		"password: give one of password and password_file": {Endpoint: client.Endpoint{URL: "mqtt://x", Password: hush, PasswordFile: "x"}},
+		"password_file: open missing":                      {Endpoint: client.Endpoint{URL: "mqtt://x", PasswordFile: "missing"}},
+		"password_file: the first line":                    {Endpoint: client.Endpoint{URL: "mqtt://x", PasswordFile: empty}},
+		"":                                                 {Endpoint: client.Endpoint{URL: "mqtt://x"}},
 	} {
+		opts.ClientID, opts.Handler = "me", h
 		_, err := client.New(opts)
-		if err == nil || strings.Contains(err.Error(), "hush") {
-			t.Errorf("%s: %v", name, err)
+		checked := opts.Check()
+		if want == "" {
+			if err != nil || checked != nil {
+				t.Errorf("good options: %v, %v", err, checked)
+			}
+			continue
+		}
+		if checked == nil || !strings.HasPrefix(checked.Error(), want) || strings.Contains(checked.Error(), "hush") ||
+			err == nil || !strings.HasSuffix(err.Error(), checked.Error()) {
+			t.Errorf("want %s\ngot %v\nand of New %v", want, checked, err)
+		}
+	}
+	x := client.Endpoint{URL: "mqtt://x"}
+	for name, opts := range map[string]client.Options{
+		"no handler":   {Endpoint: x, ClientID: "me"},
+		"no client id": {Endpoint: x, Handler: h},
+		"topic":        {Endpoint: x, ClientID: "me", Handler: h, StatusTopic: "a/#"},
+		"keepalive":    {Endpoint: x, ClientID: "me", Handler: h, KeepAlive: time.Millisecond},
+	} {
+		if _, err := client.New(opts); err == nil {
+			t.Errorf("%s: it was accepted", name)
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/statehouse/statehouse/internal/mqtt"
 )
 
 // Endpoint is where a broker is and how to get in.
@@ -34,20 +36,21 @@ type Endpoint struct {
 
 // address is host and port, and whether TLS is spoken there.
 func (e Endpoint) address() (addr, host string, secure bool, err error) {
+	const form = "write mqtt://host:1883 or mqtts://host:8883"
 	u, err := url.Parse(e.URL)
 	if err != nil {
-		return "", "", false, errors.New("mqtt client: the broker's URL cannot be read: write mqtt://host:1883 or mqtts://host:8883")
+		return "", "", false, errors.New("it cannot be read; " + form) // what url.Parse says may quote a password
 	}
 	port := map[string]string{"mqtt": "1883", "mqtts": "8883"}[u.Scheme]
 	switch {
-	case port == "":
-		return "", "", false, fmt.Errorf("mqtt client: broker URL %q: scheme %q is not known: use mqtt:// or mqtts://", u.Redacted(), u.Scheme)
-	case u.Hostname() == "":
-		return "", "", false, fmt.Errorf("mqtt client: broker URL %q has no host: write %s://host:%s", u.Redacted(), u.Scheme, port)
 	case u.User != nil:
-		return "", "", false, fmt.Errorf("mqtt client: broker URL %q contains a user: give user name and password by themselves, URLs are logged", u.Redacted())
+		return "", "", false, errors.New("it contains a user, and URLs are logged; give the user name and the password by themselves")
+	case port == "":
+		return "", "", false, fmt.Errorf("%q: %s", e.URL, form)
+	case u.Hostname() == "":
+		return "", "", false, fmt.Errorf("%q has no host; %s", e.URL, form)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "":
-		return "", "", false, fmt.Errorf("mqtt client: broker URL %q has more than host and port", u.Redacted())
+		return "", "", false, fmt.Errorf("%q has more than host and port; %s", e.URL, form)
 	}
 	if u.Port() != "" {
 		port = u.Port()
@@ -55,24 +58,31 @@ func (e Endpoint) address() (addr, host string, secure bool, err error) {
 	return net.JoinHostPort(u.Hostname(), port), u.Hostname(), u.Scheme == "mqtts", nil
 }
 
-// check says what is wrong without connecting.
-func (e Endpoint) check() error {
+// Check says what [New] would refuse about the endpoint, as [mqtt.OptionErrors], nil for nothing. It reads the files that are
+// named, and does not connect.
+func (e Endpoint) Check() error {
+	var wrong mqtt.OptionErrors
 	_, host, secure, err := e.address()
-	if err != nil {
-		return err
-	}
-	if !secure {
-		if e.CAFile != "" || e.CertFile != "" || e.KeyFile != "" || e.TLS != nil {
-			return fmt.Errorf("mqtt client: broker URL %q speaks no TLS, but certificates are given: use mqtts://", e.URL)
+	switch {
+	case err != nil:
+		wrong.Add("url", "%w", err)
+	case secure:
+		if _, err := e.tlsConfig(host); err != nil {
+			wrong = append(wrong, err)
 		}
-		return nil
+	case e.CAFile != "" || e.CertFile != "" || e.KeyFile != "" || e.TLS != nil:
+		wrong.Add("url", "%q speaks no TLS, but certificates are given; write mqtts://", e.URL)
 	}
-	_, err = e.tlsConfig(host)
-	return err
+	if e.Password != nil && e.PasswordFile != "" {
+		wrong.Add("password", "give one of password and password_file")
+	} else if _, _, err := e.password(); err != nil {
+		wrong = append(wrong, err)
+	}
+	return wrong.Err()
 }
 
 // tlsConfig reads the files.
-func (e Endpoint) tlsConfig(host string) (*tls.Config, error) {
+func (e Endpoint) tlsConfig(host string) (*tls.Config, *mqtt.OptionError) {
 	if e.TLS != nil {
 		cfg := e.TLS.Clone()
 		if cfg.ServerName == "" {
@@ -84,17 +94,21 @@ func (e Endpoint) tlsConfig(host string) (*tls.Config, error) {
 	if e.CAFile != "" {
 		pem, err := os.ReadFile(e.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("mqtt client: CA file: %w", err)
+			return nil, &mqtt.OptionError{Key: "ca", Err: err}
 		}
 		cfg.RootCAs = x509.NewCertPool()
 		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("mqtt client: CA file %q contains no certificate in PEM", e.CAFile)
+			return nil, &mqtt.OptionError{Key: "ca", Err: fmt.Errorf("%s contains no certificate in PEM", e.CAFile)}
 		}
 	}
-	if e.CertFile != "" || e.KeyFile != "" {
+	switch {
+	case e.CertFile == "" && e.KeyFile == "":
+	case e.CertFile == "" || e.KeyFile == "":
+		return nil, &mqtt.OptionError{Key: "cert", Err: errors.New("give both cert and key")}
+	default:
 		cert, err := tls.LoadX509KeyPair(e.CertFile, e.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("mqtt client: certificate %q with key %q: %w", e.CertFile, e.KeyFile, err)
+			return nil, &mqtt.OptionError{Key: "cert", Err: fmt.Errorf("%s with key %s: %w", e.CertFile, e.KeyFile, err)}
 		}
 		cfg.Certificates = []tls.Certificate{cert}
 	}
@@ -102,30 +116,28 @@ func (e Endpoint) tlsConfig(host string) (*tls.Config, error) {
 }
 
 // password asks for it.
-func (e Endpoint) password() (string, bool, error) {
-	if e.Password != nil {
-		p, err := e.Password()
-		if err != nil {
-			return "", false, fmt.Errorf("mqtt client: password: %w", err)
+func (e Endpoint) password() (password string, given bool, _ *mqtt.OptionError) {
+	var err error
+	switch {
+	case e.Password != nil:
+		if password, err = e.Password(); err != nil {
+			return "", false, &mqtt.OptionError{Key: "password", Err: err}
 		}
-		return p, true, nil
-	}
-	if e.PasswordFile == "" {
+	case e.PasswordFile != "":
+		if password, err = mqtt.ReadPassword(e.PasswordFile); err != nil {
+			return "", false, &mqtt.OptionError{Key: "password_file", Err: err}
+		}
+	default:
 		return "", false, nil
 	}
-	b, err := os.ReadFile(e.PasswordFile)
-	if err != nil {
-		return "", false, fmt.Errorf("mqtt client: password file: %w", err)
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	return strings.TrimSuffix(line, "\r"), true, nil
+	return password, true, nil
 }
 
 // dial opens the connection.
 func (e Endpoint) dial(ctx context.Context) (net.Conn, error) {
 	addr, host, secure, err := e.address()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("mqtt client: broker URL: %w", err)
 	}
 	d := net.Dialer{KeepAlive: 30 * time.Second}
 	if !secure {
@@ -135,9 +147,9 @@ func (e Endpoint) dial(ctx context.Context) (net.Conn, error) {
 		}
 		return nc, nil
 	}
-	cfg, err := e.tlsConfig(host)
-	if err != nil {
-		return nil, err
+	cfg, wrong := e.tlsConfig(host)
+	if wrong != nil {
+		return nil, fmt.Errorf("mqtt client: %w", wrong)
 	}
 	nc, err := (&tls.Dialer{NetDialer: &d, Config: cfg}).DialContext(ctx, "tcp", addr)
 	if err != nil {

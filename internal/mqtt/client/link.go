@@ -62,9 +62,9 @@ func (e Endpoint) Link(ctx context.Context, hello *packets.Connect, maxPacket ui
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	password, has, err := e.password()
-	if err != nil {
-		return nil, err
+	password, has, wrong := e.password()
+	if wrong != nil {
+		return nil, fmt.Errorf("mqtt client: %w", wrong)
 	}
 	hello.ProtocolName, hello.ProtocolVersion = "MQTT", 5
 	hello.Username, hello.UsernameFlag = e.Username, e.Username != ""

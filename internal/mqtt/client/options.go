@@ -9,10 +9,11 @@ import (
 	"github.com/statehouse/statehouse/internal/mqtt"
 )
 
-// Options is what a client is told. Endpoint.URL and Handler are needed; everything else has a default.
+// Options is what a client is told. Endpoint.URL, ClientID and Handler are needed; everything else has a default.
 type Options struct {
 	Endpoint
-	// ClientID names the session at the broker; two clients with one id throw each other out. Empty means "statehouse".
+	// ClientID names the session at the broker: it stays the same over restarts, and no other client has it, since two with
+	// one id throw each other out.
 	ClientID string
 	// Handler takes the messages that match its filters.
 	Handler mqtt.Handler
@@ -38,8 +39,11 @@ type Options struct {
 
 // prepare fills in the defaults and refuses what cannot be.
 func (o Options) prepare() (Options, error) {
-	if err := o.check(); err != nil {
-		return o, err
+	if err := o.Check(); err != nil {
+		return o, fmt.Errorf("mqtt client: %w", err)
+	}
+	if o.ClientID == "" {
+		return o, errors.New("mqtt client: no client id is given")
 	}
 	if o.Handler == nil {
 		return o, errors.New("mqtt client: no handler is given")
@@ -52,9 +56,6 @@ func (o Options) prepare() (Options, error) {
 		if err := mqtt.ValidFilter(f); err != nil {
 			return o, fmt.Errorf("mqtt client: a filter of the handler: %w", err)
 		}
-	}
-	if o.ClientID == "" {
-		o.ClientID = "statehouse"
 	}
 	if o.StatusTopic == "" {
 		o.StatusTopic = "statehouse/status"
@@ -79,10 +80,10 @@ func (o Options) prepare() (Options, error) {
 		v        *time.Duration
 		def, max time.Duration
 	}{
-		{"KeepAlive", &o.KeepAlive, 30 * time.Second, 65535 * time.Second},
-		{"SessionExpiry", &o.SessionExpiry, 7 * 24 * time.Hour, 100 * 365 * 24 * time.Hour},
-		{"MinBackoff", &o.MinBackoff, 500 * time.Millisecond, time.Hour},
-		{"MaxBackoff", &o.MaxBackoff, time.Minute, 24 * time.Hour},
+		{"keep alive", &o.KeepAlive, 30 * time.Second, 65535 * time.Second},
+		{"session expiry", &o.SessionExpiry, 7 * 24 * time.Hour, 100 * 365 * 24 * time.Hour},
+		{"shortest pause", &o.MinBackoff, 500 * time.Millisecond, time.Hour},
+		{"longest pause", &o.MaxBackoff, time.Minute, 24 * time.Hour},
 	} {
 		if *d.v == 0 {
 			*d.v = d.def
@@ -92,7 +93,7 @@ func (o Options) prepare() (Options, error) {
 		}
 	}
 	if o.KeepAlive < time.Second || o.SessionExpiry < time.Second {
-		return o, fmt.Errorf("mqtt client: KeepAlive %s and SessionExpiry %s are counted in whole seconds: set them to at least one", o.KeepAlive, o.SessionExpiry)
+		return o, fmt.Errorf("mqtt client: keep alive %s and session expiry %s are counted in whole seconds: set them to at least one", o.KeepAlive, o.SessionExpiry)
 	}
 	o.MaxBackoff = max(o.MaxBackoff, o.MinBackoff)
 	return o, nil

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -390,7 +391,7 @@ func (p *player) answer(pk *packets.ControlPacket) error {
 		default:
 		}
 	case *packets.Disconnect:
-		return fmt.Errorf("the broker ended the connection (code %#x) %s", a.ReasonCode, a.Properties.ReasonString)
+		return errors.New(strings.TrimSpace(fmt.Sprintf("the broker ended the connection (code %#x) %s", a.ReasonCode, a.Properties.ReasonString)))
 	default:
 		return fmt.Errorf("the broker sent a packet of type %d", pk.Type)
 	}

@@ -120,10 +120,10 @@ func TestActions(t *testing.T) {
 	b.lists(device("0x1", "x", exposeAction, strings.ReplaceAll(exposeTemperature, "temperature", "action_angle")))
 	id := "event.x_action"
 	b.expectKinds(b.say("zigbee2mqtt/x", `{"action":"hold","action_angle":7}`), "state_changed event.x_action, state_changed sensor.x_action_angle")
-	b.expect(id, fmt.Sprintf(`{"event_type":"hold","occurred":%d,"extra":{"action_angle":7}}`, base.UnixNano()))
+	b.expect(id, fmt.Sprintf(`{"event_type":"hold","occurred":%q,"extra":{"action_angle":7}}`, base.UTC().Format(time.RFC3339Nano)))
 	// The same key again within a tick of the clock is a second action.
 	b.expectKinds(b.say("zigbee2mqtt/x", `{"action":"hold"}`), "state_changed event.x_action")
-	b.expect(id, fmt.Sprintf(`{"event_type":"hold","occurred":%d}`, base.UnixNano()+1))
+	b.expect(id, fmt.Sprintf(`{"event_type":"hold","occurred":%q}`, base.Add(1).UTC().Format(time.RFC3339Nano)))
 	// The plain-text copy of it is none, and neither is what resets it.
 	for topic, payload := range map[string]string{"zigbee2mqtt/x/action": "hold", "zigbee2mqtt/x": `{"action":""}`} {
 		b.expectKinds(b.say(topic, payload), "")
