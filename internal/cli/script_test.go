@@ -5,7 +5,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,17 +51,24 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freePort is a port that nobody listens on, so that scripts know where their broker will be.
+// nextPort is where freePort looks next. Systems hand out higher ports to who asks for any, other tests among them.
+var nextPort atomic.Int32
+
+func init() { nextPort.Store(20_000 + int32(os.Getpid()%10_000)) }
+
+// freePort is a port that nobody listens on nor is about to, so that scripts know where their broker will be.
 func freePort(env *testscript.Env) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		env.T().Fatal(err)
+	for range 1000 {
+		port := strconv.Itoa(int(nextPort.Add(1)))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			if err := l.Close(); err != nil {
+				env.T().Fatal(err)
+			}
+			return port
+		}
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	if err := l.Close(); err != nil {
-		env.T().Fatal(err)
-	}
-	return port
+	env.T().Fatal("no port is free")
+	return ""
 }
 
 // sleep lets others get ahead: sleep DURATION.
