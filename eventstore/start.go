@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // Start restores the projectors from their snapshots, each its own, folds the rest of the log into them, checking
 // checksums, order and chain as it goes, promotes the result and starts the writer. The projectors' order is kept in
-// every later call. When Start fails the store can only be closed; nothing in the file has changed. A store is started
-// once: a second Start fails with [ErrInvalid] and changes nothing, one after [Store.Close] with [ErrClosed]. The error
+// every later call. When Start fails the store can only be closed; of the file nothing has changed but, perhaps, tables
+// of projectors. A store is started once: a second Start fails with [ErrInvalid] and changes nothing, one after [Store.Close] with [ErrClosed]. The error
 // of a context that ends meanwhile matches the context's.
 func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	if !s.started.CompareAndSwap(false, true) {
@@ -30,7 +32,7 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 		return fmt.Errorf("start: %w", orContext(ctx, err))
 	}
 	w := &writer{s: s, conn: conn}
-	if err := w.start(ctx); err != nil {
+	if err := s.contained("the start", func() error { return w.start(ctx) }); err != nil {
 		_ = conn.Close()
 		return fmt.Errorf("start: %w", orContext(ctx, err))
 	}
@@ -103,18 +105,13 @@ func lastPosition(ctx context.Context, db querier) (Position, error) {
 
 // restore lets each projector load its snapshot and returns the position that each is at, at most last.
 func (w *writer) restore(ctx context.Context, last Position) ([]Position, error) {
-	tx, err := w.conn.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = tx.Rollback() }() // it only reads
 	restored := make([]Position, len(w.s.projectors))
 	for i, p := range w.s.projectors {
-		at, err := p.Restore(ctx, tx)
+		at, err := w.restoreOne(ctx, p)
 		if err != nil {
 			return nil, fmt.Errorf("projector %s: restore: %w", p.Name(), err)
 		}
-		restored[i] = min(Position(at), last)
+		restored[i] = min(at, last)
 		if f, ok := p.(SnapshotFaults); ok {
 			w.s.recovered.Faults = append(w.s.recovered.Faults, f.SnapshotFaults()...)
 		}
@@ -123,6 +120,23 @@ func (w *writer) restore(ctx context.Context, last Position) ([]Position, error)
 		w.s.opts.Logger.Warn("a snapshot was skipped", "error", fault)
 	}
 	return restored, nil
+}
+
+func (w *writer) restoreOne(ctx context.Context, p Projector) (Position, error) {
+	tx, err := w.conn.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing is left to roll back after the commit
+	at, err := p.Restore(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	if _, ok := p.(Discarder); ok {
+		// It only reads. Over a page that cannot be read, which costs no more than a snapshot, a commit would fail.
+		return Position(at), nil
+	}
+	return Position(at), tx.Commit()
 }
 
 // catchUp folds the log beyond w.head into the projectors and promotes the result. restored says for each projector
@@ -142,14 +156,15 @@ func (w *writer) catchUp(ctx context.Context, restored []Position) error {
 // foldRest applies the log beyond w.head, page by page, and leaves it pending.
 func (w *writer) foldRest(ctx context.Context, restored []Position) error {
 	told := time.Now()
-	f := folding{w: w, run: newRun(), restored: restored}
+	f := folding{projectors: w.s.projectors, head: w.head, run: newRun(), restored: restored}
 	for {
-		p, err := segmentsFrom(ctx, w.conn, w.head.position+1, false)
+		p, err := segmentsFrom(ctx, w.conn, f.head.position+1, false)
 		if err == nil && p.last == 0 {
-			return w.s.projectors.folded()
+			return f.projectors.folded()
 		}
 		if err == nil {
-			err = f.page(ctx, p)
+			err = f.page(ctx, w.conn, p)
+			w.head = f.head
 		}
 		if err != nil {
 			return err
@@ -161,22 +176,24 @@ func (w *writer) foldRest(ctx context.Context, restored []Position) error {
 	}
 }
 
-// folding replays the log into the projectors.
+// folding replays the log into projectors.
 type folding struct {
-	w        *writer
-	run      *run
-	restored []Position
+	projectors projectors
+	head       head // after the events folded so far
+	run        *run
+	restored   []Position
 }
 
 // page applies a page of segments in one transaction. What it applies stays pending.
-func (f *folding) page(ctx context.Context, p page) error {
-	tx, err := f.w.conn.BeginTx(ctx, nil)
+func (f *folding) page(ctx context.Context, conn *sql.Conn, p page) error {
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = tx.Rollback() }() // nothing is left to roll back after the commit
 	for i := range p.segments {
-		if err := f.segment(ctx, tx, &p.segments[i]); err != nil {
-			return errors.Join(err, tx.Rollback())
+		if err := f.segment(ctx, tx, tx, &p.segments[i]); err != nil {
+			return err
 		}
 	}
 	return tx.Commit()
@@ -185,12 +202,13 @@ func (f *folding) page(ctx context.Context, p page) error {
 // sideBySide is the number of events from which the chain is recomputed beside the fold and not before it.
 const sideBySide = 256
 
-func (f *folding) segment(ctx context.Context, tx *sql.Tx, s *segment) error {
-	h := &f.w.head
+// segment applies a segment: tx is what the projectors get, and db where the log is read.
+func (f *folding) segment(ctx context.Context, db querier, tx storage.Tx, s *segment) error {
+	h := &f.head
 	before := h.chain
 	if s.first <= h.position { // the head is inside a segment that was sealed since
 		var err error
-		if before, err = chainBefore(ctx, tx, s.first); err != nil {
+		if before, err = chainBefore(ctx, db, s.first); err != nil {
 			return err
 		}
 	}
@@ -215,9 +233,9 @@ func (f *folding) segment(ctx context.Context, tx *sql.Tx, s *segment) error {
 }
 
 // fold hands the events of the run to each projector that does not have them yet.
-func (f *folding) fold(ctx context.Context, tx *sql.Tx) error {
+func (f *folding) fold(ctx context.Context, tx storage.Tx) error {
 	var each []int // the projectors that want one event after another
-	for i, p := range f.w.s.projectors {
+	for i, p := range f.projectors {
 		fast, ok := p.(Folder)
 		if !ok {
 			each = append(each, i)
@@ -245,7 +263,7 @@ func (f *folding) fold(ctx context.Context, tx *sql.Tx) error {
 					return err
 				}
 			}
-			p := f.w.s.projectors[i]
+			p := f.projectors[i]
 			if err := p.Apply(ctx, tx, e); err != nil {
 				return fmt.Errorf("projector %s at position %d: %w", p.Name(), at, err)
 			}
@@ -257,9 +275,9 @@ func (f *folding) fold(ctx context.Context, tx *sql.Tx) error {
 // has is the position up to which a projector has the events.
 func (f *folding) has(projector int) Position {
 	if f.restored == nil {
-		return f.w.head.position
+		return f.head.position
 	}
-	return max(f.w.head.position, f.restored[projector])
+	return max(f.head.position, f.restored[projector])
 }
 
 // after are the events of the run that a projector does not have.
