@@ -143,12 +143,17 @@ func (w *writer) restoreOne(ctx context.Context, p Projector) (Position, error) 
 // which events it already has; nil means those up to w.head. When it fails, nothing is pending and w.head is what it
 // was, so that it can be tried again.
 func (w *writer) catchUp(ctx context.Context, restored []Position) error {
-	before := w.head
+	before, done := w.head, false
+	defer func() { // also when a projector panics, or ends the goroutine
+		if !done {
+			w.s.projectors.discard()
+			w.head = before
+		}
+	}()
 	if err := w.foldRest(ctx, restored); err != nil {
-		w.s.projectors.discard()
-		w.head = before
 		return err
 	}
+	done = true
 	w.promote()
 	return nil
 }
