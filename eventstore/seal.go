@@ -148,14 +148,13 @@ func (b *sealer) collect(ctx context.Context) (*sealable, error) {
 
 // add checks a segment and adds it to a run.
 func (b *sealer) add(ctx context.Context, p *sealable, s segment) (err error) {
-	before := p.before
-	if len(p.old) == 0 {
-		if p.before, err = chainBefore(ctx, b.s.db.Reader(), s.first); err != nil {
-			return err
-		}
-		before = p.before
+	var before chain
+	if n := len(p.old); n > 0 {
+		before = p.old[n-1].chain
+	} else if before, err = chainBefore(ctx, b.s.db.Reader(), s.first); err != nil {
+		return err
 	} else {
-		before = p.old[len(p.old)-1].chain
+		p.before = before
 	}
 	if err := b.run.open(&s, nil); err != nil {
 		return err
