@@ -55,7 +55,7 @@ func seal(t fatalf, first Position, before chain, entries []entry) *segment {
 	for i, e := range entries {
 		c = c.next(first+Position(i), e.recorded, sha256.Sum256(e.append(nil)))
 	}
-	s, err := sealSegment(first, entries, c)
+	s, _, err := sealSegment(first, entries, c)
 	if err != nil {
 		t.Fatalf("seal: %v", err)
 	}

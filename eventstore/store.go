@@ -119,7 +119,7 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	s := &Store{
 		db: db, opts: opts, segmentBytes: maxSegmentBytes,
 		queue: make(chan *request, 4096), sealing: make(chan struct{}, 1), stopSealer: func() {},
-		room:  semaphore.NewWeighted(opts.QueueBytes),
+		room: semaphore.NewWeighted(opts.QueueBytes),
 	}
 	s.commits.init()
 	var err error
