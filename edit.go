@@ -29,8 +29,9 @@ type EntityEdit struct {
 }
 
 // EditEntity records what a user, named by source, changes about an entity, as events. What changes nothing is no
-// event. It fails with [ErrNotFound] where there is no such entity or area, and with [eventstore.ErrInvalid] where the
-// new id is none, is another entity's, or is of another domain.
+// event. An entity that is enabled takes over, in the same batch, what is known of its device's availability. EditEntity
+// fails with [ErrNotFound] where there is no such entity or area, and with [eventstore.ErrInvalid] where the new id is
+// none, is another entity's, or is of another domain.
 func (h *House) EditEntity(ctx context.Context, source string, id state.EntityID, edit EntityEdit) (eventstore.Span, error) {
 	return h.Decide(ctx, func(p Pending) ([]eventstore.Event, error) {
 		before, ok := p.Entity(id)
@@ -55,6 +56,15 @@ func (h *House) EditEntity(ctx context.Context, source string, id state.EntityID
 				Kind: &eventv1.Payload_EntityRegistered{EntityRegistered: &eventv1.EntityRegistered{Entity: after}},
 			}})
 		}
+		if _, has := p.State(id); !has && !disabled(after) {
+			if a := deviceAvailability(p, after.GetDeviceId()); a != entityv1.Availability_AVAILABILITY_UNSPECIFIED {
+				events = append(events, eventstore.Event{Entity: id, Source: source, Payload: &eventv1.Payload{
+					Kind: &eventv1.Payload_StateChanged{StateChanged: &eventv1.StateChanged{
+						Attributes: &entityv1.Attributes{Availability: a},
+					}},
+				}})
+			}
+		}
 		if edit.ID != nil && *edit.ID != id {
 			events = append(events, eventstore.Event{Entity: id, Source: source, Payload: &eventv1.Payload{
 				Kind: &eventv1.Payload_EntityRenamed{EntityRenamed: &eventv1.EntityRenamed{NewId: *edit.ID}},
@@ -75,6 +85,37 @@ func checkRename(id, newID state.EntityID) error {
 			eventstore.ErrInvalid, id, newID, domain, name)
 	}
 	return nil
+}
+
+// disabled says that nothing is recorded of an entity's state.
+func disabled(e *entityv1.Entity) bool {
+	if e.UserDisabled != nil {
+		return e.GetUserDisabled()
+	}
+	return e.GetDisabled()
+}
+
+// deviceAvailability is what the entities of a device say of whether it can be reached. Where they say nothing, it is
+// offline if what it is reached through is.
+func deviceAvailability(p Pending, id string) entityv1.Availability {
+	if a := saidAvailability(p, id); a != entityv1.Availability_AVAILABILITY_UNSPECIFIED {
+		return a
+	}
+	device, _ := p.Device(id)
+	if a := saidAvailability(p, device.GetViaDevice()); a == entityv1.Availability_AVAILABILITY_OFFLINE {
+		return a
+	}
+	return entityv1.Availability_AVAILABILITY_UNSPECIFIED
+}
+
+func saidAvailability(p Pending, deviceID string) entityv1.Availability {
+	for _, e := range p.DeviceEntities(deviceID) {
+		s, _ := p.State(e.GetId())
+		if a := s.Attributes.GetAvailability(); a != entityv1.Availability_AVAILABILITY_UNSPECIFIED {
+			return a
+		}
+	}
+	return entityv1.Availability_AVAILABILITY_UNSPECIFIED
 }
 
 // DeviceEdit is what a user changes about a device; nil fields stay as they are.

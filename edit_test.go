@@ -80,6 +80,68 @@ func TestEdits(t *testing.T) {
 	}
 }
 
+// An entity that is enabled is as available as the others of its device, or as what the device is reached through.
+func TestEnablingTakesOverTheAvailability(t *testing.T) {
+	h := openHouse(t, tempDB(t), statehouse.Options{})
+	available := func(id string, a entityv1.Availability) eventstore.Event {
+		return eventstore.Event{Entity: id, Payload: &eventv1.Payload{Kind: &eventv1.Payload_StateChanged{
+			StateChanged: &eventv1.StateChanged{Attributes: &entityv1.Attributes{Availability: a}},
+		}}}
+	}
+	events := []eventstore.Event{
+		{Payload: &eventv1.Payload{Kind: &eventv1.Payload_DeviceRegistered{
+			DeviceRegistered: &eventv1.DeviceRegistered{Device: &entityv1.Device{Id: "behind", ViaDevice: "bridge"}},
+		}}},
+		check.RegisterEvent(&entityv1.Entity{Id: "sensor.bridge", UniqueId: "bridge", DeviceId: "bridge"}),
+		available("sensor.bridge", entityv1.Availability_AVAILABILITY_OFFLINE),
+	}
+	for device, others := range map[string]entityv1.Availability{
+		"unheard": entityv1.Availability_AVAILABILITY_UNSPECIFIED, "there": entityv1.Availability_AVAILABILITY_ONLINE,
+		"gone": entityv1.Availability_AVAILABILITY_OFFLINE, "behind": entityv1.Availability_AVAILABILITY_UNSPECIFIED,
+	} {
+		events = append(events,
+			check.RegisterEvent(&entityv1.Entity{Id: "sensor." + device, UniqueId: device, DeviceId: device, Disabled: true}),
+			check.RegisterEvent(&entityv1.Entity{Id: "light." + device, UniqueId: device + "/light", DeviceId: device}),
+			available("light."+device, others))
+	}
+	mustAppend(t, h, events...)
+	for device, want := range map[string]struct {
+		events       int
+		availability entityv1.Availability
+	}{
+		"unheard": {1, entityv1.Availability_AVAILABILITY_UNSPECIFIED}, "there": {2, entityv1.Availability_AVAILABILITY_ONLINE},
+		"gone": {2, entityv1.Availability_AVAILABILITY_OFFLINE}, "behind": {2, entityv1.Availability_AVAILABILITY_OFFLINE},
+	} {
+		span, err := h.EditEntity(t.Context(), "user", "sensor."+device, statehouse.EntityEdit{Disabled: ptr(false)})
+		s, ok := h.Now().State.Get("sensor." + device)
+		if err != nil || span.Len() != want.events || !ok || s.Attributes.GetAvailability() != want.availability {
+			t.Errorf("%s: %d events, %v, %v", device, span.Len(), s.Attributes, err)
+		}
+	}
+}
+
+// What a user decided of what is gone is remembered in snapshots.
+func TestSnapshotsRememberFormerEntries(t *testing.T) {
+	path := tempDB(t)
+	h := openHouse(t, path, statehouse.Options{})
+	mustAppend(t, h,
+		eventstore.Event{Payload: &eventv1.Payload{Kind: &eventv1.Payload_DeviceRegistered{
+			DeviceRegistered: &eventv1.DeviceRegistered{Device: &entityv1.Device{Id: "d", UserName: "Lamp"}},
+		}}},
+		check.RegisterEvent(&entityv1.Entity{Id: "sensor.a", UniqueId: "u", DeviceId: "d", UserName: "Watts"}),
+		check.RegisterEvent(&entityv1.Entity{Id: "sensor.b", UniqueId: "v", DeviceId: "d"}),
+		check.UnregisterEvent("sensor.a"), check.UnregisterEvent("sensor.b"),
+		check.RegisterEvent(&entityv1.Entity{Id: "sensor.a", UniqueId: "w"}), check.UnregisterEvent("sensor.a"),
+		eventstore.Event{Payload: &eventv1.Payload{Kind: &eventv1.Payload_DeviceUnregistered{
+			DeviceUnregistered: &eventv1.DeviceUnregistered{DeviceId: "d"},
+		}}})
+	events := readAll(t, h, eventstore.Query{})
+	if err := errors.Join(h.Snapshot(t.Context()), h.Close()); err != nil {
+		t.Fatal(err)
+	}
+	compareSnapshots(t, path, events)
+}
+
 func ptr[T any](v T) *T { return &v }
 
 func second(_ eventstore.Span, err error) error { return err }

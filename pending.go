@@ -22,6 +22,11 @@ type Pending interface {
 	DeviceEntities(deviceID string) []*entityv1.Entity
 	// Device is the registry entry of a device.
 	Device(id string) (*entityv1.Device, bool)
+	// FormerEntity is what is remembered of the entity with that unique id, which is not registered now: its id, and
+	// what the user decided.
+	FormerEntity(uniqueID string) (*entityv1.Entity, bool)
+	// FormerDevice is what the user had decided of a device that is not registered now.
+	FormerDevice(id string) (*entityv1.Device, bool)
 	// Area is the registry entry of an area.
 	Area(id string) (*entityv1.Area, bool)
 	// Devices are all devices that a source registered, sorted by id.
@@ -50,6 +55,14 @@ func (p pending) DeviceEntities(deviceID string) []*entityv1.Entity {
 }
 
 func (p pending) Device(id string) (*entityv1.Device, bool) { return p.registry.Pending().Device(id) }
+
+func (p pending) FormerEntity(uniqueID string) (*entityv1.Entity, bool) {
+	return p.registry.Pending().FormerEntities.Get(uniqueID)
+}
+
+func (p pending) FormerDevice(id string) (*entityv1.Device, bool) {
+	return p.registry.Pending().FormerDevices.Get(id)
+}
 
 func (p pending) Area(id string) (*entityv1.Area, bool) { return p.registry.Pending().Area(id) }
 

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"hash/fnv"
-	"math/bits"
+	"math"
 )
 
 // A filter says of which entities a sealed segment may hold events: a Bloom filter (Bloom 1970), so that the history of
@@ -66,7 +66,7 @@ func (f filter) mayHold(last Position, hashes []uint64) bool {
 // each calls visit with the bits that stand for a hash until it returns false, and returns whether it never did.
 func (f filter) each(hash uint64, visit func(bit uint32) bool) bool {
 	m := uint64(len(f)-4) * 8
-	h1, h2 := hash>>32, bits.RotateLeft64(hash, 32)>>32|1
+	h1, h2 := hash>>32, hash&math.MaxUint32|1
 	for range filterHashes {
 		if !visit(uint32(h1 % m)) {
 			return false

@@ -56,9 +56,9 @@ func (s *Store) rebuilder(name string) (Rebuilder, error) {
 
 func (s *Store) rebuild(ctx context.Context, old Rebuilder) error {
 	fresh := old.Fresh()
-	f := &folding{projectors: projectors{fresh}, head: head{chain: genesis(s.uuid)}, run: newRun()}
+	f := &folding{projectors: projectors{fresh}, head: head{chain: genesis(s.uuid)}}
 	for until := s.Head(); f.head.position+rebuildRest < until; until = s.Head() {
-		if err := f.readOn(ctx, s.db.Reader(), until); err != nil {
+		if err := s.foldUntil(ctx, f, until); err != nil {
 			return s.orClosed(err)
 		}
 	}
@@ -66,10 +66,8 @@ func (s *Store) rebuild(ctx context.Context, old Rebuilder) error {
 		if err := w.ready(ctx); err != nil {
 			return err
 		}
-		for f.head.position < w.head.position {
-			if err := f.readOn(ctx, w.conn, w.head.position); err != nil {
-				return err
-			}
+		if err := s.foldUntil(ctx, f, w.head.position); err != nil {
+			return err
 		}
 		if err := f.projectors.folded(); err != nil {
 			return err
@@ -81,22 +79,38 @@ func (s *Store) rebuild(ctx context.Context, old Rebuilder) error {
 	})
 }
 
-// readOn folds a page of the log, without a transaction; segments that end behind a position are left.
-func (f *folding) readOn(ctx context.Context, db querier, until Position) error {
-	p, err := segmentsFrom(ctx, db, f.head.position+1, false)
-	if err == nil && p.last == 0 {
-		err = fmt.Errorf("%w: it ends at position %d instead of %d", ErrCorrupt, f.head.position, until)
+// foldUntil folds the log up to the end of the segment that holds a position, without a transaction. That is beyond the
+// position only where what followed it has been sealed since, which happens to what is promoted.
+func (s *Store) foldUntil(ctx context.Context, f *folding, until Position) error {
+	if f.head.position >= until {
+		return nil
 	}
+	before, err := f.chainBefore(ctx, s.db.Reader())
 	if err != nil {
 		return err
 	}
-	for i := range p.segments {
-		if p.segments[i].last > until {
-			return nil
-		}
-		if err := f.segment(ctx, db, nil, &p.segments[i]); err != nil {
+	for p, err := range openAhead(ctx, s.db.Reader(), f.head.position+1, before) {
+		if err != nil {
 			return err
 		}
+		for i := range p.segments {
+			if err := f.segment(ctx, &p.segments[i], p.runs[i]); err != nil {
+				return err
+			}
+			if f.head.position >= until {
+				break
+			}
+		}
+		p.checking.Wait()
+		if p.chained != nil {
+			return p.chained
+		}
+		if f.head.position >= until {
+			break
+		}
+	}
+	if f.head.position < until {
+		return fmt.Errorf("%w: it ends at position %d instead of %d", ErrCorrupt, f.head.position, until)
 	}
 	return nil
 }

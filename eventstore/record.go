@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -232,11 +233,6 @@ type decoder struct {
 }
 
 func (d *decoder) uvarint() uint64 {
-	if len(d.rest) > 0 && d.rest[0] < 0x80 { // nearly all of them
-		v := d.rest[0]
-		d.rest = d.rest[1:]
-		return uint64(v)
-	}
 	v, n := binary.Uvarint(d.rest)
 	// The shortest form is the only one, so that a record has one encoding.
 	if n <= 0 || n > 1 && d.rest[n-1] == 0 {
@@ -245,6 +241,26 @@ func (d *decoder) uvarint() uint64 {
 	}
 	d.rest = d.rest[n:]
 	return v
+}
+
+// column reads n numbers into memory that may be used again.
+func (d *decoder) column(into []uint64, n int) []uint64 {
+	if n > len(d.rest) {
+		d.failed, n = true, 0
+	}
+	into = slices.Grow(into[:0], n)[:n]
+	rest := d.rest
+	for i := range into {
+		if len(rest) > 0 && rest[0] < 0x80 { // nearly all of them
+			into[i], rest = uint64(rest[0]), rest[1:]
+			continue
+		}
+		d.rest = rest
+		into[i] = d.uvarint()
+		rest = d.rest
+	}
+	d.rest = rest
+	return into
 }
 
 func (d *decoder) byte() byte {

@@ -70,7 +70,7 @@ func (b *sealer) step(ctx context.Context, atLeast int) (more bool, err error) {
 		return false, err
 	}
 	p, err := b.collect(ctx)
-	if err != nil || len(p.entries) < max(1, atLeast) {
+	if err != nil || len(p.entries) == 0 || len(p.entries) < atLeast && !p.full {
 		return false, err
 	}
 	last := p.old[len(p.old)-1].last
@@ -116,6 +116,7 @@ type sealable struct {
 	before  chain // the chain's value before the first event
 	entries []entry
 	chains  []chain // after each event
+	full    bool    // there are more that do not fit
 	// What takes their place: the segments, and a filter for each.
 	sealed  []*segment
 	filters []filter
@@ -131,7 +132,10 @@ func (b *sealer) collect(ctx context.Context) (*sealable, error) {
 			return nil, b.s.orClosed(err)
 		}
 		for _, s := range page.segments {
-			if s.last > until || len(p.entries) >= sealedEvents || size >= sealedBytes {
+			// One more that leads beyond a sealed segment would be cut in two, unless there is little yet.
+			n := len(p.entries)
+			tooMany := n >= sealedEvents/2 && n+int(s.last-s.first)+1 > sealedEvents
+			if p.full = tooMany || size >= sealedBytes; p.full || s.last > until {
 				return p, nil
 			}
 			if err := b.add(ctx, p, s); err != nil {
@@ -148,14 +152,13 @@ func (b *sealer) collect(ctx context.Context) (*sealable, error) {
 
 // add checks a segment and adds it to a run.
 func (b *sealer) add(ctx context.Context, p *sealable, s segment) (err error) {
-	before := p.before
-	if len(p.old) == 0 {
-		if p.before, err = chainBefore(ctx, b.s.db.Reader(), s.first); err != nil {
-			return err
-		}
-		before = p.before
+	var before chain
+	if n := len(p.old); n > 0 {
+		before = p.old[n-1].chain
+	} else if before, err = chainBefore(ctx, b.s.db.Reader(), s.first); err != nil {
+		return err
 	} else {
-		before = p.old[len(p.old)-1].chain
+		p.before = before
 	}
 	if err := b.run.open(&s, nil); err != nil {
 		return err
@@ -184,7 +187,7 @@ func (b *sealer) seal(p *sealable) error {
 		for ; n < each && done+n < len(p.entries) && size < sealedBytes; n++ {
 			size += len(p.entries[done+n].payload)
 		}
-		s, err := sealSegment(p.old[0].first+Position(done), p.entries[done:done+n], p.chains[done+n-1])
+		s, entities, err := sealSegment(p.old[0].first+Position(done), p.entries[done:done+n], p.chains[done+n-1])
 		if err != nil {
 			return err
 		}
@@ -195,7 +198,7 @@ func (b *sealer) seal(p *sealable) error {
 			return err
 		}
 		p.sealed = append(p.sealed, s)
-		p.filters = append(p.filters, newFilter(s.last, b.run.sealed.entities))
+		p.filters = append(p.filters, newFilter(s.last, entities))
 		before, done = s.chain, done+n
 	}
 	return nil

@@ -3,19 +3,15 @@ package eventstore
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"sync"
 	"time"
-
-	"github.com/statehouse/statehouse/storage"
 )
 
 // Start restores the projectors from their snapshots, each its own, folds the rest of the log into them, checking
 // checksums, order and chain as it goes, promotes the result and starts the writer. The projectors' order is kept in
 // every later call. When Start fails the store can only be closed; of the file nothing has changed but, perhaps, tables
-// of projectors. A store is started once: a second Start fails with [ErrInvalid] and changes nothing, one after [Store.Close] with [ErrClosed]. The error
-// of a context that ends meanwhile matches the context's.
+// of projectors. A store is started once: a second Start fails with [ErrInvalid] and changes nothing, one after
+// [Store.Close] with [ErrClosed]. The error of a context that ends meanwhile matches the context's.
 func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	if !s.started.CompareAndSwap(false, true) {
 		return fmt.Errorf("start: %w: the store was started before; a store is started once", ErrInvalid)
@@ -156,140 +152,4 @@ func (w *writer) catchUp(ctx context.Context, restored []Position) error {
 	done = true
 	w.promote()
 	return nil
-}
-
-// foldRest applies the log beyond w.head, page by page, and leaves it pending.
-func (w *writer) foldRest(ctx context.Context, restored []Position) error {
-	told := time.Now()
-	f := folding{projectors: w.s.projectors, head: w.head, run: newRun(), restored: restored}
-	for {
-		p, err := segmentsFrom(ctx, w.conn, f.head.position+1, false)
-		if err == nil && p.last == 0 {
-			return f.projectors.folded()
-		}
-		if err == nil {
-			err = f.page(ctx, w.conn, p)
-			w.head = f.head
-		}
-		if err != nil {
-			return err
-		}
-		if time.Since(told) > 2*time.Second {
-			told = time.Now()
-			w.s.opts.Logger.Info("replaying the log", "position", w.head.position)
-		}
-	}
-}
-
-// folding replays the log into projectors.
-type folding struct {
-	projectors projectors
-	head       head // after the events folded so far
-	run        *run
-	restored   []Position
-}
-
-// page applies a page of segments in one transaction. What it applies stays pending.
-func (f *folding) page(ctx context.Context, conn *sql.Conn, p page) error {
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // nothing is left to roll back after the commit
-	for i := range p.segments {
-		if err := f.segment(ctx, tx, tx, &p.segments[i]); err != nil {
-			return err
-		}
-	}
-	return tx.Commit()
-}
-
-// sideBySide is the number of events from which the chain is recomputed beside the fold and not before it.
-const sideBySide = 256
-
-// segment applies a segment: tx is what the projectors get, and db where the log is read.
-func (f *folding) segment(ctx context.Context, db querier, tx storage.Tx, s *segment) error {
-	h := &f.head
-	before := h.chain
-	if s.first <= h.position { // the head is inside a segment that was sealed since
-		var err error
-		if before, err = chainBefore(ctx, db, s.first); err != nil {
-			return err
-		}
-	}
-	if err := f.run.open(s, nil); err != nil {
-		return err
-	}
-	var chained error
-	var beside sync.WaitGroup
-	check := func() { chained = f.run.chainFrom(before, nil) }
-	if len(f.run.records) >= sideBySide {
-		beside.Go(check)
-	} else if check(); chained != nil {
-		return chained
-	}
-	err := f.fold(ctx, tx)
-	beside.Wait()
-	if err = errors.Join(chained, err); err != nil {
-		return err
-	}
-	h.position, h.recorded, h.chain = s.last, s.lastRecorded, s.chain
-	return nil
-}
-
-// fold hands the events of the run to each projector that does not have them yet.
-func (f *folding) fold(ctx context.Context, tx storage.Tx) error {
-	var each []int // the projectors that want one event after another
-	for i, p := range f.projectors {
-		fast, ok := p.(Folder)
-		if !ok {
-			each = append(each, i)
-			continue
-		}
-		if run := f.after(i); run.Len() > 0 {
-			if err := fast.Fold(ctx, tx, &run); err != nil {
-				return fmt.Errorf("projector %s at positions %d to %d: %w", p.Name(), run.First(), f.run.segment.last, err)
-			}
-		}
-	}
-	if len(each) == 0 {
-		return nil
-	}
-	for n := range f.run.records {
-		at := f.run.position(n)
-		var e Event
-		for _, i := range each {
-			if at <= f.has(i) {
-				continue
-			}
-			if e.Position == 0 {
-				var err error
-				if e, err = f.run.event(n); err != nil {
-					return err
-				}
-			}
-			p := f.projectors[i]
-			if err := p.Apply(ctx, tx, e); err != nil {
-				return fmt.Errorf("projector %s at position %d: %w", p.Name(), at, err)
-			}
-		}
-	}
-	return nil
-}
-
-// has is the position up to which a projector has the events.
-func (f *folding) has(projector int) Position {
-	if f.restored == nil {
-		return f.head.position
-	}
-	return max(f.head.position, f.restored[projector])
-}
-
-// after are the events of the run that a projector does not have.
-func (f *folding) after(projector int) Run {
-	first := f.run.segment.first
-	if has := f.has(projector); has >= first {
-		return Run{f.run, int(min(has+1-first, Position(len(f.run.records))))}
-	}
-	return Run{f.run, 0}
 }

@@ -3,6 +3,12 @@
 // the transaction of an append and [Registry.Promote] after its commit, and readers take a [Revision], a value that
 // never changes, from [Registry.Revision] at any time and from any goroutine.
 //
+// What the user decided outlives what it was decided of. Of an entity that is unregistered its id, name, area and
+// whether it is enabled are remembered under its unique id, and of a device its name and area under its id, until the
+// same one is registered again: see [Revision].FormerEntities and FormerDevices. The fold only remembers;
+// whoever registers it again writes it into the event. What is remembered takes no part in anything else, and its ids
+// are free for others. It grows with what has ever been unregistered, and so does the log.
+//
 // Messages in the registry are shared by all readers and by the past, and must not be modified.
 package registry
 
@@ -55,6 +61,10 @@ func emptyRevision() *Revision {
 		Entities: immutable.New[string, *entityv1.Entity](),
 		Devices:  immutable.New[string, *entityv1.Device](),
 		Areas:    immutable.New[string, *entityv1.Area](),
+
+		FormerEntities: immutable.New[string, *entityv1.Entity](),
+		FormerDevices:  immutable.New[string, *entityv1.Device](),
+
 		byUnique: immutable.New[string, string](),
 		byDevice: immutable.New[string, []string](),
 	}
@@ -143,14 +153,15 @@ func (r *Revision) apply(e eventstore.Event) error {
 	case *eventv1.Payload_EntityRegistered:
 		return r.setEntity(p.EntityRegistered.GetEntity())
 	case *eventv1.Payload_EntityUnregistered:
-		r.deleteEntity(e.Entity)
+		r.unregisterEntity(e.Entity)
 	case *eventv1.Payload_EntityRenamed:
 		return r.renameEntity(e.Entity, p.EntityRenamed.GetNewId())
 	case *eventv1.Payload_DeviceRegistered:
 		d := p.DeviceRegistered.GetDevice()
 		r.Devices = r.Devices.Set(d.GetId(), d)
+		r.FormerDevices = r.FormerDevices.Delete(d.GetId())
 	case *eventv1.Payload_DeviceUnregistered:
-		r.Devices = r.Devices.Delete(p.DeviceUnregistered.GetDeviceId())
+		r.unregisterDevice(p.DeviceUnregistered.GetDeviceId())
 	case *eventv1.Payload_AreaRegistered:
 		a := p.AreaRegistered.GetArea()
 		r.Areas = r.Areas.Set(a.GetId(), a)
@@ -167,10 +178,14 @@ func (r *Revision) setEntity(e *entityv1.Entity) error {
 			return fmt.Errorf("%w: entity %s: unique id %q belongs to %s", eventstore.ErrInvalid, e.GetId(), u, owner)
 		}
 	}
+	if before, ok := r.Entities.Get(e.GetId()); ok && before.GetUniqueId() != e.GetUniqueId() {
+		r.unregisterEntity(e.GetId()) // another one took its id
+	}
 	r.deleteEntity(e.GetId())
 	r.Entities = r.Entities.Set(e.GetId(), e)
 	if u := e.GetUniqueId(); u != "" {
 		r.byUnique = r.byUnique.Set(u, e.GetId())
+		r.FormerEntities = r.FormerEntities.Delete(u)
 	}
 	if d := e.GetDeviceId(); d != "" {
 		ids, _ := r.byDevice.Get(d)
@@ -178,6 +193,32 @@ func (r *Revision) setEntity(e *entityv1.Entity) error {
 		r.byDevice = r.byDevice.Set(d, slices.Insert(slices.Clone(ids), at, e.GetId()))
 	}
 	return nil
+}
+
+// unregisterEntity removes an entity's entry, if there is one, and remembers by its unique id what it was called and
+// what the user decided.
+func (r *Revision) unregisterEntity(id string) {
+	if e, ok := r.Entities.Get(id); ok && e.GetUniqueId() != "" {
+		r.FormerEntities = r.FormerEntities.Set(e.GetUniqueId(), &entityv1.Entity{
+			Id: e.GetId(), UniqueId: e.GetUniqueId(), UserName: e.GetUserName(), AreaId: e.GetAreaId(),
+			UserDisabled: e.UserDisabled,
+		})
+	}
+	r.deleteEntity(id)
+}
+
+// unregisterDevice removes a device's entry, if there is one, and remembers what the user decided.
+func (r *Revision) unregisterDevice(id string) {
+	d, ok := r.Devices.Get(id)
+	if !ok {
+		return
+	}
+	r.Devices = r.Devices.Delete(id)
+	if d.GetUserName() != "" || d.GetAreaId() != "" {
+		r.FormerDevices = r.FormerDevices.Set(id, &entityv1.Device{
+			Id: d.GetId(), UserName: d.GetUserName(), AreaId: d.GetAreaId(),
+		})
+	}
 }
 
 // deleteEntity removes an entity's entry, if there is one, and keeps the indexes.

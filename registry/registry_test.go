@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
@@ -64,6 +66,48 @@ func TestNamesAndAreas(t *testing.T) {
 	}
 	if d := rev.DevicesBySource("s"); len(d) != 2 || d[0].GetId() != "d1" || d[1].GetId() != "d2" {
 		t.Errorf("devices %v", d)
+	}
+}
+
+// What a user decided is remembered of what is gone, until it is back.
+func TestFormerEntriesAreRemembered(t *testing.T) {
+	r := registry.New()
+	entity := &entityv1.Entity{Id: "light.a", UniqueId: "ua", DeviceId: "d", Name: "n", UserName: "A", AreaId: "kitchen", UserDisabled: proto.Bool(true)}
+	gone := func(id string) eventstore.Event {
+		return eventstore.Event{Payload: &eventv1.Payload{
+			Kind: &eventv1.Payload_DeviceUnregistered{DeviceUnregistered: &eventv1.DeviceUnregistered{DeviceId: id}},
+		}}
+	}
+	expect := func(entities, devices int, events ...eventstore.Event) registry.Revision {
+		t.Helper()
+		if err := apply(t, r, events...); err != nil {
+			t.Fatal(err)
+		}
+		rev := r.Revision()
+		if rev.FormerEntities.Len() != entities || rev.FormerDevices.Len() != devices {
+			t.Errorf("%d former entities and %d devices, want %d and %d", rev.FormerEntities.Len(), rev.FormerDevices.Len(), entities, devices)
+		}
+		return rev
+	}
+	named := device(&entityv1.Device{Id: "d", Name: "n", UserName: "D", AreaId: "cellar"})
+	expect(0, 0, named, device(&entityv1.Device{Id: "plain", Name: "n"}), check.RegisterEvent(entity),
+		check.RegisterEvent(&entityv1.Entity{Id: "light.loner"}))
+	before := expect(1, 1, check.UnregisterEvent("light.a"), check.UnregisterEvent("light.loner"), gone("d"), gone("plain"), gone("never"))
+	e, _ := before.FormerEntities.Get("ua")
+	want := &entityv1.Entity{Id: "light.a", UniqueId: "ua", UserName: "A", AreaId: "kitchen", UserDisabled: proto.Bool(true)}
+	if !proto.Equal(e, want) {
+		t.Errorf("%v, want %v", e, want)
+	}
+	d, _ := before.FormerDevices.Get("d")
+	if want := (&entityv1.Device{Id: "d", UserName: "D", AreaId: "cellar"}); !proto.Equal(d, want) {
+		t.Errorf("%v, want %v", d, want)
+	}
+	// Another one may have the id meanwhile; one that loses its id to another is gone, too.
+	expect(1, 1, check.RegisterEvent(&entityv1.Entity{Id: "light.a", UniqueId: "ub"}))
+	expect(2, 1, check.RegisterEvent(&entityv1.Entity{Id: "light.a", UniqueId: "uc"}))
+	expect(1, 0, check.RegisterEvent(&entityv1.Entity{Id: "light.b", UniqueId: "ua"}), named)
+	if before.FormerEntities.Len() != 1 {
+		t.Error("the revision from before changed")
 	}
 }
 

@@ -17,6 +17,12 @@ type Revision struct {
 	Entities *immutable.Map[string, *entityv1.Entity]
 	Devices  *immutable.Map[string, *entityv1.Device]
 	Areas    *immutable.Map[string, *entityv1.Area]
+	// FormerEntities are those that were unregistered and have not come back, by unique id: no more of each than its
+	// id, its unique id, and what the user decided (name, area, enabled or not).
+	FormerEntities *immutable.Map[string, *entityv1.Entity]
+	// FormerDevices are those that were unregistered and have not come back, by id, where the user had decided anything
+	// (name, area): no more of each than that and its id.
+	FormerDevices *immutable.Map[string, *entityv1.Device]
 
 	byUnique *immutable.Map[string, string]
 	byDevice *immutable.Map[string, []string] // each sorted

@@ -18,7 +18,7 @@ import (
 
 // FoldVersion is the version of the fold in [Registry.Apply]. It changes when the same events would fold to something
 // else.
-const FoldVersion = 1
+const FoldVersion = 2
 
 // Snapshot serialises the promoted revision to the snapshots table, wholly in the transaction tx.
 func (r *Registry) Snapshot(ctx context.Context, tx storage.Tx) error {
@@ -27,7 +27,8 @@ func (r *Registry) Snapshot(ctx context.Context, tx storage.Tx) error {
 	return eventstore.WriteSnapshot(ctx, tx, h, registryRecords(rev))
 }
 
-// registryRecords yields the entries of a revision in a fixed order: areas, devices, entities, each sorted by id.
+// registryRecords yields the entries of a revision in a fixed order: areas, devices, entities, former devices, former
+// entities, each sorted by id, and those of one id by unique id.
 func registryRecords(r Revision) iter.Seq[proto.Message] {
 	return func(yield func(proto.Message) bool) {
 		for _, a := range sorted(r.Areas) {
@@ -45,13 +46,36 @@ func registryRecords(r Revision) iter.Seq[proto.Message] {
 				return
 			}
 		}
+		for _, d := range sorted(r.FormerDevices) {
+			if !yield(&entityv1.RegistryRecord{Entry: &entityv1.RegistryRecord_FormerDevice{FormerDevice: d}}) {
+				return
+			}
+		}
+		for _, e := range sorted(r.FormerEntities) {
+			if !yield(&entityv1.RegistryRecord{Entry: &entityv1.RegistryRecord_FormerEntity{FormerEntity: e}}) {
+				return
+			}
+		}
 	}
 }
 
-// sorted are a map's values, sorted by id.
+// sorted are a map's values, sorted by id and then by key: of former entities several may have had one id.
 func sorted[V interface{ GetId() string }](m *immutable.Map[string, V]) []V {
-	values := slices.Collect(m.Values())
-	slices.SortFunc(values, func(a, b V) int { return cmp.Compare(a.GetId(), b.GetId()) })
+	type entry struct {
+		key   string
+		value V
+	}
+	entries := make([]entry, 0, m.Len())
+	for key, value := range m.All() {
+		entries = append(entries, entry{key, value})
+	}
+	slices.SortFunc(entries, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.value.GetId(), b.value.GetId()), cmp.Compare(a.key, b.key))
+	})
+	values := make([]V, len(entries))
+	for i, e := range entries {
+		values[i] = e.value
+	}
 	return values
 }
 
@@ -95,6 +119,10 @@ func (r *Revision) load(records iter.Seq2[[]byte, error]) error {
 			if err := r.setEntity(e.Entity); err != nil {
 				return err
 			}
+		case *entityv1.RegistryRecord_FormerDevice:
+			r.FormerDevices = r.FormerDevices.Set(e.FormerDevice.GetId(), e.FormerDevice)
+		case *entityv1.RegistryRecord_FormerEntity:
+			r.FormerEntities = r.FormerEntities.Set(e.FormerEntity.GetUniqueId(), e.FormerEntity)
 		default:
 			return errors.New("registry record: it holds nothing")
 		}

@@ -35,10 +35,12 @@ type replayHead struct {
 
 // replayLink is a payload that may have changed an entity's attributes, and the one before it, -1 for what is pending.
 type replayLink struct {
-	before   int32
-	from, to int
-	at       time.Time
+	at         int64 // in nanoseconds since 1970
+	from, size uint32
+	before     int32
 }
+
+func (l *replayLink) time() time.Time { return time.Unix(0, l.at).UTC() }
 
 // A replay is settled when it has this many links or this many bytes of payloads, which bounds its memory.
 const (
@@ -137,15 +139,18 @@ func (c *Cache) knownHead(id EntityID) *replayHead {
 // change notes new attributes of an entity, unless they are, byte for byte, those that it has.
 func (r *replay) change(h *replayHead, payload []byte) {
 	if h.last >= 0 {
-		if l := &r.links[h.last]; bytes.Equal(r.bytes[l.from:l.to], payload) {
+		if bytes.Equal(r.payload(&r.links[h.last]), payload) {
 			return
 		}
 	}
-	from := len(r.bytes)
+	r.links = append(r.links, replayLink{
+		at: h.updatedAt.UnixNano(), from: uint32(len(r.bytes)), size: uint32(len(payload)), before: h.last,
+	})
 	r.bytes = append(r.bytes, payload...)
-	r.links = append(r.links, replayLink{before: h.last, from: from, to: len(r.bytes), at: h.updatedAt})
 	h.last = int32(len(r.links) - 1)
 }
+
+func (r *replay) payload(l *replayLink) []byte { return r.bytes[l.from : l.from+l.size] }
 
 // settle decodes what the replay has found out into what is pending, and empties it.
 func (c *Cache) settle() error {
@@ -192,12 +197,12 @@ func (c *Cache) replayed(h *replayHead, before State, known bool) (State, error)
 			return State{}, err
 		}
 		if !Equal(other, attributes) {
-			s.ChangedAt = l.at
+			s.ChangedAt = l.time()
 			return s, nil
 		}
 		l, attributes = earlier, other
 	}
-	if s.ChangedAt = l.at; known && Equal(before.Attributes, attributes) {
+	if s.ChangedAt = l.time(); known && Equal(before.Attributes, attributes) {
 		s.ChangedAt = before.ChangedAt
 	}
 	return s, nil
@@ -205,7 +210,7 @@ func (c *Cache) replayed(h *replayHead, before State, known bool) (State, error)
 
 func (r *replay) attributes(l *replayLink) (*entityv1.Attributes, error) {
 	var p eventv1.Payload
-	if err := proto.Unmarshal(r.bytes[l.from:l.to], &p); err != nil {
+	if err := proto.Unmarshal(r.payload(l), &p); err != nil {
 		return nil, fmt.Errorf("%w: payload of a state_changed: %w", eventstore.ErrCorrupt, err)
 	}
 	return p.GetStateChanged().GetAttributes(), nil

@@ -64,6 +64,12 @@ func (f *Fold) CompareRegistry(r registry.Revision) error {
 	if err := sameMessages("area", maps.Collect(r.Areas.All()), f.Areas); err != nil {
 		return err
 	}
+	if err := sameMessages("former entity", maps.Collect(r.FormerEntities.All()), f.FormerEntities); err != nil {
+		return err
+	}
+	if err := sameMessages("former device", maps.Collect(r.FormerDevices.All()), f.FormerDevices); err != nil {
+		return err
+	}
 	for id, e := range f.Entities {
 		if e.GetUniqueId() == "" {
 			continue

@@ -22,6 +22,9 @@ type Fold struct {
 	Entities map[string]*entityv1.Entity
 	Devices  map[string]*entityv1.Device
 	Areas    map[string]*entityv1.Area
+	// What is remembered of those that are gone: entities by unique id, devices by id.
+	FormerEntities map[string]*entityv1.Entity
+	FormerDevices  map[string]*entityv1.Device
 }
 
 // NewFold is the fold of no events.
@@ -29,6 +32,7 @@ func NewFold() *Fold {
 	return &Fold{
 		States: map[string]state.State{}, Entities: map[string]*entityv1.Entity{},
 		Devices: map[string]*entityv1.Device{}, Areas: map[string]*entityv1.Area{},
+		FormerEntities: map[string]*entityv1.Entity{}, FormerDevices: map[string]*entityv1.Device{},
 	}
 }
 
@@ -47,7 +51,9 @@ func (f *Fold) Add(e eventstore.Event) error {
 	case *eventv1.Payload_StateReported:
 		s.UpdatedAt, s.UpdatedBy = e.Timestamp, e.Source
 	case *eventv1.Payload_EntityRegistered:
+		f.left(e.Entity)
 		f.Entities[e.Entity] = p.EntityRegistered.GetEntity()
+		delete(f.FormerEntities, f.Entities[e.Entity].GetUniqueId())
 		if isDisabled(f.Entities[e.Entity]) {
 			delete(f.States, e.Entity)
 			return nil
@@ -57,6 +63,7 @@ func (f *Fold) Add(e eventstore.Event) error {
 			return nil
 		}
 	case *eventv1.Payload_EntityUnregistered:
+		f.left(e.Entity)
 		delete(f.Entities, e.Entity)
 		delete(f.States, e.Entity)
 		return nil
@@ -65,8 +72,13 @@ func (f *Fold) Add(e eventstore.Event) error {
 		return nil
 	case *eventv1.Payload_DeviceRegistered:
 		f.Devices[p.DeviceRegistered.GetDevice().GetId()] = p.DeviceRegistered.GetDevice()
+		delete(f.FormerDevices, p.DeviceRegistered.GetDevice().GetId())
 	case *eventv1.Payload_DeviceUnregistered:
-		delete(f.Devices, p.DeviceUnregistered.GetDeviceId())
+		id := p.DeviceUnregistered.GetDeviceId()
+		if d := f.Devices[id]; d.GetUserName() != "" || d.GetAreaId() != "" {
+			f.FormerDevices[id] = &entityv1.Device{Id: id, UserName: d.GetUserName(), AreaId: d.GetAreaId()}
+		}
+		delete(f.Devices, id)
 	case *eventv1.Payload_AreaRegistered:
 		f.Areas[p.AreaRegistered.GetArea().GetId()] = p.AreaRegistered.GetArea()
 	case *eventv1.Payload_AreaUnregistered:
@@ -76,6 +88,15 @@ func (f *Fold) Add(e eventstore.Event) error {
 		f.States[e.Entity] = s
 	}
 	return nil
+}
+
+// left remembers the entity that goes by an id and will no longer.
+func (f *Fold) left(id string) {
+	if e := f.Entities[id]; e.GetUniqueId() != "" {
+		f.FormerEntities[e.GetUniqueId()] = &entityv1.Entity{
+			Id: id, UniqueId: e.GetUniqueId(), UserName: e.GetUserName(), AreaId: e.GetAreaId(), UserDisabled: e.UserDisabled,
+		}
+	}
 }
 
 func (f *Fold) changed(e eventstore.Event, a *entityv1.Attributes) {

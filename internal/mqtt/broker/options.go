@@ -32,7 +32,7 @@ type Options struct {
 	Limits Limits
 	// Logger is told what happened and why a client was sent away. Nil means silence.
 	Logger *slog.Logger
-	// Now is the clock that messages are stamped with; nil means time.Now.
+	// Now is the clock that messages are stamped with; nil means [mqtt.Now].
 	Now func() time.Time
 }
 
@@ -160,7 +160,7 @@ func (o Options) prepare(ctx context.Context) (Options, accounts, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = mqtt.Now
 	}
 	var wrong mqtt.OptionErrors
 	o.Limits = o.Limits.withDefaults()

@@ -33,7 +33,7 @@ type Options struct {
 	MinBackoff, MaxBackoff time.Duration
 	// Logger is told of connections and their ends. Nil means silence.
 	Logger *slog.Logger
-	// Now is the clock that messages are stamped with; nil means time.Now.
+	// Now is the clock that messages are stamped with; nil means [mqtt.Now].
 	Now func() time.Time
 }
 
@@ -73,7 +73,7 @@ func (o Options) prepare() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = mqtt.Now
 	}
 	for _, d := range []struct {
 		name     string

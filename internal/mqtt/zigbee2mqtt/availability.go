@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/statehouse/statehouse"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/state"
 )
@@ -61,31 +60,85 @@ var availabilityWords = map[entityv1.Availability]string{
 	entityv1.Availability_AVAILABILITY_OFFLINE:     wordOffline,
 }
 
-// ownAvailability is the device's, whatever the bridge's is.
-func ownAvailability(a *entityv1.Attributes) entityv1.Availability {
-	s, ok := text(extra(a, extraAvailability))
-	if !ok {
-		return a.GetAvailability()
+// reach is what is known of whether the bridge runs.
+type reach int
+
+const (
+	bridgeUnheard reach = iota // counts as online
+	bridgeOnline
+	bridgeOffline
+)
+
+// bridge is what is known of the bridge, as the batch left it. Its connection state tells, and where a user disabled
+// that, the availability of its other entities.
+func (b *batch) bridge() reach {
+	said := bridgeUnheard
+	for _, e := range b.pending.DeviceEntities(b.bridgeID) {
+		_, a := b.stateOf(e.GetId())
+		if b.saysBridge(e) && a.GetBinarySensor() != nil && a.GetBinarySensor().On != nil {
+			return reachOf(a.GetBinarySensor().GetOn())
+		}
+		if a.GetAvailability() != entityv1.Availability_AVAILABILITY_UNSPECIFIED {
+			said = reachOf(a.GetAvailability() == entityv1.Availability_AVAILABILITY_ONLINE)
+		}
 	}
-	for own, word := range availabilityWords {
+	return said
+}
+
+func reachOf(isOnline bool) reach {
+	if isOnline {
+		return bridgeOnline
+	}
+	return bridgeOffline
+}
+
+// saysBridge says that an entity is the one that says whether the bridge runs, and is therefore always available.
+func (b *batch) saysBridge(e *entityv1.Entity) bool {
+	return e.GetUniqueId() == uniqueID(b.bridgeID, connectionState)
+}
+
+// deviceAvailability is what is known of a device itself, whatever the bridge is. All its entities say the same, but
+// one that a user enabled while the bridge was offline has no memory of it. The bridge's own entities are as available
+// as it is.
+func (b *batch) deviceAvailability(entries []*entityv1.Entity, bridge reach) entityv1.Availability {
+	said := entityv1.Availability_AVAILABILITY_UNSPECIFIED
+	for _, e := range entries {
+		if e.GetDeviceId() == b.bridgeID {
+			if bridge == bridgeUnheard {
+				return said
+			}
+			return entityv1.Availability_AVAILABILITY_ONLINE
+		}
+		_, a := b.stateOf(e.GetId())
+		if remembered, ok := text(extra(a, extraAvailability)); ok {
+			return wordAvailability(remembered)
+		}
+		if bridge != bridgeOffline && said == entityv1.Availability_AVAILABILITY_UNSPECIFIED {
+			said = a.GetAvailability()
+		}
+	}
+	return said
+}
+
+func wordAvailability(s string) entityv1.Availability {
+	for a, word := range availabilityWords {
 		if word == s {
-			return own
+			return a
 		}
 	}
 	return entityv1.Availability_AVAILABILITY_UNSPECIFIED
 }
 
 // available appends what the device's own availability and the bridge's make of an entity.
-func (b *batch) available(id string, own func(*entityv1.Attributes) entityv1.Availability, bridge bool) {
+func (b *batch) available(id string, own entityv1.Availability, bridge bool) {
 	_, old := b.stateOf(id)
 	a := proto.CloneOf(old)
-	device := own(old)
 	if bridge {
-		a.Availability = device
+		a.Availability = own
 		setExtra(a, extraAvailability, nil)
 	} else {
 		a.Availability = entityv1.Availability_AVAILABILITY_OFFLINE
-		setExtra(a, extraAvailability, stringValue(availabilityWords[device]))
+		setExtra(a, extraAvailability, stringValue(availabilityWords[own]))
 	}
 	if !state.Equal(old, a) {
 		b.changed(id, a, b.at)
@@ -93,43 +146,31 @@ func (b *batch) available(id string, own func(*entityv1.Attributes) entityv1.Ava
 }
 
 // deviceAvailable is the decision about the availability of one device.
-func (d *Dialect) deviceAvailable(b *batch, r route, online bool) error {
+func (d *Dialect) deviceAvailable(b *batch, r route, isOnline bool) error {
 	if err := r.check(b.pending); err != nil {
 		return err
 	}
-	bridge := d.bridgeOnline(b.pending)
-	own := func(*entityv1.Attributes) entityv1.Availability { return availabilityOf(online) }
+	bridge := b.bridge()
 	for _, e := range b.pending.DeviceEntities(r.device) {
 		if enabled(e) {
-			b.available(e.GetId(), own, bridge)
+			b.available(e.GetId(), availabilityOf(isOnline), bridge != bridgeOffline)
 		}
 	}
 	return nil
 }
 
-// allAvailable takes everything behind the bridge with it.
-func (d *Dialect) allAvailable(b *batch, online bool) {
+// allAvailable takes everything behind the bridge with it; before is what was known of the bridge.
+func (d *Dialect) allAvailable(b *batch, isOnline bool, before reach) {
 	for _, device := range b.pending.Devices(d.source) {
 		if device.GetId() == d.bridgeID {
 			continue
 		}
-		for _, e := range b.pending.DeviceEntities(device.GetId()) {
+		entries := b.pending.DeviceEntities(device.GetId())
+		own := b.deviceAvailability(entries, before)
+		for _, e := range entries {
 			if enabled(e) {
-				b.available(e.GetId(), ownAvailability, online)
+				b.available(e.GetId(), own, isOnline)
 			}
 		}
 	}
-}
-
-// bridgeOnline says what is known of the bridge; nothing known counts as online.
-func (d *Dialect) bridgeOnline(p statehouse.Pending) bool {
-	e, ok := p.EntityByUniqueID(uniqueID(d.bridgeID, connectionState))
-	if !ok {
-		return true
-	}
-	st, ok := p.State(e.GetId())
-	if !ok || st.Attributes.GetBinarySensor() == nil || st.Attributes.GetBinarySensor().On == nil {
-		return true
-	}
-	return st.Attributes.GetBinarySensor().GetOn()
 }

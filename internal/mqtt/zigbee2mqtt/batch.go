@@ -1,6 +1,7 @@
 package zigbee2mqtt
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,17 +18,19 @@ import (
 type batch struct {
 	pending     statehouse.Pending
 	source      string
+	bridgeID    string
 	at          time.Time
 	silentAfter time.Duration
 
 	events []eventstore.Event
 	taken  map[string]bool                 // ids registered by the batch
+	next   map[string]int                  // by id: the number to try next where the id is taken
 	freed  map[string]bool                 // ids unregistered by it
 	states map[string]*entityv1.Attributes // what the batch made of them
 }
 
 func (d *Dialect) newBatch(p statehouse.Pending, at time.Time) *batch {
-	return &batch{pending: p, source: d.source, at: at, silentAfter: d.opts.SilentAfter}
+	return &batch{pending: p, source: d.source, bridgeID: d.bridgeID, at: at, silentAfter: d.opts.SilentAfter}
 }
 
 // add appends an event; its time is the batch's where it has none.
@@ -73,12 +76,15 @@ type deviceSpec struct {
 	keep bool
 }
 
-// register appends what makes the registry say what the source says of a device, and returns its entities as they
-// then are.
+// register appends what makes the registry say what the source says of a device, and what its new entities inherit of
+// its availability. It returns its entities as they then are.
 func (b *batch) register(want deviceSpec) []*entityv1.Entity {
 	id := want.device.GetId()
 	have, known := b.pending.Device(id)
 	if !known || !sameDevice(have, want.device) {
+		if !known {
+			have, _ = b.pending.FormerDevice(id)
+		}
 		device := proto.CloneOf(want.device)
 		device.UserName, device.AreaId = have.GetUserName(), have.GetAreaId()
 		b.add(eventstore.Event{Payload: &eventv1.Payload{
@@ -89,6 +95,8 @@ func (b *batch) register(want deviceSpec) []*entityv1.Entity {
 	if want.keep {
 		return registered
 	}
+	bridge := b.bridge()
+	own := b.deviceAvailability(registered, bridge)
 	byUnique := make(map[string]*entityv1.Entity, len(registered))
 	for _, e := range registered {
 		byUnique[e.GetUniqueId()] = e
@@ -104,7 +112,12 @@ func (b *batch) register(want deviceSpec) []*entityv1.Entity {
 	}
 	entries := make([]*entityv1.Entity, 0, len(want.entities))
 	for _, s := range want.entities {
-		entries = append(entries, b.registerEntity(want.device, s, byUnique[uniqueID(id, s)]))
+		before := byUnique[uniqueID(id, s)]
+		e := b.registerEntity(want.device, s, before)
+		if enabled(e) && (before == nil || !enabled(before)) && !b.saysBridge(e) {
+			b.available(e.GetId(), own, bridge != bridgeOffline)
+		}
+		entries = append(entries, e)
 	}
 	return entries
 }
@@ -113,12 +126,18 @@ func (b *batch) register(want deviceSpec) []*entityv1.Entity {
 func uniqueID(deviceID string, s spec) string { return deviceID + "/" + s.domain + "/" + s.key }
 
 // registerEntity appends what makes the registry say what s says; have is the entry that there is, or nil. What the
-// user decided stays.
+// user decided stays, and comes back with an entity that was gone.
 func (b *batch) registerEntity(device *entityv1.Device, s spec, have *entityv1.Entity) *entityv1.Entity {
 	unique := uniqueID(device.GetId(), s)
+	former := have
 	if have == nil {
-		if e, ok := b.pending.EntityByUniqueID(unique); ok && !b.freed[e.GetId()] {
-			have = e // somebody put it with another device
+		if e, ok := b.pending.EntityByUniqueID(unique); ok {
+			former = e
+			if !b.freed[e.GetId()] {
+				have = e // somebody put it with another device
+			}
+		} else {
+			former, _ = b.pending.FormerEntity(unique)
 		}
 	}
 	if have != nil && have.GetDeviceId() == device.GetId() && have.GetSource() == b.source && sameEntity(have, s.entity) {
@@ -126,15 +145,49 @@ func (b *batch) registerEntity(device *entityv1.Device, s spec, have *entityv1.E
 	}
 	e := proto.CloneOf(s.entity)
 	e.UniqueId, e.DeviceId, e.Source = unique, device.GetId(), b.source
-	if have != nil {
-		e.Id, e.UserName, e.AreaId, e.UserDisabled = have.GetId(), have.GetUserName(), have.GetAreaId(), have.UserDisabled
-	} else {
-		e.Id = b.freeID(s.domain, device, s.object)
+	if former != nil {
+		e.Id, e.UserName, e.AreaId, e.UserDisabled = former.GetId(), former.GetUserName(), former.GetAreaId(), former.UserDisabled
+	}
+	if have == nil {
+		if former == nil || !b.isFree(e.GetId()) {
+			e.Id = b.freeID(s.domain, device, s.object)
+		}
+		if b.taken == nil {
+			b.taken = make(map[string]bool)
+		}
+		b.taken[e.GetId()] = true
 	}
 	b.add(eventstore.Event{Entity: e.GetId(), Payload: &eventv1.Payload{
 		Kind: &eventv1.Payload_EntityRegistered{EntityRegistered: &eventv1.EntityRegistered{Entity: e}},
 	}})
 	return e
+}
+
+// comesBack says that a device is registered, or that one of its entities once was: it may have an id that no newcomer
+// should take.
+func (b *batch) comesBack(s deviceSpec) bool {
+	if _, known := b.pending.Device(s.device.GetId()); known {
+		return true
+	}
+	return slices.ContainsFunc(s.entities, func(e spec) bool {
+		_, former := b.pending.FormerEntity(uniqueID(s.device.GetId(), e))
+		return former
+	})
+}
+
+// registerAll registers devices, those that come back first.
+func (b *batch) registerAll(devices []deviceSpec) {
+	var newcomers []deviceSpec
+	for _, s := range devices {
+		if b.comesBack(s) {
+			b.register(s)
+		} else {
+			newcomers = append(newcomers, s)
+		}
+	}
+	for _, s := range newcomers {
+		b.register(s)
+	}
 }
 
 // sameDevice compares what the source says, and not what the user decided.
@@ -169,13 +222,14 @@ func (b *batch) freeID(domain string, device *entityv1.Device, object string) st
 		id = id[:eventstore.MaxEntityID-room]
 	}
 	free := id
-	for n := 2; !b.isFree(free); n++ {
+	for !b.isFree(free) {
+		if b.next == nil {
+			b.next = make(map[string]int)
+		}
+		n := max(b.next[id], 2)
+		b.next[id] = n + 1 // a thousand devices of one name do not make a thousand attempts each
 		free = id + "_" + strconv.Itoa(n)
 	}
-	if b.taken == nil {
-		b.taken = make(map[string]bool)
-	}
-	b.taken[free] = true
 	return free
 }
 

@@ -80,33 +80,35 @@ func (d *Dialect) registerBridge(b *batch, change func(*entityv1.Device)) []*ent
 
 // handleBridgeState takes in whether Zigbee2MQTT itself runs: everything behind it is available only then.
 func (d *Dialect) handleBridgeState(ctx context.Context, m mqtt.Message) error {
-	online, err := parseAvailability(m.Payload)
+	isOnline, err := parseAvailability(m.Payload)
 	if err != nil {
 		d.complain(m, ReasonMalformed, err)
 		return nil
 	}
 	word := wordOffline
-	if online {
+	if isOnline {
 		word = wordOnline
 	}
 	said := report{at: m.ReceivedAt, fields: []*entityv1.Field{{Name: connectionState.key, Value: stringValue(word)}}}
 	return d.decide(ctx, m, func(p statehouse.Pending) (*batch, error) {
 		b := d.newBatch(p, m.ReceivedAt)
+		before := b.bridge()
 		entries := d.registerBridge(b, nil)
-		b.merge(compile(entries), said)
+		if err := b.merge(compile(entries), said); err != nil {
+			return nil, err
+		}
 		for _, e := range entries {
-			if enabled(e) && e.GetUniqueId() != uniqueID(d.bridgeID, connectionState) {
-				b.available(e.GetId(), bridgeAvailable, online)
+			switch {
+			case !enabled(e):
+			case b.saysBridge(e):
+				b.available(e.GetId(), entityv1.Availability_AVAILABILITY_UNSPECIFIED, true)
+			default:
+				b.available(e.GetId(), entityv1.Availability_AVAILABILITY_ONLINE, isOnline)
 			}
 		}
-		d.allAvailable(b, online)
+		d.allAvailable(b, isOnline, before)
 		return b, nil
 	})
-}
-
-// bridgeAvailable is the availability of the bridge's own entities: they are as available as it is.
-func bridgeAvailable(*entityv1.Attributes) entityv1.Availability {
-	return entityv1.Availability_AVAILABILITY_ONLINE
 }
 
 // bridgeInfo is what is of use in bridge/info, which also has the whole configuration.
@@ -157,8 +159,7 @@ func (d *Dialect) handleBridgeInfo(ctx context.Context, m mqtt.Message) error {
 				device.Address = string(info.Coordinator.Address)
 			}
 		})
-		b.merge(compile(entries), said)
-		return b, nil
+		return b, b.merge(compile(entries), said)
 	})
 }
 

@@ -1,13 +1,11 @@
 package zigbee2mqtt
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/statehouse/statehouse"
@@ -33,13 +31,25 @@ type listedDevice struct {
 	} `json:"definition"`
 }
 
+// deviceFields are the fields of listedDevice.
+var deviceFields = []string{
+	"ieee_address", "friendly_name", "type", "manufacturer", "model_id", "software_build_id", "definition",
+}
+
+// errEmptyList: whatever made it, it does not say that all devices are gone. Where they are, the coordinator is left.
+var errEmptyList = errors.New("an empty list, where the coordinator's entry is the least there can be")
+
 // deviceList is bridge/devices, read.
 type deviceList struct {
 	devices     []deviceSpec
 	coordinator string // address
-	// bad is what was wrong with the entries that are not in devices, nil for nothing. A list with bad entries removes
-	// no device: the missing one may be the one that could not be read.
+	// bad is what was wrong with the entries that are not in devices, nil for nothing.
 	bad error
+	// unusable are the ids of devices whose entries are bad: they are there, and what they had stays.
+	unusable []string
+	// incomplete says that of a bad entry not even the device is known. Such a list removes no device: the missing one
+	// may be the one that could not be read.
+	incomplete bool
 }
 
 const typeCoordinator = "Coordinator"
@@ -50,22 +60,26 @@ const maxAddress = 64
 // maxEntry is far beyond every real entry, and keeps the events that one makes below what the log takes.
 const maxEntry = 1 << 20
 
+// maxEntities is five times what the richest real device has.
+const maxEntities = 1000
+
 func (d *Dialect) parseDevices(payload []byte) (deviceList, error) {
 	var list deviceList
 	seen := make(map[string]bool)
+	empty := true
 	err := eachElement(payload, func(raw json.RawMessage) {
-		if len(raw) > maxEntry {
-			list.bad = fmt.Errorf("an entry of %d bytes, at most %d are taken", len(raw), maxEntry)
-			return
-		}
-		var entry listedDevice
-		if err := json.Unmarshal(raw, &entry); err != nil {
-			list.bad = err
-			return
-		}
+		empty = false
+		entry, err := parseDevice(raw)
 		address := string(entry.Address)
-		if address == "" || len(address) > maxAddress || strings.Contains(address, "/") || address == bridgeAddress || seen[address] {
-			list.bad = fmt.Errorf("no address, a wrong one, or one twice: %.80q", address)
+		switch {
+		case err != nil:
+		case address == "" || len(address) > maxAddress || strings.Contains(address, "/") || address == bridgeAddress:
+			err = fmt.Errorf("a device without an address, or with a wrong one: %.80q", address)
+		case seen[address]:
+			err = fmt.Errorf("device %q is listed twice", address)
+		}
+		if err != nil {
+			list.bad, list.incomplete = err, true
 			return
 		}
 		seen[address] = true
@@ -73,32 +87,33 @@ func (d *Dialect) parseDevices(payload []byte) (deviceList, error) {
 			list.coordinator = address
 			return
 		}
-		list.devices = append(list.devices, d.describeDevice(address, entry))
+		s := d.describeDevice(address, entry)
+		if err := s.check(); err != nil {
+			list.bad, list.unusable = fmt.Errorf("device %q: %w", address, err), append(list.unusable, s.device.GetId())
+			return
+		}
+		list.devices = append(list.devices, s)
 	})
+	if err == nil && empty {
+		err = errEmptyList
+	}
 	return list, err
 }
 
-// eachElement calls take with every element of a JSON array, one after the other, so that a list of any size takes the
-// memory of its largest element.
-func eachElement(payload []byte, take func(json.RawMessage)) error {
-	dec := json.NewDecoder(bytes.NewReader(payload))
-	if t, err := dec.Token(); err != nil {
-		return err
-	} else if t != json.Delim('[') {
-		return errors.New("not a JSON array")
+func parseDevice(raw json.RawMessage) (entry listedDevice, err error) {
+	if len(raw) > maxEntry {
+		return entry, fmt.Errorf("an entry of %d bytes, at most %d are taken", len(raw), maxEntry)
 	}
-	for dec.More() {
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return err
-		}
-		take(raw)
+	return entry, json.Unmarshal(pick(raw, deviceFields), &entry)
+}
+
+// check says what keeps a device from being taken in.
+func (s deviceSpec) check() error {
+	if err := mqtt.ValidTopic(s.device.GetTopic()); err != nil {
+		return fmt.Errorf("no message can come under its name: %w", err)
 	}
-	if _, err := dec.Token(); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("data after the list")
+	if len(s.entities) > maxEntities {
+		return fmt.Errorf("it has %d entities, at most %d are taken", len(s.entities), maxEntities)
 	}
 	return nil
 }
@@ -177,14 +192,15 @@ func (d *Dialect) decideDevices(b *batch, list deviceList) *batch {
 	for _, s := range list.devices {
 		listed[s.device.GetId()] = true
 	}
+	for _, id := range list.unusable {
+		listed[id] = true
+	}
 	for _, device := range b.pending.Devices(d.source) {
-		if device.GetKind() == entityv1.DeviceKind_DEVICE_KIND_DEVICE && !listed[device.GetId()] && list.bad == nil {
+		if device.GetKind() == entityv1.DeviceKind_DEVICE_KIND_DEVICE && !listed[device.GetId()] && !list.incomplete {
 			b.unregister(device.GetId())
 		}
 	}
-	for _, s := range list.devices {
-		b.register(s)
-	}
+	b.registerAll(list.devices)
 	return b
 }
 

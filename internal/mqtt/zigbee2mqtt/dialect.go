@@ -59,13 +59,15 @@ type Dialect struct {
 
 	counts     counters
 	complaints complaints
+	heard      heard
 	plans      sync.Map                   // device id → *plan: a memo, checked against the registry before each use
 	index      atomic.Pointer[topicIndex] // nil: to be read from the registry
 
 	// bridge is held while the registry is changed, so that the index is never older than what is committed. It comes
 	// before mu in the lock order.
-	bridge sync.Mutex
-	groups []listedGroup // guarded by bridge: the newest list, to be looked at again when the devices change
+	bridge  sync.Mutex
+	groups  []listedGroup // guarded by bridge: the newest list, to be looked at again when the devices change
+	started atomic.Bool   // what the log knows of when devices were heard of is in heard; set with bridge held
 
 	mu          sync.Mutex // guards what follows; nothing is called with it held
 	devicesSeen bool
@@ -123,10 +125,36 @@ func (d *Dialect) Handle(ctx context.Context, m mqtt.Message) error {
 		d.counts.ignore(ReasonOther)
 		return nil
 	}
+	if err := d.start(ctx); err != nil {
+		return err
+	}
 	if topic, ok := strings.CutPrefix(name, "bridge/"); ok {
 		return d.handleBridge(ctx, topic, m)
 	}
 	return d.handleDevice(ctx, name, m)
+}
+
+// start remembers, before the first message changes anything, when the log says that devices were last heard of.
+func (d *Dialect) start(ctx context.Context) error {
+	if d.started.Load() {
+		return nil
+	}
+	d.bridge.Lock()
+	defer d.bridge.Unlock()
+	if d.started.Load() {
+		return nil
+	}
+	var known map[string]lastHeard
+	_, err := d.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
+		known = recollect(p, p.Devices(d.source))
+		return nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	d.heard.start(known)
+	d.started.Store(true)
+	return nil
 }
 
 func (d *Dialect) handleBridge(ctx context.Context, topic string, m mqtt.Message) error {
@@ -263,14 +291,29 @@ func (d *Dialect) deviceMessage(ctx context.Context, r route, m mqtt.Message) er
 
 func (d *Dialect) handleReport(ctx context.Context, r route, m mqtt.Message) error {
 	rep, err := parseReport(m)
-	if err != nil {
+	switch {
+	case errors.Is(err, eventstore.ErrTooLarge):
+		d.complain(m, ReasonTooLarge, err)
+		return nil
+	case err != nil:
 		d.complain(m, ReasonMalformed, err)
 		return nil
 	}
-	return d.decide(ctx, m, func(p statehouse.Pending) (*batch, error) {
+	if rep.retained {
+		var news bool
+		if rep.at, news = d.heard.news(r.device, rep, m.ReceivedAt); !news {
+			d.counts.ignore(ReasonRetained)
+			return nil
+		}
+	}
+	err = d.decide(ctx, m, func(p statehouse.Pending) (*batch, error) {
 		b := d.newBatch(p, rep.at)
 		return b, d.decideReport(b, r, rep)
 	})
+	if err == nil {
+		d.heard.note(r.device, rep)
+	}
+	return err
 }
 
 // decide runs one decision and counts what came of it. A message whose events the log refuses for what they are is
@@ -301,14 +344,4 @@ func (d *Dialect) decide(ctx context.Context, m mqtt.Message, decide func(stateh
 	}
 	d.counts.events.Add(uint64(recorded))
 	return nil
-}
-
-// complain counts a message that is dropped and logs it, if its topic was not logged lately.
-func (d *Dialect) complain(m mqtt.Message, reason Reason, err error) {
-	d.counts.ignore(reason)
-	if !d.complaints.allow(m.Topic, m.ReceivedAt) {
-		return
-	}
-	d.log.Warn("message dropped", "source", d.source, "topic", m.Topic, "bytes", len(m.Payload),
-		"client", m.Client, "reason", string(reason), "error", err)
 }

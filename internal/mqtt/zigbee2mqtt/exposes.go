@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 )
 
@@ -199,11 +200,11 @@ func entities(exposes []expose, ota bool) []spec {
 	if ota {
 		specs = append(specs, update())
 	}
-	// Of two with the same identity the first one counts.
+	// Of two with the same identity the first one counts, and a property whose name fills a page is none.
 	seen := make(map[[2]string]bool, len(specs))
 	return slices.DeleteFunc(specs, func(s spec) bool {
 		id := [2]string{s.domain, s.key}
-		dup := seen[id] || s.key == ""
+		dup := seen[id] || s.key == "" || len(s.key) > eventstore.MaxName
 		seen[id] = true
 		return dup
 	})

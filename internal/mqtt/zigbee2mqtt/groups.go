@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -24,23 +25,12 @@ type listedGroup struct {
 	} `json:"members"`
 }
 
+// groupFields are the fields of listedGroup.
+var groupFields = []string{"id", "friendly_name", "members"}
+
 // handleGroups takes in the list of all groups.
 func (d *Dialect) handleGroups(ctx context.Context, m mqtt.Message) error {
-	groups := []listedGroup{}
-	var bad error
-	seen := make(map[uint32]bool)
-	err := eachElement(m.Payload, func(raw json.RawMessage) {
-		var g listedGroup
-		switch err := json.Unmarshal(raw, &g); {
-		case err != nil:
-			bad = err
-		case g.ID == nil || seen[*g.ID]:
-			bad = errors.New("a group without an id, or with one twice")
-		default:
-			seen[*g.ID] = true
-			groups = append(groups, g)
-		}
-	})
+	groups, bad, err := d.parseGroups(m.Payload)
 	if err != nil {
 		d.complain(m, ReasonMalformed, err)
 		return nil
@@ -60,6 +50,34 @@ func (d *Dialect) handleGroups(ctx context.Context, m mqtt.Message) error {
 	return d.release(ctx)
 }
 
+// parseGroups reads bridge/groups. Bad is what was wrong with the entries that are not in groups, nil for nothing.
+func (d *Dialect) parseGroups(payload []byte) (groups []listedGroup, bad, err error) {
+	groups = []listedGroup{}
+	seen := make(map[uint32]bool)
+	err = eachElement(payload, func(raw json.RawMessage) {
+		var g listedGroup
+		if len(raw) > maxEntry {
+			bad = fmt.Errorf("a group of %d bytes, at most %d are taken", len(raw), maxEntry)
+			return
+		}
+		if err := json.Unmarshal(pick(raw, groupFields), &g); err != nil {
+			bad = err
+			return
+		}
+		if g.ID == nil || seen[*g.ID] {
+			bad = errors.New("a group without an id, or with one twice")
+			return
+		}
+		if err := mqtt.ValidTopic(d.groupTopic(g)); err != nil {
+			bad = fmt.Errorf("group %d: no message can come under its name: %w", *g.ID, err)
+			return
+		}
+		seen[*g.ID] = true
+		groups = append(groups, g)
+	})
+	return groups, bad, err
+}
+
 // decideGroups is the decision about a list of groups. Complete says that a group that is not in it is gone.
 func (d *Dialect) decideGroups(b *batch, groups []listedGroup, complete bool) *batch {
 	listed := make(map[string]bool, len(groups))
@@ -71,25 +89,37 @@ func (d *Dialect) decideGroups(b *batch, groups []listedGroup, complete bool) *b
 			b.unregister(device.GetId())
 		}
 	}
-	for _, g := range groups {
-		b.register(d.describeGroup(b.pending, g))
+	specs := make([]deviceSpec, len(groups))
+	for i, g := range groups {
+		specs[i] = d.describeGroup(b.pending, g)
 	}
+	b.registerAll(specs)
 	return b
 }
+
+func (g listedGroup) name() string {
+	return cmp.Or(string(g.Name), strconv.FormatUint(uint64(*g.ID), 10))
+}
+
+func (d *Dialect) groupTopic(g listedGroup) string { return d.opts.BaseTopic + "/" + g.name() }
 
 func groupAddress(id uint32) string { return "group/" + strconv.FormatUint(uint64(id), 10) }
 
 func (d *Dialect) describeGroup(p statehouse.Pending, g listedGroup) deviceSpec {
 	address := groupAddress(*g.ID)
-	name := cmp.Or(string(g.Name), strconv.FormatUint(uint64(*g.ID), 10))
 	s := deviceSpec{device: &entityv1.Device{
-		Id: d.deviceID(address), Address: address, Name: name, Topic: d.opts.BaseTopic + "/" + name,
+		Id: d.deviceID(address), Address: address, Name: g.name(), Topic: d.groupTopic(g),
 		Kind: entityv1.DeviceKind_DEVICE_KIND_GROUP, Source: d.source, ViaDevice: d.bridgeID,
 		Manufacturer: "Zigbee2MQTT", Model: "Group",
 	}}
 	var members []*entityv1.Entity
+	seen := make(map[string]bool, len(g.Members))
 	for _, m := range g.Members {
 		id := d.deviceID(string(m.Address))
+		if seen[id] {
+			continue // with several of its endpoints
+		}
+		seen[id] = true
 		if _, ok := p.Device(id); !ok {
 			s.keep = true // the devices have not come yet: what it had stays until they have
 		}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -39,6 +40,7 @@ type memory struct {
 	fail               error
 	once               bool // decisions are run once, and events are not kept: for benchmarks
 	batches            int
+	lookups            int // of single entries and states
 }
 
 func newMemory() *memory { return &memory{cache: state.New(), registry: registry.New()} }
@@ -96,12 +98,17 @@ func (h *memory) apply(events []eventstore.Event) (eventstore.Span, error) {
 	return eventstore.Span{First: head + 1, Last: head + eventstore.Position(len(events))}, nil
 }
 
-func (h *memory) Position() eventstore.Position               { return h.cache.PendingPosition() }
-func (h *memory) State(id state.EntityID) (state.State, bool) { return h.cache.PendingGet(id) }
+func (h *memory) Position() eventstore.Position { return h.cache.PendingPosition() }
+func (h *memory) State(id state.EntityID) (state.State, bool) {
+	h.lookups++
+	return h.cache.PendingGet(id)
+}
 func (h *memory) Entity(id state.EntityID) (*entityv1.Entity, bool) {
+	h.lookups++
 	return h.registry.Pending().Entity(id)
 }
 func (h *memory) DeviceEntities(id string) []*entityv1.Entity {
+	h.lookups++
 	return h.registry.Pending().DeviceEntities(id)
 }
 func (h *memory) Device(id string) (*entityv1.Device, bool) { return h.registry.Pending().Device(id) }
@@ -110,6 +117,12 @@ func (h *memory) Devices(source string) []*entityv1.Device {
 }
 func (h *memory) EntityByUniqueID(id string) (*entityv1.Entity, bool) {
 	return h.registry.Pending().EntityByUniqueID(id)
+}
+func (h *memory) FormerEntity(id string) (*entityv1.Entity, bool) {
+	return h.registry.Pending().FormerEntities.Get(id)
+}
+func (h *memory) FormerDevice(id string) (*entityv1.Device, bool) {
+	return h.registry.Pending().FormerDevices.Get(id)
 }
 
 // user appends what a user decided.
@@ -163,6 +176,13 @@ func (b *bench) stored(topic, payload string) []eventstore.Event {
 	return b.message(mqtt.Message{Topic: topic, Payload: []byte(payload), ReceivedAt: b.now, Retained: true})
 }
 
+func message(topic, payload string) mqtt.Message {
+	return mqtt.Message{Topic: topic, Payload: []byte(payload), ReceivedAt: base}
+}
+
+// errBroken is what a house fails with that cannot record.
+var errBroken = errors.New("no space left")
+
 func (b *bench) message(m mqtt.Message) []eventstore.Event {
 	b.Helper()
 	before := len(b.house.events)
@@ -199,6 +219,20 @@ func (b *bench) expect(id, want string) {
 	b.Helper()
 	if got := b.json(id); got != want {
 		b.Errorf("%s\n got %s\nwant %s", id, got, want)
+	}
+}
+
+func (b *bench) expectKinds(events []eventstore.Event, want string) {
+	b.Helper()
+	if got := kinds(events); got != want {
+		b.Errorf("events\n got %s\nwant %s", got, want)
+	}
+}
+
+func (b *bench) expectIDs(want ...string) {
+	b.Helper()
+	if got := b.ids(); !slices.Equal(got, want) {
+		b.Errorf("entities\n got %q\nwant %q", got, want)
 	}
 }
 

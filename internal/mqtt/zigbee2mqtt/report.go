@@ -1,7 +1,9 @@
 package zigbee2mqtt
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -19,17 +21,30 @@ import (
 type report struct {
 	fields   []*entityv1.Field // by name
 	at       time.Time
-	seen     bool // at is the device's own last_seen
+	seen     bool      // at is the device's own last_seen, and tells two presses apart
+	lastSeen time.Time // as the source says it, however wrong; zero for nothing
 	retained bool
+	digest   digest // of the payload, where it is retained
 }
 
-// How far a device's last_seen may be from the message's arrival.
+// How far a device's last_seen may be from the message's arrival. A stored report may be of any time before.
 const (
 	maxAhead  = time.Minute
 	maxBehind = time.Hour
 )
 
-var errNotObject = errors.New("not a JSON object")
+// maxFields is ten times what the largest real report has, and maxState what no real state comes near. Every change of
+// a state is recorded whole: without a limit a single large report would make every small one after it as large.
+const (
+	maxFields = 2000
+	maxState  = 64 << 10 // bytes
+)
+
+var (
+	errNotObject = errors.New("not a JSON object")
+	errTooLarge  = fmt.Errorf("%w: a report may have %d properties, and what is known of an entity %d bytes",
+		eventstore.ErrTooLarge, maxFields, maxState)
+)
 
 func parseReport(m mqtt.Message) (report, error) {
 	v, err := state.ValueFromJSON(m.Payload)
@@ -39,11 +54,18 @@ func parseReport(m mqtt.Message) (report, error) {
 	if v.GetStructValue() == nil {
 		return report{}, errNotObject
 	}
+	if len(v.GetStructValue().GetFields()) > maxFields {
+		return report{}, errTooLarge
+	}
 	r := report{fields: v.GetStructValue().GetFields(), at: m.ReceivedAt, retained: m.Retained}
 	if at, ok := moments(node{v}.get(propertyLastSeen).v); ok {
-		if ahead := at.Sub(m.ReceivedAt); ahead <= maxAhead && ahead >= -maxBehind {
+		r.lastSeen = at
+		if ahead := at.Sub(m.ReceivedAt); ahead <= maxAhead && (ahead >= -maxBehind || m.Retained) {
 			r.at, r.seen = at, at.Nanosecond() != 0 // whole seconds do not tell two presses apart
 		}
+	}
+	if m.Retained {
+		r.digest = sha256.Sum256(m.Payload)
 	}
 	return r, nil
 }
@@ -58,12 +80,11 @@ type draft struct {
 	state    state.State
 	old, new *entityv1.Attributes
 	spoken   bool // the report says something of it beyond null
-	ignored  bool // nothing of the report applies
 }
 
 // merge appends to b what a report changes. It is a function of the pending state and the report, and has no effect
-// beside b, so that it may be run again.
-func (b *batch) merge(pl *plan, r report) {
+// beside b, so that it may be run again. It fails with eventstore.ErrTooLarge.
+func (b *batch) merge(pl *plan, r report) error {
 	drafts := make([]draft, len(pl.parts))
 	for _, f := range r.fields {
 		v := f.GetValue()
@@ -93,8 +114,11 @@ func (b *batch) merge(pl *plan, r report) {
 				n.Extra = nil
 			}
 		}
-		b.settle(pl.parts[i], &drafts[i], r)
+		if err := b.settle(pl.parts[i], &drafts[i], r); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // set applies one property to one part.
@@ -111,35 +135,33 @@ func (b *batch) set(pl *plan, drafts []draft, bound binding, property string, v 
 			return
 		}
 	}
-	if !d.open(b, pl.parts[bound.part], r.retained) {
-		return
-	}
+	d.open(b, pl.parts[bound.part])
 	d.spoken = d.spoken || v != nil
 	setExtra(d.new, property, bound.set(d.new, v))
 }
 
-// open fetches the state under the draft and reports whether the report may change it.
-func (d *draft) open(b *batch, p part, retained bool) bool {
-	if d.new == nil && !d.ignored {
-		d.state, d.old = b.stateOf(p.id)
-		d.ignored = retained && d.old.GetDomain() != nil
-		if p.composite {
-			d.new = proto.CloneOf(d.old)
-		} else { // its setter puts a new typed part in place of the shared one
-			d.new = &entityv1.Attributes{
-				Availability: d.old.GetAvailability(), Extra: slices.Clone(d.old.GetExtra()), Domain: d.old.GetDomain(),
-			}
+// open fetches the state under the draft.
+func (d *draft) open(b *batch, p part) {
+	if d.new != nil {
+		return
+	}
+	d.state, d.old = b.stateOf(p.id)
+	if p.composite {
+		d.new = proto.CloneOf(d.old)
+	} else { // its setter puts a new typed part in place of the shared one
+		d.new = &entityv1.Attributes{
+			Availability: d.old.GetAvailability(), Extra: slices.Clone(d.old.GetExtra()), Domain: d.old.GetDomain(),
 		}
 	}
-	return !d.ignored
 }
 
 // act records an action. Zigbee2MQTT may follow it with an empty one, which is none.
 func (b *batch) act(p part, d *draft, v *entityv1.Value, r report) {
 	action, ok := word(v)
-	if !ok || action == "" || r.retained || !d.open(b, p, false) {
+	if !ok || action == "" || r.retained {
 		return
 	}
+	d.open(b, p)
 	occurred := r.at.UnixNano()
 	if last := d.old.GetEvent(); last.GetOccurred() >= occurred && !r.seen {
 		occurred = last.GetOccurred() + 1 // two messages are two actions, however coarse the clock is
@@ -155,10 +177,10 @@ func (b *batch) act(p part, d *draft, v *entityv1.Value, r report) {
 	}
 }
 
-// settle appends the event that follows from a draft, if any.
-func (b *batch) settle(p part, d *draft, r report) {
-	if d.new == nil || d.ignored {
-		return
+// settle appends the event that follows from a draft, if any. It fails with eventstore.ErrTooLarge.
+func (b *batch) settle(p part, d *draft, r report) error {
+	if d.new == nil {
+		return nil
 	}
 	if p.finish != nil {
 		p.finish(d.new)
@@ -168,12 +190,16 @@ func (b *batch) settle(p part, d *draft, r report) {
 	}
 	switch {
 	case !same(d.old, d.new):
+		if proto.Size(d.new) > maxState {
+			return fmt.Errorf("%s: %w", p.id, errTooLarge)
+		}
 		b.changed(p.id, d.new, r.at)
-	case d.spoken && d.old.GetDomain() != nil && r.at.Sub(d.state.UpdatedAt) >= b.silentAfter:
+	case d.spoken && !r.retained && d.old.GetDomain() != nil && r.at.Sub(d.state.UpdatedAt) >= b.silentAfter:
 		b.add(eventstore.Event{Timestamp: r.at, Entity: p.id, Payload: &eventv1.Payload{
 			Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}},
 		}})
 	}
+	return nil
 }
 
 // same is state.Equal for attributes of the same entity, at a tenth of the time for the simple domains: it runs in the
@@ -252,8 +278,7 @@ func (d *Dialect) decideReport(b *batch, r route, rep report) error {
 	if err := r.check(b.pending); err != nil {
 		return err
 	}
-	b.merge(d.planOf(r.device, b.pending.DeviceEntities(r.device)), rep)
-	return nil
+	return b.merge(d.planOf(r.device, b.pending.DeviceEntities(r.device)), rep)
 }
 
 // planOf is the plan of a device's entities, remembered for the next report.

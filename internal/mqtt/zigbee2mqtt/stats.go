@@ -1,10 +1,6 @@
 package zigbee2mqtt
 
-import (
-	"sync"
-	"sync/atomic"
-	"time"
-)
+import "sync/atomic"
 
 // Reason says why a message had no effect.
 type Reason string
@@ -31,7 +27,7 @@ const (
 	ReasonTooLarge Reason = "too_large"
 	// ReasonEmpty: an empty payload, which only clears what a broker retains.
 	ReasonEmpty Reason = "empty"
-	// ReasonRetained: a stored report about entities whose state is known.
+	// ReasonRetained: a stored report that says nothing new, or is outdated.
 	ReasonRetained Reason = "retained"
 	// ReasonUnchanged: a report that changes nothing.
 	ReasonUnchanged Reason = "unchanged"
@@ -54,6 +50,8 @@ type Stats struct {
 	Waiting int
 	// Ignored counts the messages without effect, by reason; it has an entry for each.
 	Ignored map[Reason]uint64
+	// Suppressed is the number of complaints that were not logged, so as not to fill the log.
+	Suppressed uint64
 }
 
 // counters are what Stats is made of.
@@ -81,32 +79,9 @@ func (d *Dialect) Stats() Stats {
 	for i, r := range reasons {
 		s.Ignored[r] = d.counts.ignored[i].Load()
 	}
+	s.Suppressed = d.complaints.total()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Waiting = d.waiting.len()
 	return s
-}
-
-// complaints lets one complaint a minute and topic through, so that a device gone wild does not fill the log.
-type complaints struct {
-	mu   sync.Mutex // guards last; a leaf of the lock order
-	last map[string]time.Time
-}
-
-const (
-	complainEvery = time.Minute
-	maxComplaints = 1000
-)
-
-func (c *complaints) allow(topic string, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if last, ok := c.last[topic]; ok && now.Sub(last) < complainEvery && !now.Before(last) {
-		return false
-	}
-	if c.last == nil || len(c.last) >= maxComplaints {
-		c.last = make(map[string]time.Time) // whoever invents topics without end costs no memory
-	}
-	c.last[topic] = now
-	return true
 }

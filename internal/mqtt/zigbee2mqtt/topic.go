@@ -102,6 +102,7 @@ func (d *Dialect) topicsLocked(ctx context.Context) (*topicIndex, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.heard.forget(devices)
 	ix := &topicIndex{devices: make(map[string]indexed, len(devices))}
 	for _, device := range devices {
 		name, ok := strings.CutPrefix(device.GetTopic(), d.opts.BaseTopic+"/")

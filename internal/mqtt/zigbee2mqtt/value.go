@@ -125,11 +125,15 @@ func (n node) list(name string) []node {
 	return nodes
 }
 
+// maxOptions is ten times what the longest real enum has. Values beyond it are reported like any other, and only not
+// listed among the options.
+const maxOptions = 1000
+
 // words are the values of an enum.
 func (n node) words() []string {
 	var words []string
 	for _, v := range n.list("values") {
-		if w, ok := word(v.v); ok {
+		if w, ok := word(v.v); ok && len(words) < maxOptions {
 			words = append(words, w)
 		}
 	}

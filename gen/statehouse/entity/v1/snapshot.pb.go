@@ -116,6 +116,8 @@ type RegistryRecord struct {
 	//	*RegistryRecord_Entity
 	//	*RegistryRecord_Device
 	//	*RegistryRecord_Area
+	//	*RegistryRecord_FormerEntity
+	//	*RegistryRecord_FormerDevice
 	Entry         isRegistryRecord_Entry `protobuf_oneof:"entry"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -185,6 +187,24 @@ func (x *RegistryRecord) GetArea() *Area {
 	return nil
 }
 
+func (x *RegistryRecord) GetFormerEntity() *Entity {
+	if x != nil {
+		if x, ok := x.Entry.(*RegistryRecord_FormerEntity); ok {
+			return x.FormerEntity
+		}
+	}
+	return nil
+}
+
+func (x *RegistryRecord) GetFormerDevice() *Device {
+	if x != nil {
+		if x, ok := x.Entry.(*RegistryRecord_FormerDevice); ok {
+			return x.FormerDevice
+		}
+	}
+	return nil
+}
+
 type isRegistryRecord_Entry interface {
 	isRegistryRecord_Entry()
 }
@@ -201,11 +221,25 @@ type RegistryRecord_Area struct {
 	Area *Area `protobuf:"bytes,3,opt,name=area,proto3,oneof"`
 }
 
+type RegistryRecord_FormerEntity struct {
+	// What is remembered of an entity that is gone: its ids and what the user decided.
+	FormerEntity *Entity `protobuf:"bytes,4,opt,name=former_entity,json=formerEntity,proto3,oneof"`
+}
+
+type RegistryRecord_FormerDevice struct {
+	// What is remembered of a device that is gone: its id and what the user decided.
+	FormerDevice *Device `protobuf:"bytes,5,opt,name=former_device,json=formerDevice,proto3,oneof"`
+}
+
 func (*RegistryRecord_Entity) isRegistryRecord_Entry() {}
 
 func (*RegistryRecord_Device) isRegistryRecord_Entry() {}
 
 func (*RegistryRecord_Area) isRegistryRecord_Entry() {}
+
+func (*RegistryRecord_FormerEntity) isRegistryRecord_Entry() {}
+
+func (*RegistryRecord_FormerDevice) isRegistryRecord_Entry() {}
 
 var File_statehouse_entity_v1_snapshot_proto protoreflect.FileDescriptor
 
@@ -223,11 +257,13 @@ const file_statehouse_entity_v1_snapshot_proto_rawDesc = "" +
 	"attributes\x12\x1a\n" +
 	"\bposition\x18\x05 \x01(\x04R\bposition\x12\x1d\n" +
 	"\n" +
-	"changed_at\x18\x06 \x01(\x10R\tchangedAt\"\xbb\x01\n" +
+	"changed_at\x18\x06 \x01(\x10R\tchangedAt\"\xc5\x02\n" +
 	"\x0eRegistryRecord\x126\n" +
 	"\x06entity\x18\x01 \x01(\v2\x1c.statehouse.entity.v1.EntityH\x00R\x06entity\x126\n" +
 	"\x06device\x18\x02 \x01(\v2\x1c.statehouse.entity.v1.DeviceH\x00R\x06device\x120\n" +
-	"\x04area\x18\x03 \x01(\v2\x1a.statehouse.entity.v1.AreaH\x00R\x04areaB\a\n" +
+	"\x04area\x18\x03 \x01(\v2\x1a.statehouse.entity.v1.AreaH\x00R\x04area\x12C\n" +
+	"\rformer_entity\x18\x04 \x01(\v2\x1c.statehouse.entity.v1.EntityH\x00R\fformerEntity\x12C\n" +
+	"\rformer_device\x18\x05 \x01(\v2\x1c.statehouse.entity.v1.DeviceH\x00R\fformerDeviceB\a\n" +
 	"\x05entryBDZBgithub.com/statehouse/statehouse/gen/statehouse/entity/v1;entityv1b\x06proto3"
 
 var (
@@ -256,11 +292,13 @@ var file_statehouse_entity_v1_snapshot_proto_depIdxs = []int32{
 	3, // 1: statehouse.entity.v1.RegistryRecord.entity:type_name -> statehouse.entity.v1.Entity
 	4, // 2: statehouse.entity.v1.RegistryRecord.device:type_name -> statehouse.entity.v1.Device
 	5, // 3: statehouse.entity.v1.RegistryRecord.area:type_name -> statehouse.entity.v1.Area
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	3, // 4: statehouse.entity.v1.RegistryRecord.former_entity:type_name -> statehouse.entity.v1.Entity
+	4, // 5: statehouse.entity.v1.RegistryRecord.former_device:type_name -> statehouse.entity.v1.Device
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_statehouse_entity_v1_snapshot_proto_init() }
@@ -274,6 +312,8 @@ func file_statehouse_entity_v1_snapshot_proto_init() {
 		(*RegistryRecord_Entity)(nil),
 		(*RegistryRecord_Device)(nil),
 		(*RegistryRecord_Area)(nil),
+		(*RegistryRecord_FormerEntity)(nil),
+		(*RegistryRecord_FormerDevice)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
