@@ -121,9 +121,7 @@ type request struct {
 	// control, instead of events or decide, is run between two groups.
 	control func(w *writer, ctx context.Context) error
 
-	conditions []Condition
-	key        Key
-	hash       []byte // of the events, for the key; none for a decision
+	terms *terms // nil for none
 	// refused is what the writer answers instead of trying again.
 	refused error
 
@@ -136,6 +134,13 @@ type request struct {
 	done chan struct{}
 }
 
+// terms are what few appends have.
+type terms struct {
+	conditions []Condition
+	key        Key
+	hash       []byte // of the events, for the key; none for a decision
+}
+
 // prepared is an event as its caller's goroutine encoded it. It is stored and hashed as it is.
 type prepared struct {
 	event   Event
@@ -145,6 +150,13 @@ type prepared struct {
 
 // decisionSize stands for the size of events that are not there yet.
 const decisionSize = 4 << 10
+
+func (t *terms) check() error {
+	if err := checkConditions(t.conditions); err != nil {
+		return err
+	}
+	return t.key.check()
+}
 
 // conditionSize stands for a condition.
 const conditionSize = 64
@@ -157,12 +169,12 @@ func newRequest(b Batch) (*request, error) {
 	if b.Decide != nil && len(b.Events) != 0 {
 		return nil, fmt.Errorf("%w: a batch has either events or a decision", ErrInvalid)
 	}
-	r := &request{decide: b.Decide, conditions: b.If, key: b.Key, done: make(chan struct{})}
-	if err := checkConditions(b.If); err != nil {
-		return nil, err
-	}
-	if err := b.Key.check(); err != nil {
-		return nil, err
+	r := &request{decide: b.Decide, done: make(chan struct{})}
+	if len(b.If) > 0 || b.Key != (Key{}) {
+		r.terms = &terms{conditions: b.If, key: b.Key}
+		if err := r.terms.check(); err != nil {
+			return nil, err
+		}
 	}
 	if b.Decide != nil {
 		r.size = decisionSize
@@ -175,7 +187,7 @@ func newRequest(b Batch) (*request, error) {
 			r.size += int64(len(r.events[i].record))
 		}
 		if b.Key != (Key{}) {
-			r.hash = hashContents(r.events)
+			r.terms.hash = hashContents(r.events)
 		}
 	}
 	// The queue has room for any one batch.

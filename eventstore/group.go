@@ -38,14 +38,15 @@ func (g *grouping) add(ctx context.Context, r *request, res *result) error {
 	if res.err = r.refused; res.err != nil {
 		return nil
 	}
-	if r.key.ID != "" {
+	keyed := r.terms != nil && r.terms.key != (Key{})
+	if keyed {
 		// Before the conditions: what the first one did may be why they do not hold any more.
-		if known, err := g.repeat(ctx, r, res); known || err != nil {
+		if known, err := g.repeat(ctx, r.terms, res); known || err != nil {
 			return err
 		}
 	}
 	events := r.events
-	if len(r.conditions) > 0 || r.decide != nil {
+	if r.terms != nil || r.decide != nil {
 		if events, res.err = g.decide(ctx, r); res.err != nil {
 			return nil
 		}
@@ -53,8 +54,8 @@ func (g *grouping) add(ctx context.Context, r *request, res *result) error {
 	if err := g.addEvents(ctx, r, events, res); err != nil || res.err != nil {
 		return err
 	}
-	if r.key.ID != "" {
-		return g.remember(ctx, r, res.span)
+	if keyed {
+		return g.remember(ctx, r.terms, res.span)
 	}
 	return nil
 }
@@ -77,7 +78,10 @@ func (g *grouping) begin(ctx context.Context) error {
 func (g *grouping) decide(ctx context.Context, r *request) (events []prepared, err error) {
 	returned := false
 	defer g.caught(r, &returned, &err)
-	events, err = r.events, g.check(r.conditions)
+	events = r.events
+	if r.terms != nil {
+		err = g.check(r.terms.conditions)
+	}
 	if err == nil && r.decide != nil {
 		var decided []Event
 		if decided, err = r.decide(ctx); err == nil {

@@ -52,26 +52,25 @@ func hashContents(events []prepared) []byte {
 }
 
 // repeat answers a request whose key is known, and says so.
-func (g *grouping) repeat(ctx context.Context, r *request, res *result) (known bool, err error) {
+func (g *grouping) repeat(ctx context.Context, t *terms, res *result) (known bool, err error) {
 	const find = `SELECT hash, first_position, last_position, recorded FROM append_keys WHERE scope = ? AND key = ?`
-	stmt, err := g.w.statements.get(ctx, g.w.conn, find)
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
 	var hash []byte
 	var span Span
 	var recorded int64
-	err = stmt.QueryRowContext(ctx, r.key.Scope, r.key.ID).Scan(&hash, &span.First, &span.Last, &recorded)
+	stmt, err := g.w.statements.get(ctx, g.w.conn, find)
+	if err == nil {
+		err = stmt.QueryRowContext(ctx, t.key.Scope, t.key.ID).Scan(&hash, &span.First, &span.Last, &recorded)
+	}
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return false, nil
 	case err != nil:
-		return false, fmt.Errorf("%w: key %q: %w", ErrUnavailable, r.key.ID, err)
+		return false, t.failed(err)
 	case g.recorded-recorded >= int64(KeyLifetime):
 		return false, nil
-	case !bytes.Equal(hash, r.hash):
+	case !bytes.Equal(hash, t.hash):
 		res.err = fmt.Errorf("%w: %q was the key of other content, which is at positions %d to %d",
-			ErrKeyReused, r.key.ID, span.First, span.Last)
+			ErrKeyReused, t.key.ID, span.First, span.Last)
 	default:
 		res.span = span
 	}
@@ -79,24 +78,29 @@ func (g *grouping) repeat(ctx context.Context, r *request, res *result) (known b
 }
 
 // remember keeps the key of a request and what became of it.
-func (g *grouping) remember(ctx context.Context, r *request, span Span) error {
+func (g *grouping) remember(ctx context.Context, t *terms, span Span) error {
 	if err := g.begin(ctx); err != nil {
 		return err
 	}
 	const keep = `INSERT OR REPLACE INTO append_keys (scope, key, hash, first_position, last_position, recorded)
 		VALUES (?, ?, ?, ?, ?, ?)`
-	hash := r.hash
+	hash := t.hash
 	if hash == nil {
 		hash = []byte{}
 	}
-	err := g.w.exec(ctx, keep, r.key.Scope, r.key.ID, hash, int64(span.First), int64(span.Last), g.recorded)
+	err := g.w.exec(ctx, keep, t.key.Scope, t.key.ID, hash, int64(span.First), int64(span.Last), g.recorded)
 	if err == nil && g.recorded >= g.w.keysLook {
 		err = g.forget(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: key %q: %w", ErrUnavailable, r.key.ID, err)
+		return t.failed(err)
 	}
 	return nil
+}
+
+// failed is for a key that cannot be read or written: batches without one must not suffer for it.
+func (t *terms) failed(err error) error {
+	return &batchError{fmt.Errorf("%w: key %q: %w", ErrUnavailable, t.key.ID, err)}
 }
 
 // forgetStep is the number of keys that are forgotten for one that is remembered, at most.

@@ -233,3 +233,35 @@ func TestBadKeys(t *testing.T) {
 		t.Errorf("head %d", s.Head())
 	}
 }
+
+// A table of keys that cannot be used costs the appends with a key, and no others, also in their group.
+func TestUnusableKeys(t *testing.T) {
+	p := &spy{name: "renaming", apply: func(ctx context.Context, tx storage.Tx, e eventstore.Event) error {
+		if !strings.HasPrefix(e.Source, "ALTER") {
+			return nil
+		}
+		_, err := tx.ExecContext(ctx, e.Source)
+		return err
+	}}
+	cache := state.New()
+	s, _ := open(t, tempDB(t), eventstore.Options{}, cache, p)
+	b := keyed("k", sensor(1))
+	if _, err := s.Append(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	rename := sensor(2)
+	rename.Source = `ALTER TABLE append_keys RENAME TO hidden`
+	mustAppend(t, s, rename)
+	spans, errs := together(t, s, eventstore.Batch{Events: []eventstore.Event{sensor(3)}}, b, eventstore.Batch{Events: []eventstore.Event{sensor(4)}})
+	if !errors.Is(errs[1], eventstore.ErrUnavailable) || errs[0] != nil || errs[2] != nil || spans[0].First != 3 || spans[2].First != 4 {
+		t.Errorf("%v %v", spans, errs)
+	}
+	if _, err := s.Append(t.Context(), b); !errors.Is(err, eventstore.ErrUnavailable) || s.Stats().Fault == nil {
+		t.Errorf("one that is alone: %v", err)
+	}
+	rename.Source = `ALTER TABLE hidden RENAME TO append_keys`
+	mustAppend(t, s, rename)
+	if span, err := s.Append(t.Context(), b); err != nil || span.First != 1 || s.Head() != 5 || s.Stats().Fault != nil || cache.Revision().Position != 5 {
+		t.Errorf("afterwards: %v %v, head %d, %v", span, err, s.Head(), s.Stats().Fault)
+	}
+}

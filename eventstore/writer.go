@@ -162,7 +162,7 @@ func (w *writer) commit1(ctx context.Context, group []*request) {
 	}
 }
 
-// batchError is the failure of one batch in a projector.
+// batchError is the failure of one batch, which the others of its group must not suffer for.
 type batchError struct{ err error }
 
 func (e *batchError) Error() string { return e.err.Error() }
