@@ -7,9 +7,10 @@
 // writer, owns the connection that writes:
 //
 //  1. It takes everything that is queued, bounded in bytes: a group. A lone caller waits for nobody.
-//  2. For each batch of the group, in order: a decision is run; positions and the recorded time are assigned; the
-//     projectors apply the events to what is pending.
-//  3. The group's events become one row of the table segments, with the chain's value after them.
+//  2. For each batch of the group, in order: a known key is answered; conditions are checked; a decision is run;
+//     positions and the recorded time are assigned; the projectors apply the events to what is pending; the key is kept.
+//  3. The group's events become one row of the table segments, with the chain's value after them. Cursors that were
+//     acknowledged meanwhile go with them.
 //  4. COMMIT, which is synced to disk.
 //  5. The projectors promote what was pending; the head moves; subscribers are woken; each caller gets its answer.
 //
@@ -20,7 +21,8 @@
 //
 // # Failure
 //
-// A batch whose decision or projector fails gets that error, and the group is done again without it. Whatever fails
+// A batch whose decision or projector fails gets that error, and the group is done again without it; a panic, and the end
+// of the goroutine, are such failures. Whatever fails
 // before COMMIT rolls the group back and is answered with [ErrUnavailable]: nothing was changed. A COMMIT that fails
 // leaves open what became of the group: the store re-opens its file, moves the WAL into the database, re-reads and
 // checks the tail of the log, folds what it finds, and answers [ErrUnknownOutcome]. While that does not succeed,
@@ -30,7 +32,8 @@
 //
 // [Store.Read] and [Store.Subscribe] read the log itself, page by page, and hold no transaction open while their
 // consumer works: a slow subscriber reads later, loses nothing and slows nobody. They see positions up to
-// [Store.Head], thus only what the projectors have promoted.
+// [Store.Head], thus only what the projectors have promoted. A [Consumer] is a subscription whose place is kept in the
+// file, a [Follower] one that runs a handler.
 //
 // # Testing against it
 //
