@@ -182,10 +182,11 @@ func TestAConsumerOfLittle(t *testing.T) {
 		pause()
 	}
 	stop()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Error(err)
+	for err := range ended {
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 	}
-	<-ended
 	if c.Acked() != 5002 {
 		t.Errorf("acked %d", c.Acked())
 	}

@@ -162,7 +162,7 @@ func (w *writer) writeCursors(ctx context.Context, writes []cursorWrite, now int
 	for _, c := range writes {
 		const store = `INSERT INTO cursors (name, position, stored) VALUES (?, ?, ?)
 			ON CONFLICT (name) DO UPDATE SET position = excluded.position, stored = excluded.stored`
-		if err := w.exec(ctx, store, c.cursor.name, int64(c.at), now); err != nil {
+		if err := w.statements.exec(ctx, w.conn, store, c.cursor.name, int64(c.at), now); err != nil {
 			return fmt.Errorf("cursor of %q: %w", c.cursor.name, err)
 		}
 	}

@@ -22,11 +22,11 @@
 // # Failure
 //
 // A batch whose decision or projector fails gets that error, and the group is done again without it; a panic, and the end
-// of the goroutine, are such failures. Whatever fails
-// before COMMIT rolls the group back and is answered with [ErrUnavailable]: nothing was changed. A COMMIT that fails
-// leaves open what became of the group: the store re-opens its file, moves the WAL into the database, re-reads and
-// checks the tail of the log, folds what it finds, and answers [ErrUnknownOutcome]. While that does not succeed,
-// appends fail with [ErrUnavailable] and reading goes on.
+// of the goroutine, are such failures. Whatever fails before COMMIT rolls the group back and is answered with
+// [ErrUnavailable]: nothing was changed. A COMMIT that fails leaves open what became of the group: the store re-opens its
+// file, moves the WAL into the database, re-reads and checks the tail of the log, folds what it finds, and answers
+// [ErrUnknownOutcome]; a [Key] makes it safe to append again. While that does not succeed, appends fail with
+// [ErrUnavailable] and reading goes on.
 //
 // # Reading
 //

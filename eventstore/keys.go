@@ -57,10 +57,8 @@ func (g *grouping) repeat(ctx context.Context, t *terms, res *result) (known boo
 	var hash []byte
 	var span Span
 	var recorded int64
-	stmt, err := g.w.statements.get(ctx, g.w.conn, find)
-	if err == nil {
-		err = stmt.QueryRowContext(ctx, t.key.Scope, t.key.ID).Scan(&hash, &span.First, &span.Last, &recorded)
-	}
+	row := []any{&hash, &span.First, &span.Last, &recorded}
+	err = g.w.statements.scan(ctx, g.w.conn, row, find, t.key.Scope, t.key.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return false, nil
@@ -88,7 +86,7 @@ func (g *grouping) remember(ctx context.Context, t *terms, span Span) error {
 	if hash == nil {
 		hash = []byte{}
 	}
-	err := g.w.exec(ctx, keep, t.key.Scope, t.key.ID, hash, int64(span.First), int64(span.Last), g.recorded)
+	err := g.w.statements.exec(ctx, g.w.conn, keep, t.key.Scope, t.key.ID, hash, int64(span.First), int64(span.Last), g.recorded)
 	if err == nil && g.recorded >= g.w.keysLook {
 		err = g.forget(ctx)
 	}
@@ -110,53 +108,14 @@ const forgetStep = 16
 func (g *grouping) forget(ctx context.Context) error {
 	// Rows are numbered as they come, so the oldest have the lowest ids.
 	const forget = `DELETE FROM append_keys WHERE id < (SELECT min(id) FROM append_keys) + ? AND recorded <= ?`
-	if err := g.w.exec(ctx, forget, forgetStep, g.recorded-int64(KeyLifetime)); err != nil {
+	if err := g.w.statements.exec(ctx, g.w.conn, forget, forgetStep, g.recorded-int64(KeyLifetime)); err != nil {
 		return err
 	}
 	const oldest = `SELECT recorded FROM append_keys ORDER BY id LIMIT 1`
-	stmt, err := g.w.statements.get(ctx, g.w.conn, oldest)
-	if err != nil {
-		return err
-	}
 	var recorded int64
-	if err := stmt.QueryRowContext(ctx).Scan(&recorded); err != nil {
+	if err := g.w.statements.scan(ctx, g.w.conn, []any{&recorded}, oldest); err != nil {
 		return err
 	}
 	g.w.keysLook = min(recorded, math.MaxInt64-int64(KeyLifetime)) + int64(KeyLifetime)
 	return nil
-}
-
-// statements are prepared once for a connection. What is run through them while a transaction is under way on that
-// connection is part of it.
-type statements map[string]*sql.Stmt
-
-func (s *statements) get(ctx context.Context, conn *sql.Conn, query string) (*sql.Stmt, error) {
-	if stmt, ok := (*s)[query]; ok {
-		return stmt, nil
-	}
-	stmt, err := conn.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	if *s == nil {
-		*s = statements{}
-	}
-	(*s)[query] = stmt
-	return stmt, nil
-}
-
-func (s *statements) close() {
-	for _, stmt := range *s {
-		_ = stmt.Close() // it only gives memory back
-	}
-	*s = nil
-}
-
-// exec runs a statement that is prepared once.
-func (w *writer) exec(ctx context.Context, query string, args ...any) error {
-	stmt, err := w.statements.get(ctx, w.conn, query)
-	if err == nil {
-		_, err = stmt.ExecContext(ctx, args...)
-	}
-	return err
 }

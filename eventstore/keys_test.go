@@ -174,7 +174,7 @@ func TestKeysAreForgotten(t *testing.T) {
 		}
 		before = now
 	}
-	add("old 97", eventstore.Position(s.Head()+1))
+	add("old 97", s.Head()+1)
 }
 
 // A commit that failed leaves open whether its batch is in the log; a repeat finds out, and adds it if it is not.
