@@ -250,19 +250,36 @@ func TestBadConsumers(t *testing.T) {
 	consumer(t, s, "ahead", everything)
 }
 
-// A cursor that is deleted stays deleted, whatever was acknowledged before and not stored yet.
+// A cursor that is deleted stays deleted, whatever was acknowledged before and not stored yet, and however soon the next
+// group comes.
 func TestADeletedCursor(t *testing.T) {
 	s, _ := open(t, tempDB(t), eventstore.Options{}, state.New())
 	mustAppend(t, s, sensor(1), sensor(2))
-	c := consumer(t, s, "c", everything)
-	take(t, c, 2, 2)
-	c.Close()
-	if err := s.DeleteCursor(t.Context(), "c"); err != nil {
-		t.Fatal(err)
-	}
-	mustAppend(t, s, sensor(3))
-	if all, err := s.Cursors(t.Context()); err != nil || len(all) != 0 {
-		t.Errorf("%+v %v", all, err)
+	for range 20 {
+		c := consumer(t, s, "c", everything)
+		take(t, c, 2, 2)
+		c.Close()
+		letGo := hold(t, s)
+		done := make(chan error)
+		queue := func(f func() error) {
+			before := s.Stats().QueuedBatches
+			go func() { done <- f() }()
+			for s.Stats().QueuedBatches == before {
+				pause()
+			}
+		}
+		queue(func() error { return s.DeleteCursor(t.Context(), "c") })
+		queue(func() error {
+			_, err := s.Append(t.Context(), eventstore.Batch{Events: []eventstore.Event{sensor(3)}})
+			return err
+		})
+		letGo()
+		if err := errors.Join(<-done, <-done); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := s.Cursors(t.Context()); err != nil || len(all) != 0 {
+			t.Fatalf("%+v %v", all, err)
+		}
 	}
 	if got := take(t, consumer(t, s, "c", everything), 3, 0); !slices.Equal(got, upTo(3)) {
 		t.Errorf("%v", got)

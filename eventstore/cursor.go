@@ -236,14 +236,12 @@ func (s *Store) Cursors(ctx context.Context) (all []Cursor, err error) {
 // is no such cursor.
 func (s *Store) DeleteCursor(ctx context.Context, name string) error {
 	c := &Consumer{s: s}
-	if _, err := s.cursors.claim(name, c); err != nil {
+	known, err := s.cursors.claim(name, c)
+	if err != nil {
 		return err
 	}
-	// Nobody can open it meanwhile; forgotten afterwards, so that what is left is what the table says.
-	defer s.cursors.release(c, true)
-	return s.inTurn(ctx, func(w *writer, ctx context.Context) error {
-		s.cursors.found(c.cursor, 0) // so that no group stores it again
-		return w.transact(ctx, func(tx *sql.Tx) error {
+	err = s.inTurn(ctx, func(w *writer, ctx context.Context) error {
+		err := w.transact(ctx, func(tx *sql.Tx) error {
 			done, err := tx.ExecContext(ctx, `DELETE FROM cursors WHERE name = ?`, name)
 			if err != nil {
 				return fmt.Errorf("cursor of %q: %w", name, err)
@@ -253,5 +251,13 @@ func (s *Store) DeleteCursor(ctx context.Context, name string) error {
 			}
 			return nil
 		})
+		if err == nil {
+			s.cursors.release(c, true) // in this turn, so that no group stores it again
+		}
+		return err
 	})
+	if err != nil {
+		s.cursors.release(c, !known)
+	}
+	return err
 }
