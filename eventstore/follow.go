@@ -19,7 +19,7 @@ type Handler func(ctx context.Context, events []Event) error
 // Follower is a projector behind the log: it hands the events of a query to a [Handler], in a goroutine of its own and
 // with a durable cursor, which is acknowledged when the handler returns nil. What it is given is committed; it slows no
 // append, and nobody waits for it. A handler that keeps its results where the cursor is not must find events that come
-// again unremarkable.
+// again unremarkable. To have it begin anew: stop it, [Store.DeleteCursor], and follow again.
 type Follower struct {
 	c      *Consumer
 	handle Handler

@@ -95,8 +95,8 @@ func TestAProjectorWithATable(t *testing.T) {
 		return nil
 	}}
 	s, db = open(t, path, eventstore.Options{SealAfter: -1}, cache, l, picky)
-	if r := s.Recovered(); l.restored != 0 || r.Replayed != 4 || cache.Revision().Position != 4 {
-		t.Errorf("restored %d, recovered %+v, the cache is at %d", l.restored, r, cache.Revision().Position)
+	if r := s.Recovered(); l.restored != 0 || r.Replayed != 4 || cache.Revision().Position != 4 || !slices.Equal(picky.applied, upTo(4)) {
+		t.Errorf("restored %d, recovered %+v, the cache is at %d, the other one got %v", l.restored, r, cache.Revision().Position, picky.applied)
 	}
 	has(db, 4)
 
