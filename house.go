@@ -45,8 +45,9 @@ func OpenContext(ctx context.Context, path string, opts Options) (*House, error)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	// The order matters: present must be promoted after what it joins.
-	if err := h.store.Start(ctx, h.cache, h.registry, h.now); err != nil {
+	// The order matters: present must be promoted after what it joins, and shows nothing that others do not have yet.
+	projectors := append([]eventstore.Projector{h.cache, h.registry}, opts.Projectors...)
+	if err := h.store.Start(ctx, append(projectors, h.now)...); err != nil {
 		return nil, errors.Join(err, h.store.Close(), db.Close())
 	}
 	h.timeline = timeline.New(h.store, h.Now)
@@ -65,7 +66,7 @@ func (h *House) Now() timeline.Moment { return *h.now.moment.Load() }
 // Append records events, all or none, and returns when they are durable and part of [House.Now].
 // See [eventstore.Store.Append].
 func (h *House) Append(ctx context.Context, events ...eventstore.Event) (eventstore.Span, error) {
-	return h.store.Append(ctx, eventstore.Batch{Events: events})
+	return h.AppendBatch(ctx, Batch{Events: events})
 }
 
 // Decide runs a function on what the house will be when everything queued before it is committed, and records the
@@ -73,9 +74,29 @@ func (h *House) Append(ctx context.Context, events ...eventstore.Event) (eventst
 // must not call the house, and must not keep p; it may be run more than once. An error of it is returned as it is, and
 // nothing is recorded. The span is empty when the function returned no events.
 func (h *House) Decide(ctx context.Context, decide func(p Pending) ([]eventstore.Event, error)) (eventstore.Span, error) {
-	return h.store.Append(ctx, eventstore.Batch{Decide: func(context.Context) ([]eventstore.Event, error) {
-		return decide(pending{h.cache, h.registry})
-	}})
+	return h.AppendBatch(ctx, Batch{Decide: decide})
+}
+
+// Batch is what one append records: all of it or nothing. [eventstore.Batch] says what the fields mean.
+type Batch struct {
+	Events []eventstore.Event
+	// Decide, instead of Events, is a function as [House.Decide] takes it.
+	Decide func(p Pending) ([]eventstore.Event, error)
+	// If are conditions: [eventstore.EntityAt] with the position of a state, [eventstore.LogAt] with that of a moment.
+	If []eventstore.Condition
+	// Key makes the append safe to repeat.
+	Key eventstore.Key
+}
+
+// AppendBatch is [House.Append], or [House.Decide], under conditions and with a key.
+func (h *House) AppendBatch(ctx context.Context, b Batch) (eventstore.Span, error) {
+	batch := eventstore.Batch{Events: b.Events, If: b.If, Key: b.Key}
+	if b.Decide != nil {
+		batch.Decide = func(context.Context) ([]eventstore.Event, error) {
+			return b.Decide(pending{h.cache, h.registry})
+		}
+	}
+	return h.store.Append(ctx, batch)
 }
 
 // Read yields the events that match a query, oldest first, up to the head at the time of the call.
@@ -100,6 +121,18 @@ func (h *House) AsOf(ctx context.Context, at eventstore.Position) (timeline.Mome
 // time; see [state.Cache.Changes].
 func (h *House) Changes(ctx context.Context, since state.Revision) iter.Seq2[state.Delta, error] {
 	return h.cache.Changes(ctx, since)
+}
+
+// Consumer is a subscription under a name that goes on where it had acknowledged, also after a crash; see
+// [eventstore.Store.Consumer].
+func (h *House) Consumer(ctx context.Context, name string, q eventstore.Query) (*eventstore.Consumer, error) {
+	return h.store.Consumer(ctx, name, q)
+}
+
+// Follow hands events to a handler behind the log, in a goroutine of its own, until the house is closed; see
+// [eventstore.Store.Follow].
+func (h *House) Follow(ctx context.Context, name string, q eventstore.Query, handle eventstore.Handler) (*eventstore.Follower, error) {
+	return h.store.Follow(ctx, name, q, handle)
 }
 
 // Store is the log under the house.

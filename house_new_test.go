@@ -40,7 +40,8 @@ func TestKilledInTheFirstMoments(t *testing.T) {
 		"the table of migrations": func(t *testing.T, path string) {
 			withDB(t, path, func(*storage.DB) {})
 			statements(t, path, `DELETE FROM goose_db_version WHERE version_id > 0`, `DROP TABLE meta`, `DROP TABLE segments`,
-				`DROP TABLE segment_filters`, `DROP TABLE snapshots`, `DROP TABLE snapshot_parts`)
+				`DROP TABLE segment_filters`, `DROP TABLE snapshots`, `DROP TABLE snapshot_parts`, `DROP TABLE append_keys`,
+				`DROP TABLE cursors`)
 		},
 		"tables without a uuid": func(t *testing.T, path string) { withDB(t, path, func(*storage.DB) {}) },
 		"a house without events": func(t *testing.T, path string) {

@@ -3,6 +3,8 @@ package statehouse
 import (
 	"log/slog"
 	"time"
+
+	"github.com/statehouse/statehouse/eventstore"
 )
 
 // Options change how a database is opened. The zero value is right for nearly everybody.
@@ -13,4 +15,7 @@ type Options struct {
 	Clock func() time.Time
 	// SnapshotEvery is the number of events after which the present is saved again; 0 means 50,000.
 	SnapshotEvery int
+	// Projectors are folds of the program's own, kept by the writer as those of the house are: whatever [House.Now]
+	// shows, they have promoted. They get the whole log when they are added to it.
+	Projectors []eventstore.Projector
 }

@@ -20,6 +20,11 @@ type Batch struct {
 	// and only what its last run returned counts. It has no effect beside what it returns; a panic is an error, and so
 	// is the end of its goroutine by runtime.Goexit. The store owns the events and messages that it returns.
 	Decide func(ctx context.Context) ([]Event, error)
+	// If is what must hold of the log, with everything queued before the batch, for the batch to be added; a batch
+	// without events or a decision just asks. The first condition that does not hold is the error, a [ConflictError].
+	If []Condition
+	// Key, unless zero, makes the append safe to repeat; see [Key].
+	Key Key
 }
 
 // Span is a run of consecutive positions, from First to Last. The zero Span is empty.
@@ -37,8 +42,8 @@ func (s Span) Len() int {
 //
 // When ctx ends before the writer has begun with the batch, the batch is dropped and the error is the context's;
 // after that Append waits for the outcome, so that the caller always learns it. Other errors: [ErrInvalid],
-// [ErrTooLarge], [ErrClosed], [ErrUnavailable], after which nothing was changed, [ErrUnknownOutcome], and whatever
-// Decide or a projector returned, after which nothing was changed either.
+// [ErrTooLarge], [ErrConflict], [ErrKeyReused], [ErrClosed], [ErrUnavailable], after which nothing was changed,
+// [ErrUnknownOutcome], and whatever Decide or a projector returned, after which nothing was changed either.
 func (s *Store) Append(ctx context.Context, b Batch) (Span, error) {
 	r, err := newRequest(b)
 	if err != nil {
@@ -68,8 +73,16 @@ func (s *Store) enqueue(ctx context.Context, r *request) error {
 	if s.head.Load() == nil {
 		return errNotStarted
 	}
-	if err := s.room.Acquire(ctx, r.size); err != nil {
-		return fmt.Errorf("append: wait for room in the queue: %w", err)
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("append: %w", context.Cause(ctx))
+	}
+	if !s.room.TryAcquire(r.size) {
+		s.stats.waiting.Add(1)
+		err := s.room.Acquire(ctx, r.size)
+		s.stats.waiting.Add(-1)
+		if err != nil {
+			return fmt.Errorf("append: wait for room in the queue: %w", err)
+		}
 	}
 	s.closing.RLock()
 	defer s.closing.RUnlock()
@@ -79,13 +92,19 @@ func (s *Store) enqueue(ctx context.Context, r *request) error {
 	}
 	select {
 	case s.queue <- r:
-		s.stats.queuedBatches.Add(1)
-		s.stats.queuedBytes.Add(r.size)
-		return nil
-	case <-ctx.Done():
-		s.room.Release(r.size)
-		return fmt.Errorf("append: wait for room in the queue: %w", context.Cause(ctx))
+	default:
+		s.stats.waiting.Add(1)
+		defer s.stats.waiting.Add(-1)
+		select {
+		case s.queue <- r:
+		case <-ctx.Done():
+			s.room.Release(r.size)
+			return fmt.Errorf("append: wait for room in the queue: %w", context.Cause(ctx))
+		}
 	}
+	s.stats.queuedBatches.Add(1)
+	s.stats.queuedBytes.Add(r.size)
+	return nil
 }
 
 // A request is queued, and then either the writer takes it or its caller cancels it.
@@ -102,6 +121,10 @@ type request struct {
 	// control, instead of events or decide, is run between two groups.
 	control func(w *writer, ctx context.Context) error
 
+	terms *terms // nil for none
+	// refused is what the writer answers instead of trying again.
+	refused error
+
 	size  int64 // of the queue's bytes
 	state atomic.Int32
 
@@ -109,6 +132,13 @@ type request struct {
 	span Span
 	err  error
 	done chan struct{}
+}
+
+// terms are what few appends have.
+type terms struct {
+	conditions []Condition
+	key        Key
+	hash       []byte // of the events, for the key; none for a decision
 }
 
 // prepared is an event as its caller's goroutine encoded it. It is stored and hashed as it is.
@@ -121,25 +151,48 @@ type prepared struct {
 // decisionSize stands for the size of events that are not there yet.
 const decisionSize = 4 << 10
 
-// newRequest checks and encodes a batch. It returns nil for a batch without events.
-func newRequest(b Batch) (*request, error) {
-	r := &request{decide: b.Decide, done: make(chan struct{}), size: decisionSize}
-	if b.Decide != nil {
-		if len(b.Events) != 0 {
-			return nil, fmt.Errorf("%w: a batch has either events or a decision", ErrInvalid)
-		}
-		return r, nil
+func (t *terms) check() error {
+	if err := checkConditions(t.conditions); err != nil {
+		return err
 	}
-	if len(b.Events) == 0 {
+	return t.key.check()
+}
+
+// conditionSize stands for a condition.
+const conditionSize = 64
+
+// newRequest checks and encodes a batch. It returns nil for a batch that wants nothing.
+func newRequest(b Batch) (*request, error) {
+	if b.Decide == nil && len(b.Events) == 0 && len(b.If) == 0 && b.Key == (Key{}) {
 		return nil, nil
 	}
-	var err error
-	r.events, err = prepare(b.Events)
-	r.size = 0
-	for _, p := range r.events {
-		r.size += int64(len(p.record))
+	if b.Decide != nil && len(b.Events) != 0 {
+		return nil, fmt.Errorf("%w: a batch has either events or a decision", ErrInvalid)
 	}
-	return r, err
+	r := &request{decide: b.Decide, done: make(chan struct{})}
+	if len(b.If) > 0 || b.Key != (Key{}) {
+		r.terms = &terms{conditions: b.If, key: b.Key}
+		if err := r.terms.check(); err != nil {
+			return nil, err
+		}
+	}
+	if b.Decide != nil {
+		r.size = decisionSize
+	} else {
+		var err error
+		if r.events, err = prepare(b.Events); err != nil {
+			return nil, err
+		}
+		for i := range r.events {
+			r.size += int64(len(r.events[i].record))
+		}
+		if b.Key != (Key{}) {
+			r.terms.hash = hashContents(r.events)
+		}
+	}
+	// The queue has room for any one batch.
+	r.size = min(r.size+int64(len(b.If))*conditionSize, MaxBatchBytes)
+	return r, nil
 }
 
 // prepare encodes, checks and hashes the events of a batch. What it returns has payloads of its own, decoded from what

@@ -8,6 +8,12 @@ var (
 	ErrInvalid = errors.New("invalid")
 	// ErrTooLarge: an event or a batch is larger than the limits of this package. Nothing was changed.
 	ErrTooLarge = errors.New("too large")
+	// ErrConflict: a condition of the append does not hold, see [ConflictError] for what was found. Nothing was changed.
+	ErrConflict = errors.New("a condition of the append does not hold")
+	// ErrKeyReused: the key of the append was that of an append of other content. Nothing was changed.
+	ErrKeyReused = errors.New("the key was used for something else")
+	// ErrInUse: the name is that of a consumer that is open. Nothing was changed.
+	ErrInUse = errors.New("in use")
 	// ErrClosed: the store is closed or closing. Nothing was changed.
 	ErrClosed = errors.New("the store is closed")
 	// ErrUnknownOutcome: the commit failed in a way that leaves open whether the events are in the log. The store

@@ -36,11 +36,22 @@ type machine struct {
 	// A subscription to everything and one to one entity, and what they yielded.
 	all, one           *eventstore.Subscription
 	heardAll, heardOne []eventstore.Position
+	// The appends that had a key, and what became of them.
+	keyed []keyedAppend
+	// A consumer of everything: what it acknowledged, and what of that is stored for sure.
+	consumer      *eventstore.Consumer
+	acked, stored eventstore.Position
 }
 
-// TestMachine runs random programs of appends, sealing, crashes, restarts, reads and subscriptions. The log is the
-// model whatever happens to it (I1, I3), the cache is the model's fold (I6, I7), reads of every kind find in it what is
-// in the model, before and after sealing (I10), and subscriptions yield everything once (I9).
+type keyedAppend struct {
+	batch eventstore.Batch
+	span  eventstore.Span
+}
+
+// TestMachine runs random programs of appends, with and without conditions and keys, sealing, crashes, restarts, reads and
+// subscriptions. The log is the model whatever happens to it (I1, I3), the cache is the model's fold (I6, I7), reads of
+// every kind find in it what is in the model, before and after sealing (I10), subscriptions yield everything once, and
+// consumers go on where they had acknowledged (I9).
 func TestMachine(t *testing.T) {
 	dir, files := t.TempDir(), 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -53,6 +64,10 @@ func TestMachine(t *testing.T) {
 			"append2":   m.append, // more of these than of the rest
 			"decide":    m.decide,
 			"refused":   m.refused,
+			"condition": m.condition,
+			"key":       m.key,
+			"repeat":    m.repeat,
+			"consume":   m.consume,
 			"seal":      m.seal,
 			"restart":   m.restart,
 			"crash":     m.crash,
@@ -97,6 +112,13 @@ func (m *machine) open(t *rapid.T) {
 	}
 	m.all = m.store.Subscription(eventstore.Query{After: last(m.heardAll)})
 	m.one = m.store.Subscription(eventstore.Query{After: last(m.heardOne), Entities: []string{"sensor.s1"}})
+	if m.consumer, err = m.store.Consumer(context.Background(), "c", everything); err != nil {
+		t.Fatal(err)
+	}
+	if at := m.consumer.Acked(); at < m.stored || at > m.acked {
+		t.Fatalf("the consumer goes on after %d; it had acknowledged %d, and %d was stored", at, m.acked, m.stored)
+	}
+	m.acked, m.stored = m.consumer.Acked(), m.consumer.Acked()
 }
 
 func (m *machine) close(t *rapid.T) {
@@ -107,6 +129,7 @@ func (m *machine) close(t *rapid.T) {
 
 func (m *machine) restart(t *rapid.T) {
 	m.close(t)
+	m.stored = m.acked
 	m.open(t)
 }
 
@@ -169,8 +192,11 @@ func (m *machine) acknowledged(t *rapid.T, span eventstore.Span, err error, even
 	if err != nil {
 		t.Fatal(err)
 	}
-	if span.Len() != len(events) || int(span.First) != len(m.log)+1 {
+	if span.Len() != len(events) || len(events) > 0 && int(span.First) != len(m.log)+1 {
 		t.Fatalf("%d events after %d got %v", len(events), len(m.log), span)
+	}
+	if len(events) > 0 {
+		m.stored = m.acked
 	}
 	recorded := m.clock
 	if n := len(m.log); n > 0 && m.log[n-1].RecordedAt.After(recorded) {
@@ -209,6 +235,110 @@ func (m *machine) refused(t *rapid.T) {
 	events := append(m.batch(t), check.SensorEvent("No such id", 1))
 	if _, err := m.store.Append(context.Background(), eventstore.Batch{Events: events}); !errors.Is(err, eventstore.ErrInvalid) {
 		t.Fatalf("a batch that must fail: %v", err)
+	}
+}
+
+// maybeDecided is a batch of events, or of a decision for them.
+func maybeDecided(t *rapid.T, events []eventstore.Event) eventstore.Batch {
+	if rapid.Bool().Draw(t, "decided") {
+		return eventstore.Batch{Decide: func(context.Context) ([]eventstore.Event, error) { return events, nil }}
+	}
+	return eventstore.Batch{Events: events}
+}
+
+// condition appends under conditions that hold, or do not.
+func (m *machine) condition(t *rapid.T) {
+	events := m.batch(t)
+	if rapid.IntRange(0, 4).Draw(t, "just ask") == 0 {
+		events = nil
+	}
+	b := maybeDecided(t, events)
+	fold := m.fold(t)
+	var want *eventstore.ConflictError
+	for range rapid.IntRange(1, 4).Draw(t, "conditions") {
+		id := fmt.Sprintf("sensor.s%d", rapid.IntRange(0, 5).Draw(t, "entity"))
+		make := func(at eventstore.Position) eventstore.Condition { return eventstore.EntityAt(id, at) }
+		found := fold.States[id].Position
+		if rapid.IntRange(0, 3).Draw(t, "of the log") == 0 {
+			make, found = eventstore.LogAt, fold.Position
+		}
+		at := found
+		if rapid.IntRange(0, 4).Draw(t, "stale") == 0 {
+			at = eventstore.Position(rapid.IntRange(0, len(m.log)+1).Draw(t, "at"))
+		}
+		b.If = append(b.If, make(at))
+		if want == nil && at != found {
+			want = &eventstore.ConflictError{Condition: make(at), Found: found}
+		}
+	}
+	span, err := m.store.Append(context.Background(), b)
+	if want == nil {
+		m.acknowledged(t, span, err, events)
+		return
+	}
+	var got *eventstore.ConflictError
+	if !errors.As(err, &got) || *got != *want || span.Len() != 0 {
+		t.Fatalf("%v and %v, want %v", span, err, want)
+	}
+}
+
+func (m *machine) key(t *rapid.T) {
+	events := m.batch(t)
+	if rapid.IntRange(0, 5).Draw(t, "nothing") == 0 {
+		events = nil
+	}
+	k := keyedAppend{batch: maybeDecided(t, events)}
+	k.batch.Key = eventstore.Key{Scope: rapid.SampledFrom([]string{"", "x"}).Draw(t, "scope"), ID: fmt.Sprint(len(m.keyed))}
+	k.batch.If = []eventstore.Condition{eventstore.LogAt(eventstore.Position(len(m.log)))}
+	var err error
+	k.span, err = m.store.Append(context.Background(), k.batch)
+	m.acknowledged(t, k.span, err, events)
+	m.keyed = append(m.keyed, k)
+}
+
+// repeat repeats an append that had a key, or uses its key for something else.
+func (m *machine) repeat(t *rapid.T) {
+	if len(m.keyed) == 0 {
+		return
+	}
+	k := rapid.SampledFrom(m.keyed).Draw(t, "append")
+	if rapid.IntRange(0, 3).Draw(t, "other content") > 0 {
+		if span, err := m.store.Append(context.Background(), k.batch); err != nil || span != k.span {
+			t.Fatalf("the repeat of %v: %v %v", k.span, span, err)
+		}
+		return
+	}
+	k.batch.Events, k.batch.Decide = append(slices.Clone(k.batch.Events), check.SensorEvent("sensor.s1", 5)), nil
+	if span, err := m.store.Append(context.Background(), k.batch); !errors.Is(err, eventstore.ErrKeyReused) || span.Len() != 0 {
+		t.Fatalf("other content under the key of %v: %v %v", k.span, span, err)
+	}
+}
+
+// consume takes some of what there is and acknowledges some of that.
+func (m *machine) consume(t *rapid.T) {
+	at := m.consumer.Position()
+	left := min(rapid.IntRange(0, 10).Draw(t, "events"), len(m.log)-int(at))
+	acked := rapid.IntRange(0, left).Draw(t, "acknowledged")
+	if left == 0 {
+		return
+	}
+	for e, err := range m.consumer.Events(context.Background()) {
+		if at++; err != nil || e.Position != at {
+			t.Fatalf("the consumer got %d (%v), want %d", e.Position, err, at)
+		}
+		if acked > 0 {
+			if err := m.consumer.Ack(at); err != nil {
+				t.Fatal(err)
+			}
+			m.acked = max(m.acked, at)
+			acked--
+		}
+		if left--; left == 0 {
+			break
+		}
+	}
+	if m.consumer.Acked() != m.acked {
+		t.Fatalf("the consumer says that it acknowledged %d, want %d", m.consumer.Acked(), m.acked)
 	}
 }
 
@@ -330,15 +460,20 @@ func (m *machine) subscribe(t *rapid.T) {
 	}
 }
 
-// check compares the present with the model's fold.
-func (m *machine) check(t *rapid.T) {
+// fold is the model's.
+func (m *machine) fold(t *rapid.T) *check.Fold {
 	fold := check.NewFold()
 	for _, e := range m.log {
 		if err := fold.Add(e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := fold.CompareStates(m.cache.Revision()); err != nil {
+	return fold
+}
+
+// check compares the present with the model's fold.
+func (m *machine) check(t *rapid.T) {
+	if err := m.fold(t).CompareStates(m.cache.Revision()); err != nil {
 		t.Fatal(err)
 	}
 	if int(m.store.Head()) != len(m.log) {

@@ -7,12 +7,18 @@ import (
 	"github.com/statehouse/statehouse/storage"
 )
 
-// Projector is a deterministic fold over the log that runs inside the transactions that append to it.
+// Projector is a deterministic fold over the log that runs inside the transactions that append to it. [Store.Follow] is
+// for what may come later than the append.
 //
 // Apply, Promote and Discard have one caller at a time. Apply gets every event in the order of positions, exactly once
 // for what is later promoted; what it makes of them may become visible to readers only at [Promoter.Promote]. An error
-// of Apply fails the batch that the event is in, and no other. Apply must not depend on a clock, on an iteration order
-// or on anything else that another replay of the same log would find different.
+// of Apply, a panic, or the end of its goroutine, fails the batch that the event is in, and no other. Apply must not
+// depend on a clock, on an iteration order or on anything else that another replay of the same log would find different.
+//
+// What a projector has is either all in memory, and then it is a [Promoter] and a [Discarder], or all in tables of its
+// own, which it changes through the transactions that it is given, and then it is neither: what is committed or rolled
+// back with the log needs no more. It makes its tables in Restore, and keeps in one of them the position of the last
+// event that it was given, or of the last one that changed anything.
 type Projector interface {
 	// Name names the projector for good; its snapshots are kept under it.
 	Name() string
@@ -22,7 +28,8 @@ type Projector interface {
 	// Snapshot saves what is promoted; see [WriteSnapshot]. A projector that needs none returns nil.
 	Snapshot(ctx context.Context, tx storage.Tx) error
 	// Restore loads the newest snapshot that can be used and returns its position, 0 where there is none. Apply is
-	// called next with the event after it. A snapshot that cannot be used is no error.
+	// called next with the event after it. A snapshot that cannot be used is no error. A projector with tables returns
+	// the position that they are at; for them the transaction is committed before any event is applied.
 	Restore(ctx context.Context, tx storage.Tx) (uint64, error)
 }
 
@@ -83,6 +90,13 @@ func (r *Run) Payload(i int) []byte { return r.run.records[r.from+i].payload }
 // Event decodes event i, which may be kept.
 func (r *Run) Event(i int) (Event, error) { return r.run.event(r.from + i) }
 
+// EntityPositions is a [Projector] that knows entities, which conditions need; see [EntityAt].
+type EntityPositions interface {
+	// PendingEntityPosition is the position of the last event about an entity, in what is pending: 0 if it is absent or
+	// unregistered. The writer calls it between two calls of Apply.
+	PendingEntityPosition(entity string) Position
+}
+
 // SnapshotFaults is a [Projector] that can tell which snapshots its Restore could not use, and why.
 type SnapshotFaults interface {
 	SnapshotFaults() []error
@@ -97,6 +111,16 @@ func (ps projectors) promote() {
 			p.Promote()
 		}
 	}
+}
+
+// entities is the first of them that knows entities, nil for none.
+func (ps projectors) entities() EntityPositions {
+	for _, p := range ps {
+		if p, ok := p.(EntityPositions); ok {
+			return p
+		}
+	}
+	return nil
 }
 
 func (ps projectors) folded() error {

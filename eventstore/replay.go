@@ -15,53 +15,26 @@ import (
 
 // foldRest applies the log beyond w.head and leaves it pending.
 func (w *writer) foldRest(ctx context.Context, restored []Position) error {
-	before := w.head.chain
-	if w.head.position > 0 { // the head may be inside a segment that was sealed since
-		s, err := segmentWith(ctx, w.conn, w.head.position)
-		if err != nil {
-			return err
-		}
-		if s.last != w.head.position {
-			if before, err = chainBefore(ctx, w.conn, s.first); err != nil {
-				return err
-			}
-		}
+	f := &folding{projectors: w.s.projectors, head: w.head, restored: restored}
+	before, err := f.chainBefore(ctx, w.conn)
+	if err != nil {
+		return err
 	}
 	told := time.Now()
-	for p, err := range openAhead(ctx, w.s.db.Reader(), w.head.position+1, before) {
+	for p, err := range openAhead(ctx, w.s.db.Reader(), f.head.position+1, before) {
 		if err == nil {
-			err = w.foldPart(ctx, p, restored)
+			err = f.part(ctx, w.conn, p)
 		}
 		if err != nil {
 			return err
 		}
+		w.head = f.head
 		if time.Since(told) > 2*time.Second {
 			told = time.Now()
 			w.s.opts.Logger.Info("replaying the log", "position", w.head.position)
 		}
 	}
-	return w.s.projectors.folded()
-}
-
-// foldPart applies a part of the log in one transaction. What it applies stays pending.
-func (w *writer) foldPart(ctx context.Context, p *part, restored []Position) error {
-	tx, err := w.conn.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	for i := range p.segments {
-		f := folding{w: w, tx: tx, run: p.runs[i], restored: restored}
-		if err := f.fold(ctx); err != nil {
-			return errors.Join(err, tx.Rollback())
-		}
-		s := &p.segments[i]
-		w.head.position, w.head.recorded, w.head.chain = s.last, s.lastRecorded, s.chain
-	}
-	p.checking.Wait()
-	if p.chained != nil {
-		return errors.Join(p.chained, tx.Rollback())
-	}
-	return tx.Commit()
+	return f.projectors.folded()
 }
 
 // part is a sequence of segments that were read and opened ahead of who folds them.
@@ -171,18 +144,66 @@ func (p *part) check(before chain) {
 	})
 }
 
-// folding hands the events of a segment to the projectors.
+// folding replays the log into projectors.
 type folding struct {
-	w        *writer
-	tx       *sql.Tx
-	run      *run
+	projectors projectors
+	head       head // after the events folded so far
+	// restored says for each projector which events it already has; nil means those up to head.
 	restored []Position
+	tx       storage.Tx // what the projectors get
+	run      *run       // what they get now
+}
+
+// chainBefore is the chain's value before the segment that comes next, or that the head is inside of: it may have been
+// sealed since.
+func (f *folding) chainBefore(ctx context.Context, db querier) (chain, error) {
+	if f.head.position == 0 {
+		return f.head.chain, nil
+	}
+	s, err := segmentWith(ctx, db, f.head.position)
+	if err != nil {
+		return chain{}, err
+	}
+	if s.last == f.head.position {
+		return f.head.chain, nil
+	}
+	return chainBefore(ctx, db, s.first)
+}
+
+// part applies a part of the log in one transaction. What it applies stays pending.
+func (f *folding) part(ctx context.Context, conn *sql.Conn, p *part) error {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing is left to roll back after the commit
+	f.tx = tx
+	for i := range p.segments {
+		if err := f.segment(ctx, &p.segments[i], p.runs[i]); err != nil {
+			return err
+		}
+	}
+	p.checking.Wait()
+	if p.chained != nil {
+		return p.chained
+	}
+	return tx.Commit()
+}
+
+// segment applies a segment.
+func (f *folding) segment(ctx context.Context, s *segment, r *run) error {
+	f.run = r
+	if err := f.fold(ctx); err != nil {
+		return err
+	}
+	f.head = head{position: s.last, recorded: s.lastRecorded, chain: s.chain}
+	return nil
 }
 
 // fold hands the events of the run to each projector that does not have them yet.
 func (f *folding) fold(ctx context.Context) error {
 	var each []int // the projectors that want one event after another
-	for i, p := range f.w.s.projectors {
+	for i, p := range f.projectors {
 		fast, ok := p.(Folder)
 		if !ok {
 			each = append(each, i)
@@ -210,7 +231,7 @@ func (f *folding) fold(ctx context.Context) error {
 					return err
 				}
 			}
-			p := f.w.s.projectors[i]
+			p := f.projectors[i]
 			if err := p.Apply(ctx, f.tx, e); err != nil {
 				return fmt.Errorf("projector %s at position %d: %w", p.Name(), at, err)
 			}
@@ -222,9 +243,9 @@ func (f *folding) fold(ctx context.Context) error {
 // has is the position up to which a projector has the events.
 func (f *folding) has(projector int) Position {
 	if f.restored == nil {
-		return f.w.head.position
+		return f.head.position
 	}
-	return max(f.w.head.position, f.restored[projector])
+	return max(f.head.position, f.restored[projector])
 }
 
 // after are the events of the run that a projector does not have.

@@ -39,7 +39,7 @@ func hasRoom(s *Store, bytes int64) bool {
 
 func TestQueueBytesIsTheRoom(t *testing.T) {
 	for given, want := range map[int64]int64{0: 256 << 20, 1: MaxBatchBytes, -1: 256 << 20, MaxBatchBytes + 1: MaxBatchBytes + 1} {
-		if s := openInside(t, Options{QueueBytes: given}); !hasRoom(s, want) {
+		if s := openInside(t, Options{QueueBytes: given}); !hasRoom(s, want) || s.Stats().QueueLimit != want {
 			t.Errorf("QueueBytes %d does not make room for %d", given, want)
 		}
 	}
@@ -94,9 +94,10 @@ func TestTheQueuesRoom(t *testing.T) {
 	cancelledBeforeQueue := add(sending, decide([]Event{good}, nil), context.Canceled)
 	until(func() bool { return hasRoom(s, decisionSize) })
 	add(t.Context(), decide([]Event{refused}, nil), errRefused)
-	until(func() bool { return hasRoom(s, 0) })
+	until(func() bool { return hasRoom(s, 0) && s.Stats().WaitingForRoom == 2 })
 	waiting, stopWaiting := context.WithCancel(t.Context())
 	cancelledInWait := add(waiting, decide([]Event{good}, nil), context.Canceled)
+	until(func() bool { return s.Stats().WaitingForRoom == 3 })
 	stopWaiting()
 	<-cancelledInWait
 	if !hasRoom(s, 0) {
@@ -119,7 +120,7 @@ func TestTheQueuesRoom(t *testing.T) {
 	if _, err := s.Append(t.Context(), Batch{Events: []Event{systemEvent(3 * decisionSize)}}); err != nil {
 		t.Error(err)
 	}
-	if st := s.Stats(); !hasRoom(s, 5*decisionSize) || st.QueuedBytes != 0 || st.QueuedBatches != 0 || st.Head != 2 {
+	if st := s.Stats(); !hasRoom(s, 5*decisionSize) || st.QueuedBytes != 0 || st.QueuedBatches != 0 || st.WaitingForRoom != 0 || st.Head != 2 {
 		t.Errorf("in the end: %+v", st)
 	}
 	if err := s.Close(); err != nil {

@@ -9,9 +9,9 @@ import (
 
 // Start restores the projectors from their snapshots, each its own, folds the rest of the log into them, checking
 // checksums, order and chain as it goes, promotes the result and starts the writer. The projectors' order is kept in
-// every later call. When Start fails the store can only be closed; nothing in the file has changed. A store is started
-// once: a second Start fails with [ErrInvalid] and changes nothing, one after [Store.Close] with [ErrClosed]. The error
-// of a context that ends meanwhile matches the context's.
+// every later call. When Start fails the store can only be closed; of the file nothing has changed but, perhaps, tables
+// of projectors. A store is started once: a second Start fails with [ErrInvalid] and changes nothing, one after
+// [Store.Close] with [ErrClosed]. The error of a context that ends meanwhile matches the context's.
 func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	if !s.started.CompareAndSwap(false, true) {
 		return fmt.Errorf("start: %w: the store was started before; a store is started once", ErrInvalid)
@@ -28,7 +28,7 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 		return fmt.Errorf("start: %w", orContext(ctx, err))
 	}
 	w := &writer{s: s, conn: conn}
-	if err := w.start(ctx); err != nil {
+	if err := s.contained("the start", func() error { return w.start(ctx) }); err != nil {
 		_ = conn.Close()
 		return fmt.Errorf("start: %w", orContext(ctx, err))
 	}
@@ -101,18 +101,13 @@ func lastPosition(ctx context.Context, db querier) (Position, error) {
 
 // restore lets each projector load its snapshot and returns the position that each is at, at most last.
 func (w *writer) restore(ctx context.Context, last Position) ([]Position, error) {
-	tx, err := w.conn.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = tx.Rollback() }() // it only reads
 	restored := make([]Position, len(w.s.projectors))
 	for i, p := range w.s.projectors {
-		at, err := p.Restore(ctx, tx)
+		at, err := w.restoreOne(ctx, p)
 		if err != nil {
 			return nil, fmt.Errorf("projector %s: restore: %w", p.Name(), err)
 		}
-		restored[i] = min(Position(at), last)
+		restored[i] = min(at, last)
 		if f, ok := p.(SnapshotFaults); ok {
 			w.s.recovered.Faults = append(w.s.recovered.Faults, f.SnapshotFaults()...)
 		}
@@ -123,16 +118,38 @@ func (w *writer) restore(ctx context.Context, last Position) ([]Position, error)
 	return restored, nil
 }
 
+func (w *writer) restoreOne(ctx context.Context, p Projector) (Position, error) {
+	tx, err := w.conn.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing is left to roll back after the commit
+	at, err := p.Restore(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	if _, ok := p.(Discarder); ok {
+		// It only reads. Over a page that cannot be read, which costs no more than a snapshot, a commit would fail.
+		return Position(at), nil
+	}
+	return Position(at), tx.Commit()
+}
+
 // catchUp folds the log beyond w.head into the projectors and promotes the result. restored says for each projector
 // which events it already has; nil means those up to w.head. When it fails, nothing is pending and w.head is what it
 // was, so that it can be tried again.
 func (w *writer) catchUp(ctx context.Context, restored []Position) error {
-	before := w.head
+	before, done := w.head, false
+	defer func() { // also when a projector panics, or ends the goroutine
+		if !done {
+			w.s.projectors.discard()
+			w.head = before
+		}
+	}()
 	if err := w.foldRest(ctx, restored); err != nil {
-		w.s.projectors.discard()
-		w.head = before
 		return err
 	}
+	done = true
 	w.promote()
 	return nil
 }

@@ -83,9 +83,11 @@ type Store struct {
 	closing sync.RWMutex
 	closed  bool
 
-	head    atomic.Pointer[head]
-	commits broadcast
-	stats   counters
+	head      atomic.Pointer[head]
+	commits   broadcast
+	cursors   cursors
+	followers followers
+	stats     counters
 }
 
 // head is the end of the log: what the next event continues. It changes as one.
@@ -122,6 +124,7 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 		room: semaphore.NewWeighted(opts.QueueBytes),
 	}
 	s.commits.init()
+	s.cursors.init()
 	var err error
 	if s.uuid, err = ensureUUID(ctx, db); err != nil {
 		return nil, orContext(ctx, err)
@@ -171,9 +174,11 @@ func (s *Store) UUID() string {
 // Recovered says what Start found and did.
 func (s *Store) Recovered() Recovery { return s.recovered }
 
-// Close ends the store: appends that were queued are finished, a snapshot is taken if more than a thousand events
-// follow the last one, and subscriptions end with [ErrClosed]. Close may be called again.
+// Close ends the store: followers are stopped, appends that were queued are finished, cursors are stored, a snapshot is
+// taken if more than a thousand events follow the last one, and subscriptions end with [ErrClosed]. Close may be called
+// again.
 func (s *Store) Close() error {
+	s.followers.stop()
 	s.stopSealer()
 	s.sealer.Wait()
 	s.closing.Lock()
@@ -227,6 +232,7 @@ type counters struct {
 	events, groups, batches, failed atomic.Uint64
 	queuedBytes                     atomic.Int64
 	queuedBatches                   atomic.Int64
+	waiting                         atomic.Int64
 	snapshot                        atomic.Uint64
 	sealed                          atomic.Uint64
 	fault                           atomic.Pointer[error]
@@ -241,10 +247,15 @@ type Stats struct {
 	Events, Batches, Groups, Failed uint64
 	// QueuedBytes and QueuedBatches wait for the writer.
 	QueuedBytes, QueuedBatches int64
+	// QueueLimit is the most that QueuedBytes can be. WaitingForRoom is the number of callers that wait because the
+	// queue is full.
+	QueueLimit, WaitingForRoom int64
 	// Snapshot is the position of the newest snapshot that was taken or used since the start.
 	Snapshot Position
 	// Sealed is the position up to which the log is sealed.
 	Sealed Position
+	// Followers are in the order in which they were made.
+	Followers []FollowerStats
 	// Fault says why the store cannot write at present, nil if it can.
 	Fault error
 }
@@ -255,7 +266,8 @@ func (s *Store) Stats() Stats {
 		Events: s.stats.events.Load(), Batches: s.stats.batches.Load(), Groups: s.stats.groups.Load(),
 		Failed: s.stats.failed.Load(), QueuedBytes: s.stats.queuedBytes.Load(),
 		QueuedBatches: s.stats.queuedBatches.Load(), Snapshot: Position(s.stats.snapshot.Load()),
-		Sealed: Position(s.stats.sealed.Load()),
+		Sealed: Position(s.stats.sealed.Load()), QueueLimit: s.opts.QueueBytes,
+		WaitingForRoom: s.stats.waiting.Load(), Followers: s.followers.stats(),
 	}
 	if h := s.head.Load(); h != nil {
 		st.Head = h.position

@@ -45,17 +45,26 @@ func (sub *Subscription) Behind() uint64 {
 // after q.Until. When its consumer breaks off at an event, that event is the first one that the next call yields.
 func (sub *Subscription) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		goOn, err := sub.run(ctx, yield)
+		goOn, err := sub.run(ctx, yield, func() bool { return true })
 		if err != nil && goOn {
 			yield(Event{}, err)
 		}
 	}
 }
 
-// run yields events until the consumer has had enough, which it says by goOn.
-func (sub *Subscription) run(ctx context.Context, yield func(Event, error) bool) (goOn bool, err error) {
-	if sub.q.Backward || !sub.q.Before.IsZero() {
-		return true, fmt.Errorf("%w: a subscription goes forward and has no end in time", ErrInvalid)
+// checkSubscription says what keeps a query from being that of a subscription.
+func (q *Query) checkSubscription() error {
+	if q.Backward || !q.Before.IsZero() {
+		return fmt.Errorf("%w: a subscription goes forward and has no end in time", ErrInvalid)
+	}
+	return nil
+}
+
+// run yields events until the consumer has had enough, which it says by goOn. It calls pause whenever everything up to
+// the head was yielded; there the consumer can end it too.
+func (sub *Subscription) run(ctx context.Context, yield func(Event, error) bool, pause func() bool) (goOn bool, err error) {
+	if err := sub.q.checkSubscription(); err != nil {
+		return true, err
 	}
 	q := sub.q
 	if !q.Since.IsZero() {
@@ -84,6 +93,9 @@ func (sub *Subscription) run(ctx context.Context, yield func(Event, error) bool)
 		}
 		// Everything up to Until was scanned, whether it matched or not: the next scan starts there.
 		sub.at.Store(uint64(max(q.After, q.Until)))
+		if !pause() {
+			return false, nil
+		}
 		if sub.q.Until != 0 && q.Until >= sub.q.Until {
 			return true, nil
 		}

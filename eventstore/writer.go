@@ -3,12 +3,9 @@ package eventstore
 import (
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/statehouse/statehouse/storage"
@@ -29,11 +26,18 @@ type writer struct {
 	// group and control are the writer's turn: the batches that are not answered yet, and what comes after them.
 	group   []*request
 	control *request
-	// unwinding says that a decision ends the writer's goroutine in the middle of its turn.
+	// unwinding says that a decision or a projector ends the writer's goroutine in the middle of its turn.
 	unwinding bool
+
+	statements statements
+	// keysLook is the recorded time from which there may be keys to forget.
+	keysLook int64
+	// flush says when cursors are to be stored that no group took along; nil if there are none.
+	flush <-chan time.Time
 }
 
-// run serves the queue until it is closed and empty. When a decision ends the goroutine, a fresh one goes on.
+// run serves the queue until it is closed and empty. When something that is not the store's ends the goroutine, a fresh
+// one goes on.
 func (w *writer) run(ctx context.Context) {
 	defer func() {
 		if w.unwinding {
@@ -44,13 +48,27 @@ func (w *writer) run(ctx context.Context) {
 		w.unwinding = false
 		w.serve(ctx)
 	}
-	for r := range w.s.queue {
-		w.group, w.control = w.gather(r)
-		w.serve(ctx)
+	for open := true; open; {
+		var r *request
+		select {
+		case r, open = <-w.s.queue:
+			if open {
+				w.group, w.control = w.gather(r)
+				w.serve(ctx)
+			}
+		case <-w.s.cursors.changed:
+			w.flush = time.After(cursorDelay)
+		case <-w.flush:
+			w.flush = nil
+			w.flushCursors(ctx)
+		}
 	}
+	w.s.cursors.close()
+	w.flushCursors(ctx)
 	if w.head.position-w.snapshot > 1000 {
 		w.takeSnapshot(ctx)
 	}
+	w.statements.close()
 	if w.conn != nil {
 		_ = w.conn.Close() // gives it back to the pool
 	}
@@ -60,7 +78,7 @@ func (w *writer) run(ctx context.Context) {
 func (w *writer) serve(ctx context.Context) {
 	w.commit(ctx)
 	if w.control != nil {
-		w.finish(w.control, Span{}, w.control.control(w, ctx))
+		w.finish(w.control, Span{}, w.s.contained("the writer", func() error { return w.control.control(w, ctx) }))
 	}
 	if w.head.position-w.snapshot >= Position(w.s.opts.SnapshotEvery) {
 		w.takeSnapshot(ctx)
@@ -144,7 +162,7 @@ func (w *writer) commit1(ctx context.Context, group []*request) {
 	}
 }
 
-// batchError is the failure of one batch in a projector.
+// batchError is the failure of one batch, which the others of its group must not suffer for.
 type batchError struct{ err error }
 
 func (e *batchError) Error() string { return e.err.Error() }
@@ -155,30 +173,41 @@ func (w *writer) try(ctx context.Context, group []*request) error {
 	g := &grouping{w: w, recorded: w.recordedTime(), head: w.head, results: make([]result, len(group))}
 	for i, r := range group {
 		if err := g.add(ctx, r, &g.results[i]); err != nil {
-			return errors.Join(err, w.rollback(g.tx))
+			return w.failed(g, err)
 		}
 	}
 	if g.tx == nil { // nobody had anything to add, and everything that they looked at is durable
 		w.answer(group, g.results)
 		return nil
 	}
-	seg := g.segment()
-	if err := seg.insert(ctx, g.tx); err != nil {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-		w.s.stats.fault.Store(&err)
-		return errors.Join(err, w.rollback(g.tx))
+	if err := g.write(ctx); err != nil {
+		return w.failed(g, fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
 	if err := g.tx.Commit(); err != nil {
 		return w.unknownOutcome(ctx, err)
 	}
-	w.head = head{position: seg.last, recorded: seg.lastRecorded, chain: seg.chain}
-	w.promote()
-	w.tellSealer()
+	w.s.cursors.wrote(g.cursors)
+	if g.body != nil {
+		w.s.stats.events.Add(uint64(g.head.position - w.head.position))
+		w.head = head{position: g.head.position, recorded: g.recorded, chain: g.head.chain}
+		w.promote()
+		w.tellSealer()
+	}
 	w.s.stats.fault.Store(nil)
 	w.s.stats.groups.Add(1)
-	w.s.stats.events.Add(uint64(seg.last-seg.first) + 1)
 	w.answer(group, g.results)
 	return nil
+}
+
+// failed rolls a group back and returns why.
+func (w *writer) failed(g *grouping, err error) error {
+	if errors.Is(err, ErrUnavailable) {
+		w.s.stats.fault.Store(&err)
+		if g.tx == nil {
+			w.drop() // the connection cannot even begin
+		}
+	}
+	return errors.Join(err, w.rollback(g.tx))
 }
 
 // promote makes the committed head and what the projectors hold pending visible, and wakes who waits for it.
@@ -215,6 +244,7 @@ func (w *writer) recordedTime() int64 {
 // rollback undoes what was done of a group before its commit.
 func (w *writer) rollback(tx *sql.Tx) error {
 	w.s.projectors.discard()
+	w.keysLook = 0
 	if tx == nil {
 		return nil
 	}
@@ -227,146 +257,12 @@ func (w *writer) rollback(tx *sql.Tx) error {
 
 // drop gives the connection up, so that ready makes a new one and re-reads the log.
 func (w *writer) drop() {
+	w.keysLook = 0
+	w.statements.close()
 	if w.conn != nil {
 		_ = w.conn.Close()
 		w.conn = nil
 	}
-}
-
-// result is what became of a request of a group that commits.
-type result struct {
-	span Span
-	err  error
-}
-
-// maxSegmentBytes keeps a segment below the largest blob that SQLite stores, whatever decisions return.
-const maxSegmentBytes = 2 * MaxBatchBytes
-
-var (
-	errGroupFull = errors.New("the group is full")
-	errGoexit    = errors.New("the decision ended its goroutine with runtime.Goexit, as FailNow of a test does, instead of returning")
-)
-
-// grouping is a group on its way into one segment.
-type grouping struct {
-	w        *writer
-	tx       *sql.Tx // nil before the first event
-	recorded int64
-	head     head // after the events added so far
-	body     []byte
-	results  []result
-}
-
-// add brings one request's events into the group. An error means that the whole group must be rolled back; what
-// concerns the request alone, and has left no trace, goes into its result.
-func (g *grouping) add(ctx context.Context, r *request, res *result) error {
-	events := r.events
-	if r.decide != nil {
-		var err error
-		events, err = g.decide(ctx, r)
-		if err != nil {
-			res.err = err
-			return nil
-		}
-	}
-	if len(events) == 0 {
-		return nil
-	}
-	for i := range events {
-		if c := events[i].event.CausePosition; c > g.head.position {
-			res.err = fmt.Errorf("%w: event %d of the batch: its cause %d is not before it; the log ends at %d",
-				ErrInvalid, i+1, c, g.head.position)
-			return nil
-		}
-	}
-	if g.head.position+Position(len(events)) > MaxPosition {
-		res.err = fmt.Errorf("%w: the log has no positions left", ErrTooLarge)
-		return nil
-	}
-	if g.tx == nil {
-		tx, err := g.w.conn.BeginTx(ctx, nil)
-		if err != nil {
-			g.w.drop()
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		g.tx = tx
-		g.body = make([]byte, 4, 512)
-	}
-	size := int64(0)
-	for i := range events {
-		size += int64(len(events[i].record))
-	}
-	if len(g.body) > 4 && int64(len(g.body))+size > g.w.s.segmentBytes {
-		return &batchError{errGroupFull} // each batch of the group fits alone
-	}
-	res.span = Span{First: g.head.position + 1, Last: g.head.position + Position(len(events))}
-	for i := range events {
-		if err := g.addEvent(ctx, events[i], res.span.First); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// decide runs a decision. One that panics fails its batch and no other: it runs on what outsiders send, and the writer
-// must not end because of one of them. One that ends its goroutine cannot be stopped: the group is rolled back, and
-// done again by a fresh goroutine with an error in the decision's place. A goroutine for each decision would cost every
-// one of them for what next to none does.
-func (g *grouping) decide(ctx context.Context, r *request) (events []prepared, err error) {
-	returned := false
-	defer func() {
-		if returned {
-			return
-		}
-		stack := slog.String("stack", string(debug.Stack()))
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the decision panicked: %v", p)
-			g.w.s.opts.Logger.Error("a decision panicked", "panic", p, stack)
-			return
-		}
-		r.decide = func(context.Context) ([]Event, error) { return nil, errGoexit }
-		g.w.unwinding = true
-		g.w.s.opts.Logger.Error("a decision ended its goroutine", stack, "rollback", g.w.rollback(g.tx))
-	}()
-	decided, err := r.decide(ctx)
-	if err == nil {
-		events, err = prepare(decided)
-	}
-	returned = true
-	return events, err
-}
-
-// addEvent assigns what is the writer's to assign and applies the event to the projectors.
-func (g *grouping) addEvent(ctx context.Context, p prepared, first Position) error {
-	e := p.event
-	e.Position = g.head.position + 1
-	e.RecordedAt = time.Unix(0, g.recorded).UTC()
-	if e.Timestamp.IsZero() {
-		e.Timestamp = e.RecordedAt
-	}
-	if e.CorrelationID == "" {
-		e.CorrelationID = batchCorrelation(first)
-	}
-	for _, projector := range g.w.s.projectors {
-		if err := projector.Apply(ctx, g.tx, e); err != nil {
-			return &batchError{fmt.Errorf("projector %s: %w", projector.Name(), err)}
-		}
-	}
-	g.head.position = e.Position
-	g.head.chain = g.head.chain.next(e.Position, g.recorded, p.content)
-	g.body = append(binary.AppendUvarint(g.body, uint64(len(p.record))), p.record...)
-	return nil
-}
-
-// segment is the row that holds the group.
-func (g *grouping) segment() *segment {
-	s := &segment{
-		first: g.w.head.position + 1, last: g.head.position,
-		firstRecorded: g.recorded, lastRecorded: g.recorded,
-		encoding: encodingPlain, chain: g.head.chain, body: g.body,
-	}
-	s.sum()
-	return s
 }
 
 // answer tells each caller of a committed group what became of its request.
@@ -403,7 +299,7 @@ func (w *writer) ready(ctx context.Context) error {
 	if w.conn != nil {
 		return nil
 	}
-	if err := w.recover(ctx); err != nil {
+	if err := w.s.contained("the recovery", func() error { return w.recover(ctx) }); err != nil {
 		w.drop()
 		w.s.stats.fault.Store(&err)
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -463,13 +359,31 @@ func (w *writer) recover(ctx context.Context) error {
 // takeSnapshot saves the projectors. Appends wait meanwhile; a failure is reported and costs nothing but a longer
 // replay at the next start.
 func (w *writer) takeSnapshot(ctx context.Context) {
-	if err := w.trySnapshot(ctx); err != nil {
+	if err := w.s.contained("a snapshot", func() error { return w.trySnapshot(ctx) }); err != nil {
 		w.s.opts.Logger.Error("snapshot", "position", w.head.position, "error", err)
 		w.snapshot = w.head.position // not again with every commit
 	}
 }
 
 func (w *writer) trySnapshot(ctx context.Context) error {
+	err := w.transact(ctx, func(tx *sql.Tx) error {
+		for _, p := range w.s.projectors {
+			if err := p.Snapshot(ctx, storage.Tx(tx)); err != nil {
+				return fmt.Errorf("projector %s: %w", p.Name(), err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w.snapshot = w.head.position
+	w.s.stats.snapshot.Store(uint64(w.snapshot))
+	return nil
+}
+
+// transact runs f in a transaction of its own, between two groups.
+func (w *writer) transact(ctx context.Context, f func(tx *sql.Tx) error) error {
 	if err := w.ready(ctx); err != nil {
 		return err
 	}
@@ -477,25 +391,32 @@ func (w *writer) trySnapshot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range w.s.projectors {
-		if err := p.Snapshot(ctx, storage.Tx(tx)); err != nil {
-			return errors.Join(fmt.Errorf("projector %s: %w", p.Name(), err), tx.Rollback())
+	done := false
+	defer func() { // also when f panics, or ends its goroutine
+		if !done && tx.Rollback() != nil {
+			w.drop() // the connection may still be inside the transaction
 		}
+	}()
+	if err := f(tx); err != nil {
+		return err
 	}
+	done = true
 	if err := tx.Commit(); err != nil {
 		return w.unknownOutcome(ctx, err)
 	}
-	w.snapshot = w.head.position
-	w.s.stats.snapshot.Store(uint64(w.snapshot))
 	return nil
 }
 
-// Snapshot saves every projector's promoted state, so that the next start replays only what comes after it.
-func (s *Store) Snapshot(ctx context.Context) error {
-	r := &request{control: (*writer).trySnapshot, done: make(chan struct{})}
+// inTurn runs f in the writer's turn, between two groups, and returns its error. A context that ends while it waits for
+// room in the queue keeps it from being run; after that it is waited for.
+func (s *Store) inTurn(ctx context.Context, f func(w *writer, ctx context.Context) error) error {
+	r := &request{control: f, done: make(chan struct{})}
 	if err := s.enqueue(ctx, r); err != nil {
 		return err
 	}
 	<-r.done
 	return r.err
 }
+
+// Snapshot saves every projector's promoted state, so that the next start replays only what comes after it.
+func (s *Store) Snapshot(ctx context.Context) error { return s.inTurn(ctx, (*writer).trySnapshot) }

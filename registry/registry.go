@@ -46,6 +46,7 @@ var (
 	_ eventstore.Discarder      = (*Registry)(nil)
 	_ eventstore.Folder         = (*Registry)(nil)
 	_ eventstore.SnapshotFaults = (*Registry)(nil)
+	_ eventstore.Rebuilder      = (*Registry)(nil)
 )
 
 // New returns an empty registry.
@@ -145,6 +146,15 @@ func (r *Registry) Promote() {
 
 // Discard drops what is pending.
 func (r *Registry) Discard() { r.pending = nil }
+
+// Fresh implements eventstore.Rebuilder.
+func (r *Registry) Fresh() eventstore.Projector { return New() }
+
+// Adopt implements eventstore.Rebuilder: readers see what the other registry has promoted.
+func (r *Registry) Adopt(fresh eventstore.Projector) {
+	r.current.Store(fresh.(*Registry).current.Load())
+	r.pending = nil
+}
 
 // apply makes of the revision what it is after an event.
 func (r *Revision) apply(e eventstore.Event) error {

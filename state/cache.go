@@ -31,11 +31,13 @@ type Cache struct {
 }
 
 var (
-	_ eventstore.Projector      = (*Cache)(nil)
-	_ eventstore.Promoter       = (*Cache)(nil)
-	_ eventstore.Discarder      = (*Cache)(nil)
-	_ eventstore.Folder         = (*Cache)(nil)
-	_ eventstore.SnapshotFaults = (*Cache)(nil)
+	_ eventstore.Projector       = (*Cache)(nil)
+	_ eventstore.Promoter        = (*Cache)(nil)
+	_ eventstore.Discarder       = (*Cache)(nil)
+	_ eventstore.Folder          = (*Cache)(nil)
+	_ eventstore.SnapshotFaults  = (*Cache)(nil)
+	_ eventstore.EntityPositions = (*Cache)(nil)
+	_ eventstore.Rebuilder       = (*Cache)(nil)
 )
 
 // New returns an empty cache.
@@ -80,6 +82,13 @@ func (c *Cache) PendingGet(id EntityID) (State, bool) {
 
 // PendingPosition is the position of the last event that is part of what [Cache.PendingGet] sees.
 func (c *Cache) PendingPosition() eventstore.Position { return c.position }
+
+// PendingEntityPosition is the position of an entity's state in what [Cache.PendingGet] sees, 0 where it has none: what
+// conditions of appends are about, see [eventstore.EntityAt].
+func (c *Cache) PendingEntityPosition(id EntityID) eventstore.Position {
+	s, _ := c.PendingGet(id)
+	return s.Position
+}
 
 // Apply folds an event into what is pending. It changes nothing that a reader sees. Callers must call [Cache.Promote]
 // after the enclosing transaction commits, or [Cache.Discard] on rollback. It needs nothing of tx, which may be nil.

@@ -1,0 +1,257 @@
+package eventstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+)
+
+// Cursor is the place in the log up to which the consumer of that name has done with it. The file keeps it.
+type Cursor struct {
+	// Name is the consumer's, of at most [MaxName] bytes.
+	Name string
+	// Acked is the position up to which every event that the consumer wants is acknowledged.
+	Acked Position
+	// Stored is the position from which the consumer would go on after a crash, at most Acked.
+	Stored Position
+	// StoredAt is when that was stored, in UTC.
+	StoredAt time.Time
+	// Open says that a consumer of that name is open.
+	Open bool
+}
+
+// cursorDelay is for how long an acknowledgement waits for a group to be stored with.
+const cursorDelay = 2 * time.Second
+
+// cursors are those that were used since the start.
+type cursors struct {
+	// dirty says that a cursor is not stored as it is. It changes under mu; the writer looks at it without.
+	dirty   atomic.Bool
+	changed chan struct{} // tells the writer that dirty has become true
+
+	mu     sync.Mutex // guards the rest; nothing else is locked under it
+	byName map[string]*cursor
+	closed bool
+}
+
+type cursor struct {
+	name          string
+	acked, stored Position
+	owner         *Consumer // nil while none is open
+}
+
+// cursorWrite is a cursor on its way into the table.
+type cursorWrite struct {
+	cursor *cursor
+	at     Position
+}
+
+func (cs *cursors) init() {
+	cs.changed = make(chan struct{}, 1)
+	cs.byName = map[string]*cursor{}
+}
+
+// ack moves the cursor of a consumer forward.
+func (cs *cursors) ack(c *Consumer, at Position) error {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.closed || c.cursor.owner != c {
+		return fmt.Errorf("consumer %q: acknowledge position %d: %w", c.cursor.name, at, ErrClosed)
+	}
+	c.cursor.acked = max(c.cursor.acked, at)
+	if c.cursor.acked != c.cursor.stored && !cs.dirty.Swap(true) {
+		select {
+		case cs.changed <- struct{}{}:
+		default: // the writer was told and has not looked yet
+		}
+	}
+	return nil
+}
+
+// acked is the position that was acknowledged last.
+func (cs *cursors) acked(c *cursor) Position {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return c.acked
+}
+
+// toWrite are the cursors that are not stored as they are.
+func (cs *cursors) toWrite() (writes []cursorWrite) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, c := range cs.byName {
+		if c.acked != c.stored {
+			writes = append(writes, cursorWrite{c, c.acked})
+		}
+	}
+	cs.dirty.Store(len(writes) > 0) // one that had to be stored may have been deleted
+	return writes
+}
+
+// wrote notes that cursors are stored.
+func (cs *cursors) wrote(writes []cursorWrite) {
+	if len(writes) == 0 {
+		return
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	dirty := false
+	for _, w := range writes {
+		w.cursor.stored = w.at
+	}
+	for _, c := range cs.byName {
+		dirty = dirty || c.acked != c.stored
+	}
+	cs.dirty.Store(dirty)
+}
+
+// close ends it: nothing is acknowledged any more.
+func (cs *cursors) close() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.closed = true
+}
+
+// claim makes a consumer the owner of a cursor. What is known of the cursor is in the table if known is false.
+func (cs *cursors) claim(name string, c *Consumer) (known bool, err error) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	at := cs.byName[name]
+	switch {
+	case cs.closed:
+		return false, ErrClosed
+	case at == nil:
+		at = &cursor{name: name}
+		cs.byName[name] = at
+	case at.owner != nil:
+		return false, fmt.Errorf("%w: a consumer named %q is open, and there can be one at a time", ErrInUse, name)
+	default:
+		known = true
+	}
+	at.owner, c.cursor = c, at
+	return known, nil
+}
+
+// found sets where a cursor is that was claimed and not known.
+func (cs *cursors) found(c *cursor, at Position) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c.acked, c.stored = at, at
+}
+
+// release gives a cursor up. One that is forgotten is looked for in the table the next time.
+func (cs *cursors) release(c *Consumer, forget bool) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if c.cursor.owner != c {
+		return
+	}
+	c.cursor.owner = nil
+	if forget {
+		delete(cs.byName, c.cursor.name)
+	}
+}
+
+// writeCursors writes cursors in the transaction under way.
+func (w *writer) writeCursors(ctx context.Context, writes []cursorWrite, now int64) error {
+	for _, c := range writes {
+		const store = `INSERT INTO cursors (name, position, stored) VALUES (?, ?, ?)
+			ON CONFLICT (name) DO UPDATE SET position = excluded.position, stored = excluded.stored`
+		if err := w.exec(ctx, store, c.cursor.name, int64(c.at), now); err != nil {
+			return fmt.Errorf("cursor of %q: %w", c.cursor.name, err)
+		}
+	}
+	return nil
+}
+
+// flushCursors stores what no group took along. What fails is tried again later.
+func (w *writer) flushCursors(ctx context.Context) {
+	writes := w.s.cursors.toWrite()
+	if len(writes) == 0 {
+		return
+	}
+	err := w.transact(ctx, func(*sql.Tx) error { return w.writeCursors(ctx, writes, w.recordedTime()) })
+	if err != nil {
+		w.flush = time.After(cursorDelay)
+		w.s.opts.Logger.Warn("cursors are not stored; consumers would go on from earlier positions after a crash", "error", err)
+		return
+	}
+	w.s.cursors.wrote(writes)
+}
+
+func checkConsumerName(name string) error {
+	if name == "" || len(name) > MaxName || !utf8.ValidString(name) {
+		return fmt.Errorf("%w: a consumer's name %.60q must be UTF-8 of 1 to %d bytes", ErrInvalid, name, MaxName)
+	}
+	return nil
+}
+
+// cursorAt is where a cursor is stored, and whether it is at all.
+func (s *Store) cursorAt(ctx context.Context, name string) (at Position, stored bool, err error) {
+	err = s.db.Reader().QueryRowContext(ctx, `SELECT position FROM cursors WHERE name = ?`, name).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, s.orClosed(fmt.Errorf("cursor of %q: %w", name, err))
+	}
+	return at, true, nil
+}
+
+// Cursors are all that the file has, by name.
+func (s *Store) Cursors(ctx context.Context) (all []Cursor, err error) {
+	rows, err := s.db.Reader().QueryContext(ctx, `SELECT name, position, stored FROM cursors ORDER BY name`)
+	if err != nil {
+		return nil, s.orClosed(fmt.Errorf("cursors: %w", err))
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var c Cursor
+		var stored int64
+		if err := rows.Scan(&c.Name, &c.Stored, &stored); err != nil {
+			return nil, fmt.Errorf("cursors: %w", err)
+		}
+		c.Acked, c.StoredAt = c.Stored, time.Unix(0, stored).UTC()
+		all = append(all, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, s.orClosed(fmt.Errorf("cursors: %w", err))
+	}
+	s.cursors.mu.Lock()
+	defer s.cursors.mu.Unlock()
+	for i := range all {
+		if c := s.cursors.byName[all[i].Name]; c != nil {
+			all[i].Acked, all[i].Open = max(c.acked, all[i].Stored), c.owner != nil
+		}
+	}
+	return all, nil
+}
+
+// DeleteCursor forgets where the consumer of a name is. Errors: [ErrInUse] while one is open, [ErrInvalid] where there
+// is no such cursor.
+func (s *Store) DeleteCursor(ctx context.Context, name string) error {
+	c := &Consumer{s: s}
+	if _, err := s.cursors.claim(name, c); err != nil {
+		return err
+	}
+	// Nobody can open it meanwhile; forgotten afterwards, so that what is left is what the table says.
+	defer s.cursors.release(c, true)
+	return s.inTurn(ctx, func(w *writer, ctx context.Context) error {
+		s.cursors.found(c.cursor, 0) // so that no group stores it again
+		return w.transact(ctx, func(tx *sql.Tx) error {
+			done, err := tx.ExecContext(ctx, `DELETE FROM cursors WHERE name = ?`, name)
+			if err != nil {
+				return fmt.Errorf("cursor of %q: %w", name, err)
+			}
+			if n, err := done.RowsAffected(); n == 0 && err == nil {
+				return fmt.Errorf("%w: there is no cursor of a consumer named %q", ErrInvalid, name)
+			}
+			return nil
+		})
+	})
+}
