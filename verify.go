@@ -3,6 +3,7 @@ package statehouse
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/registry"
@@ -27,6 +28,9 @@ func Verify(ctx context.Context, path string, opts eventstore.InspectOptions) (r
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	store, err := eventstore.Open(ctx, db, eventstore.Options{})
+	if storage.IsDamage(err) {
+		err = fmt.Errorf("%w: %w", storage.ErrDamaged, err)
+	}
 	if err != nil {
 		return result, err
 	}
