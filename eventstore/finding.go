@@ -30,7 +30,8 @@ const (
 // Finding is one thing that [Store.Inspect] found to be wrong.
 type Finding struct {
 	Kind FindingKind
-	// First and Last are the positions that it concerns, both included; they are equal for a snapshot.
+	// First and Last are the positions that it concerns, both included; they are equal for a snapshot. Last is MaxPosition
+	// where the end of the log cannot be read.
 	First, Last Position
 	// RecordedFrom and RecordedTo are when those were recorded, as far as that can be said: for positions that are
 	// missing, when what is beside them was. The zero time means that it is not known.
@@ -50,7 +51,9 @@ const findingEntities = 3
 func (f Finding) String() string {
 	var b strings.Builder
 	at := fmt.Sprintf("position %d", f.First)
-	if f.First != f.Last {
+	if f.Last == MaxPosition {
+		at = fmt.Sprintf("positions from %d on", f.First)
+	} else if f.First != f.Last {
 		at = fmt.Sprintf("positions %d to %d", f.First, f.Last)
 	}
 	switch f.Kind {

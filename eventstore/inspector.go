@@ -116,7 +116,9 @@ func (v *inspector) findEnd(ctx context.Context) error {
 		}
 		v.until = last
 	}
-	v.result.Last = v.until
+	if v.until != MaxPosition {
+		v.result.Last = v.until
+	}
 	return nil
 }
 
@@ -190,6 +192,9 @@ func (v *inspector) segment(ctx context.Context, s *inspectedSegment) error {
 		}
 		v.filter(s)
 		v.result.Events += uint64(s.last - max(v.after, s.first-1))
+	}
+	if v.until == MaxPosition {
+		v.result.Last = s.last
 	}
 	if err := v.foldAndCompare(ctx, &s.segment, chains); err != nil {
 		return err

@@ -29,7 +29,8 @@ type InspectOptions struct {
 
 // Inspection says what [Store.Inspect] looked at.
 type Inspection struct {
-	// Last is the position up to which the log was walked: its end when the walk began.
+	// Last is the position up to which the log was walked: its end when the walk began, or the last position that could be
+	// read where that could not.
 	Last Position
 	// Events are those that could be read, Sealed and Unsealed the segments that they are in.
 	Events           uint64
