@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -297,14 +298,14 @@ func (v *inspector) filter(s *inspectedSegment) {
 	case !s.filter.intact(s.last):
 		report("its checksum does not fit, so that every read of an entity's history opens the segment", nil)
 	default:
-		var denied []string
-		for _, id := range v.run.sealed.entities {
-			if !s.filter.mayHold(s.last, []uint64{entityHash(id)}) {
-				denied = append(denied, id)
+		denied := map[string]bool{}
+		for i := range v.run.records {
+			if id := v.run.records[i].entity; !denied[id] && !s.filter.mayHold(s.last, []uint64{entityHash(id)}) {
+				denied[id] = true
 			}
 		}
 		if len(denied) > 0 {
-			report("it says that they are not in the segment, so that reads of their history leave it out", denied)
+			report("it says that they are not in the segment, so that reads of their history leave it out", slices.Sorted(maps.Keys(denied)))
 		}
 	}
 }

@@ -25,7 +25,7 @@ func (v *inspector) listSnapshots(ctx context.Context, tx *sql.Tx, last int64) e
 			break
 		}
 		var all []snapshotRow
-		all, err = snapshotRows(ctx, tx, owner)
+		all, err = snapshotRows(ctx, tx, owner, MaxPosition)
 		rows = append(rows, all...)
 	}
 	for _, r := range rows {
@@ -147,7 +147,7 @@ func (v *inspector) snapshotBody(ctx context.Context, r *snapshotRow) (body []by
 		return nil, err
 	}
 	defer func() { _ = tx.Rollback() }() // it only reads
-	rows, err := snapshotRows(ctx, tx, r.Owner)
+	rows, err := snapshotRows(ctx, tx, r.Owner, r.Position)
 	if err != nil {
 		return nil, err
 	}

@@ -21,10 +21,7 @@ type refold struct {
 
 // fold takes the events of a run up to a position, but for those that it has.
 func (f *refold) fold(ctx context.Context, r *run, until Position) error {
-	part := *r
-	n := int(until - r.segment.first + 1)
-	part.records, part.recorded = r.records[:n], r.recorded[:n]
-	events := Run{&part, int(f.at + 1 - r.segment.first)}
+	events := r.between(f.at, until)
 	if fast, ok := f.projector.(Folder); ok {
 		if err := fast.Fold(ctx, nil, &events); err != nil {
 			return err
