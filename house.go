@@ -22,6 +22,7 @@ type House struct {
 	cache    *state.Cache
 	registry *registry.Registry
 	now      *present
+	timeline *timeline.Timeline
 }
 
 // Open opens the database at path with the defaults of [Options], and creates it where there is none.
@@ -49,6 +50,7 @@ func OpenContext(ctx context.Context, path string, opts Options) (*House, error)
 	if err := h.store.Start(ctx, append(projectors, h.now)...); err != nil {
 		return nil, errors.Join(err, h.store.Close(), db.Close())
 	}
+	h.timeline = timeline.New(h.store, h.Now)
 	return h, nil
 }
 
@@ -105,6 +107,20 @@ func (h *House) Read(ctx context.Context, q eventstore.Query) iter.Seq2[eventsto
 // Subscribe is [House.Read] that goes on with new events as they are committed, until ctx ends.
 func (h *House) Subscribe(ctx context.Context, q eventstore.Query) iter.Seq2[eventstore.Event, error] {
 	return h.store.Subscribe(ctx, q)
+}
+
+// Timeline is the house's past.
+func (h *House) Timeline() *timeline.Timeline { return h.timeline }
+
+// AsOf is the house as it was when the event at a position had just been recorded; see [timeline.Timeline.AsOf].
+func (h *House) AsOf(ctx context.Context, at eventstore.Position) (timeline.Moment, error) {
+	return h.timeline.AsOf(ctx, at)
+}
+
+// Changes yields what changes in the states from a revision on, without end: each time the net change since the last
+// time; see [state.Cache.Changes].
+func (h *House) Changes(ctx context.Context, since state.Revision) iter.Seq2[state.Delta, error] {
+	return h.cache.Changes(ctx, since)
 }
 
 // Consumer is a subscription under a name that goes on where it had acknowledged, also after a crash; see

@@ -25,7 +25,16 @@ type page struct {
 // segmentsFrom reads the page that begins with the segment that holds a position, and goes on forward, or backward with
 // the last segment first. It fails with ErrCorrupt where segments do not follow each other without a gap.
 func segmentsFrom(ctx context.Context, db querier, from Position, backward bool) (page, error) {
-	p, err := readPage(ctx, db, from, backward)
+	to := MaxPosition
+	if backward {
+		to = FromStart
+	}
+	return segmentsBetween(ctx, db, from, to)
+}
+
+// segmentsBetween is segmentsFrom up to the segment that holds the position to, backward if that is before from.
+func segmentsBetween(ctx context.Context, db querier, from, to Position) (page, error) {
+	p, err := readPage(ctx, db, from, to)
 	if err != nil {
 		return page{}, fmt.Errorf("read the log from position %d: %w", from, err)
 	}
@@ -39,8 +48,8 @@ const (
 		ORDER BY s.last_position DESC LIMIT ?`
 )
 
-func readPage(ctx context.Context, db querier, from Position, backward bool) (p page, err error) {
-	where := fromForward
+func readPage(ctx context.Context, db querier, from, to Position) (p page, err error) {
+	where, backward := fromForward, to < from
 	if backward {
 		where = fromBackward
 	}
@@ -59,6 +68,9 @@ func readPage(ctx context.Context, db querier, from Position, backward bool) (p 
 		}
 		p.segments = append(p.segments, s)
 		size += len(s.body)
+		if p.first <= to && to <= p.last {
+			break
+		}
 	}
 	return p, rows.Err()
 }

@@ -56,12 +56,12 @@ type Folder interface {
 
 // Run is a sequence of consecutive events whose payloads are not decoded. Events are numbered from 0.
 type Run struct {
-	run  *run
-	from int
+	run      *run
+	from, to int // of its events
 }
 
 // Len is the number of events.
-func (r *Run) Len() int { return len(r.run.records) - r.from }
+func (r *Run) Len() int { return r.to - r.from }
 
 // First is the position of event 0.
 func (r *Run) First() Position { return r.run.position(r.from) }

@@ -48,6 +48,17 @@ func (s *Store) Read(ctx context.Context, q Query) iter.Seq2[Event, error] {
 	}
 }
 
+// Event is the event at a position; [ErrInvalid] for one that the log does not have.
+func (s *Store) Event(ctx context.Context, at Position) (Event, error) {
+	if head := s.Head(); at == 0 || at > head {
+		return Event{}, fmt.Errorf("%w: there is no event at position %d: the log has the positions 1 to %d", ErrInvalid, at, head)
+	}
+	for e, err := range s.Read(ctx, Query{After: at - 1, Until: at}) {
+		return e, err
+	}
+	return Event{}, fmt.Errorf("%w: it has no position %d", ErrCorrupt, at)
+}
+
 // bound makes positions of the times of a query.
 func (s *Store) bound(ctx context.Context, q *Query) error {
 	if !q.Since.IsZero() {
@@ -153,14 +164,14 @@ func (c *scan) run(ctx context.Context, yield func(Event, error) bool) (goOn boo
 }
 
 func (c *scan) page(ctx context.Context) (page, error) {
-	from := c.q.After + 1
+	from, to := c.q.After+1, c.q.Until
 	if c.q.Backward {
-		from = c.q.Until
+		from, to = to, from
 	}
 	if len(c.hashes) > 0 {
 		return segmentsOf(ctx, c.s.db.Reader(), from, c.q.Backward, c.hashes)
 	}
-	return segmentsFrom(ctx, c.s.db.Reader(), from, c.q.Backward)
+	return segmentsBetween(ctx, c.s.db.Reader(), from, to)
 }
 
 // segment yields the matching events of one segment.

@@ -3,8 +3,10 @@ package eventstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -247,10 +249,123 @@ func (f *folding) has(projector int) Position {
 }
 
 // after are the events of the run that a projector does not have.
-func (f *folding) after(projector int) Run {
-	first := f.run.segment.first
-	if has := f.has(projector); has >= first {
-		return Run{f.run, int(min(has+1-first, Position(len(f.run.records))))}
+func (f *folding) after(projector int) Run { return f.run.between(f.has(projector), MaxPosition) }
+
+// between are the events of the run behind the position after, up to the position until.
+func (r *run) between(after, until Position) Run {
+	index := func(at Position) int { // the number of events up to a position
+		if at < r.segment.first {
+			return 0
+		}
+		return int(min(at-r.segment.first+1, Position(len(r.records))))
 	}
-	return Run{f.run, 0}
+	return Run{run: r, from: min(index(after), index(until)), to: index(until)}
+}
+
+// Replayer folds parts of the log, beside whatever else the store does. It keeps the last few large segments decoded, so
+// that steps to neighbouring positions are cheap. It is for one goroutine at a time.
+type Replayer struct {
+	s     *Store
+	large []*run // the last one used first
+	small *run
+}
+
+// A replayer keeps this many segments, of at least this many events: a megabyte or so each.
+const (
+	replayerKeeps = 4
+	replayerLarge = 512
+)
+
+// Replayer returns a new one.
+func (s *Store) Replayer() *Replayer { return &Replayer{s: s, small: newRun()} }
+
+// Replay folds the events behind the position after, up to the position until, which must be in the log. The folders are
+// the caller's own, none of those that the store was started with; they get no transaction, and Folded when they have all.
+func (p *Replayer) Replay(ctx context.Context, after, until Position, folders ...Folder) error {
+	if head := p.s.Head(); until > head {
+		return fmt.Errorf("%w: position %d is still to come: the log ends at %d", ErrInvalid, until, head)
+	}
+	for at := after; at < until; {
+		var segments []segment
+		if r := p.kept(at + 1); r != nil {
+			segments = []segment{*r.segment}
+		} else {
+			page, err := segmentsBetween(ctx, p.s.db.Reader(), at+1, until)
+			if err == nil && page.last == 0 {
+				err = fmt.Errorf("%w: it ends before position %d", ErrCorrupt, at+1)
+			}
+			if err != nil {
+				return p.s.orClosed(err)
+			}
+			segments = page.segments
+		}
+		for i := range segments {
+			r, err := p.open(&segments[i])
+			if err != nil {
+				return err
+			}
+			if err := fold(ctx, r.between(at, until), folders); err != nil {
+				return err
+			}
+			at = segments[i].last
+		}
+	}
+	for _, f := range folders {
+		if err := f.Folded(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fold(ctx context.Context, events Run, folders []Folder) error {
+	for _, f := range folders {
+		if err := f.Fold(ctx, nil, &events); err != nil {
+			return fmt.Errorf("replay from position %d: %w", events.First(), err)
+		}
+	}
+	return nil
+}
+
+// kept is the segment that holds a position, if it is kept.
+func (p *Replayer) kept(at Position) *run {
+	for _, r := range p.large {
+		if r.segment.first <= at && at <= r.segment.last {
+			return r
+		}
+	}
+	return nil
+}
+
+// open decodes a segment, or finds it decoded.
+func (p *Replayer) open(s *segment) (*run, error) {
+	if r := p.kept(s.first); r != nil {
+		i := slices.Index(p.large, r)
+		copy(p.large[1:i+1], p.large[:i])
+		p.large[0] = r
+		return r, nil
+	}
+	if s.last-s.first < replayerLarge {
+		return p.small, p.small.open(s, nil)
+	}
+	r := newRun()
+	if n := len(p.large); n == replayerKeeps {
+		r, p.large = p.large[n-1], p.large[:n-1]
+	}
+	if err := r.open(s, nil); err != nil {
+		return nil, err
+	}
+	p.large = append([]*run{r}, p.large...)
+	return r, nil
+}
+
+// View calls f with a transaction that only reads, for who restores snapshots beside the store. f must be quick: what
+// it holds open keeps the write-ahead log from shrinking.
+func (s *Store) View(ctx context.Context, f func(tx storage.Tx) error) (err error) {
+	tx, err := s.db.Reader().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return s.orClosed(fmt.Errorf("read: %w", err))
+	}
+	defer func() { err = errors.Join(err, tx.Rollback()) }() // it only reads
+	return f(tx)
 }

@@ -147,7 +147,11 @@ func segmentWith(ctx context.Context, db querier, at Position) (segment, error) 
 // fileUUID is the uuid that the file was given when it was created.
 func fileUUID(ctx context.Context, db querier) ([]byte, error) {
 	var uuid []byte
-	if err := db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'uuid'`).Scan(&uuid); err != nil {
+	err := db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'uuid'`).Scan(&uuid)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("%w: the file's uuid is missing", ErrCorrupt)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the file's uuid: %w", err)
 	}
 	if len(uuid) != 16 {

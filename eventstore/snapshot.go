@@ -59,7 +59,14 @@ func WriteSnapshot(ctx context.Context, tx storage.Tx, h SnapshotHeader, records
 func ReadSnapshot(ctx context.Context, tx storage.Tx, owner string, foldVersion int,
 	load func(records iter.Seq2[[]byte, error]) error,
 ) (at Position, faults []error, err error) {
-	rows, err := snapshotRows(ctx, tx, owner)
+	return ReadSnapshotUntil(ctx, tx, owner, foldVersion, MaxPosition, load)
+}
+
+// ReadSnapshotUntil is [ReadSnapshot] among the snapshots at a position or before it.
+func ReadSnapshotUntil(ctx context.Context, tx storage.Tx, owner string, foldVersion int, until Position,
+	load func(records iter.Seq2[[]byte, error]) error,
+) (at Position, faults []error, err error) {
+	rows, err := snapshotRows(ctx, tx, owner, until)
 	if ctx.Err() != nil {
 		return 0, nil, ctx.Err()
 	}
@@ -84,6 +91,17 @@ func ReadSnapshot(ctx context.Context, tx storage.Tx, owner string, foldVersion 
 		faults = append(faults, fmt.Errorf("snapshot of %s at position %d: %w", owner, row.Position, err))
 	}
 	return 0, faults, nil
+}
+
+// LastSnapshot is the position of an owner's newest snapshot at a position or before it, usable or not; 0 for none.
+func LastSnapshot(ctx context.Context, tx storage.Tx, owner string, until Position) (Position, error) {
+	var last sql.NullInt64
+	err := tx.QueryRowContext(ctx, `SELECT max(position) FROM snapshots WHERE owner = ? AND position <= ?`,
+		owner, int64(until)).Scan(&last)
+	if err != nil {
+		return 0, fmt.Errorf("snapshots of %s: %w", owner, err)
+	}
+	return Position(last.Int64), nil
 }
 
 // snapshotRow is a row of the table snapshots.
@@ -135,10 +153,11 @@ func (r *snapshotRow) write(ctx context.Context, tx storage.Tx, body []byte) err
 	return err
 }
 
-// snapshotRows are the rows of an owner, newest first. With an error come those that could be read before it.
-func snapshotRows(ctx context.Context, tx storage.Tx, owner string) (found []snapshotRow, err error) {
+// snapshotRows are the rows of an owner up to a position, newest first. With an error come those that could be read
+// before it.
+func snapshotRows(ctx context.Context, tx storage.Tx, owner string, until Position) (found []snapshotRow, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT owner, position, file_uuid, fold_version, chain, encoding, count, parts,
-		checksum FROM snapshots WHERE owner = ? ORDER BY position DESC`, owner)
+		checksum FROM snapshots WHERE owner = ? AND position <= ? ORDER BY position DESC`, owner, int64(until))
 	if err != nil {
 		return nil, err
 	}

@@ -56,6 +56,15 @@ func New() *Registry {
 	return r
 }
 
+// NewAt returns a registry that goes on from a revision: the next event that it takes is the one behind it.
+func NewAt(rev Revision) *Registry {
+	r := New()
+	if rev.Entities != nil {
+		r.current.Store(&rev)
+	}
+	return r
+}
+
 func emptyRevision() *Revision {
 	return &Revision{
 		Entities: immutable.New[string, *entityv1.Entity](),

@@ -82,8 +82,14 @@ func sorted[V interface{ GetId() string }](m *immutable.Map[string, V]) []V {
 // Restore loads the newest usable snapshot and returns its position, 0 if there is none. It must not run while
 // anything is pending.
 func (r *Registry) Restore(ctx context.Context, tx storage.Tx) (uint64, error) {
+	at, err := r.RestoreUntil(ctx, tx, eventstore.MaxPosition)
+	return uint64(at), err
+}
+
+// RestoreUntil is [Registry.Restore] of the newest usable snapshot at a position or before it.
+func (r *Registry) RestoreUntil(ctx context.Context, tx storage.Tx, until eventstore.Position) (eventstore.Position, error) {
 	loaded := emptyRevision()
-	at, faults, err := eventstore.ReadSnapshot(ctx, tx, r.Name(), FoldVersion,
+	at, faults, err := eventstore.ReadSnapshotUntil(ctx, tx, r.Name(), FoldVersion, until,
 		func(records iter.Seq2[[]byte, error]) error {
 			loaded = emptyRevision()
 			return loaded.load(records)
@@ -98,7 +104,7 @@ func (r *Registry) Restore(ctx context.Context, tx storage.Tx) (uint64, error) {
 	loaded.Position = at
 	r.pending = nil
 	r.current.Store(loaded)
-	return uint64(at), nil
+	return at, nil
 }
 
 func (r *Revision) load(records iter.Seq2[[]byte, error]) error {

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/statehouse/statehouse/eventstore"
-	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/immutable"
 	"github.com/statehouse/statehouse/storage"
@@ -19,7 +18,8 @@ import (
 // Apply, Promote, Discard, Restore and the pending readers have one caller at a time, which is the store's writer;
 // everything else may be called by any number of goroutines.
 type Cache struct {
-	current atomic.Pointer[Revision]
+	current    atomic.Pointer[Revision]
+	promotions promotions
 
 	// What follows is the writer's own.
 	pending  *immutable.Builder[EntityID, State] // nil when nothing is pending
@@ -44,6 +44,16 @@ var (
 func New() *Cache {
 	c := &Cache{detector: newDetector()}
 	c.current.Store(&Revision{Entities: immutable.New[EntityID, State]()})
+	return c
+}
+
+// NewAt returns a cache that goes on from a revision: the next event that it takes is the one behind it.
+func NewAt(r Revision) *Cache {
+	c := New()
+	if r.Entities != nil {
+		c.current.Store(&r)
+		c.position = r.Position
+	}
 	return c
 }
 
@@ -100,56 +110,21 @@ func (c *Cache) Apply(_ context.Context, _ storage.Tx, e eventstore.Event) error
 	if e.Entity == "" {
 		return nil
 	}
-	switch p := e.Payload.GetKind().(type) {
-	case *eventv1.Payload_StateChanged:
-		c.change(e, p.StateChanged.GetAttributes())
-	case *eventv1.Payload_EntityRegistered:
-		c.register(e, p.EntityRegistered.GetEntity())
-	case *eventv1.Payload_EntityUnregistered:
-		c.pending.Delete(e.Entity)
-	case *eventv1.Payload_EntityRenamed:
+	if p, ok := e.Payload.GetKind().(*eventv1.Payload_EntityRenamed); ok {
 		return c.rename(e, p.EntityRenamed.GetNewId())
-	case *eventv1.Payload_StateReported:
-		if s, ok := c.pending.Get(e.Entity); ok {
-			s.UpdatedAt, s.UpdatedBy, s.Position = e.Timestamp, e.Source, e.Position
-			c.pending.Set(e.Entity, s)
+	}
+	before, known := c.pending.Get(e.Entity)
+	after, has := before.After(e, known)
+	switch {
+	case has:
+		if after.Attributes != before.Attributes {
+			c.detector.watch(after)
 		}
-	default:
-		if s, ok := c.pending.Get(e.Entity); ok {
-			s.Position = e.Position
-			c.pending.Set(e.Entity, s)
-		}
+		c.pending.Set(e.Entity, after)
+	case known:
+		c.pending.Delete(e.Entity)
 	}
 	return nil
-}
-
-func (c *Cache) change(e eventstore.Event, attributes *entityv1.Attributes) {
-	s := State{
-		EntityID: e.Entity, UpdatedAt: e.Timestamp, UpdatedBy: e.Source,
-		Attributes: attributes, Position: e.Position, ChangedAt: e.Timestamp,
-	}
-	if before, ok := c.pending.Get(e.Entity); ok && Equal(before.Attributes, attributes) {
-		s.ChangedAt = before.ChangedAt
-	}
-	c.detector.watch(s)
-	c.pending.Set(e.Entity, s)
-}
-
-func (c *Cache) register(e eventstore.Event, entry *entityv1.Entity) {
-	disabled := entry.GetDisabled()
-	if entry.UserDisabled != nil {
-		disabled = entry.GetUserDisabled()
-	}
-	if disabled {
-		c.pending.Delete(e.Entity)
-		return
-	}
-	if s, ok := c.pending.Get(e.Entity); ok {
-		s.Position = e.Position
-		c.pending.Set(e.Entity, s)
-		return
-	}
-	c.change(e, &entityv1.Attributes{})
 }
 
 func (c *Cache) rename(e eventstore.Event, id EntityID) error {
@@ -173,6 +148,7 @@ func (c *Cache) Promote() {
 	}
 	// The builder stays: its map is handed out, and the next Apply goes on from it.
 	c.current.Store(&Revision{Position: c.position, Entities: c.pending.Map()})
+	c.promotions.wake()
 	c.detector.sample()
 }
 

@@ -44,8 +44,14 @@ func stateRecords(r Revision) iter.Seq[proto.Message] {
 // snapshot's position, 0 if there is none. Snapshots that are damaged, foreign or of another fold are skipped; see
 // [Cache.SnapshotFaults]. It must not run while anything is pending.
 func (c *Cache) Restore(ctx context.Context, tx storage.Tx) (uint64, error) {
+	at, err := c.RestoreUntil(ctx, tx, eventstore.MaxPosition)
+	return uint64(at), err
+}
+
+// RestoreUntil is [Cache.Restore] of the newest usable snapshot at a position or before it.
+func (c *Cache) RestoreUntil(ctx context.Context, tx storage.Tx, until eventstore.Position) (eventstore.Position, error) {
 	var entities *immutable.Map[EntityID, State]
-	at, faults, err := eventstore.ReadSnapshot(ctx, tx, c.Name(), FoldVersion,
+	at, faults, err := eventstore.ReadSnapshotUntil(ctx, tx, c.Name(), FoldVersion, until,
 		func(records iter.Seq2[[]byte, error]) (err error) {
 			entities, err = c.load(records)
 			return err
@@ -59,7 +65,7 @@ func (c *Cache) Restore(ctx context.Context, tx storage.Tx) (uint64, error) {
 	}
 	c.pending, c.position = nil, at
 	c.current.Store(&Revision{Position: at, Entities: entities})
-	return uint64(at), nil
+	return at, nil
 }
 
 func (c *Cache) load(records iter.Seq2[[]byte, error]) (*immutable.Map[EntityID, State], error) {

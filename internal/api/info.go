@@ -45,6 +45,7 @@ type Info struct {
 	Devices    int        `json:"devices"`
 	Areas      int        `json:"areas"`
 	Recovered  Recovered  `json:"recovered"`
+	Verified   Verified   `json:"verified"`
 }
 
 // Recovered is what the start of the daemon found and did.

@@ -196,3 +196,11 @@ func sameMessages[M proto.Message](what string, got, want map[string]M) error {
 	}
 	return nil
 }
+
+// Clone is a fold that goes on from here on its own.
+func (f *Fold) Clone() *Fold {
+	return &Fold{
+		Position: f.Position, States: maps.Clone(f.States), Entities: maps.Clone(f.Entities),
+		Devices: maps.Clone(f.Devices), Areas: maps.Clone(f.Areas),
+	}
+}

@@ -49,7 +49,7 @@ type commands struct {
 	Device     deviceCmd     `cmd:"" group:"Change" help:"Change what devices are called and where they are."`
 	Area       areaCmd       `cmd:"" group:"Change" help:"Create, rename and remove areas."`
 	Play       playCmd       `cmd:"" group:"Tools" help:"Publish a recording of MQTT messages to a broker."`
-	Verify     verifyCmd     `cmd:"" group:"Tools" help:"Check the whole log: checksums, order, chain."`
+	Verify     verifyCmd     `cmd:"" group:"Tools" help:"Check everything that is stored: log, chain, index, snapshots."`
 	Completion completionCmd `cmd:"" group:"Tools" help:"Print the completion script for a shell."`
 	Complete   completeCmd   `cmd:"" hidden:"" name:"__complete" passthrough:"" help:"Print completions."`
 	Version    versionCmd    `cmd:"" group:"Tools" help:"Print the version."`

@@ -257,19 +257,52 @@ func (r *remote) write(ctx context.Context, method, path string, body any) (span
 	if r.db == "" {
 		return span, usagef("changes go to the daemon of this machine; name its database with --db instead of --server")
 	}
-	socket := daemon.SocketPath(r.db)
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
-	}}
-	defer transport.CloseIdleConnections()
-	through := &remote{base: &url.URL{Scheme: "http", Host: "localhost"}, client: &http.Client{Transport: transport}}
-	resp, err := through.do(ctx, method, path, nil, body)
+	owner := r.owner()
+	defer func() { _ = owner.Close() }()
+	resp, err := owner.do(ctx, method, path, nil, body)
 	if err != nil {
-		return span, fmt.Errorf("%w (socket %s)", err, socket)
+		return span, fmt.Errorf("%w (socket %s)", err, daemon.SocketPath(r.db))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if err := json.NewDecoder(resp.Body).Decode(&span); err != nil {
 		return span, r.broken(err)
 	}
 	return span, nil
+}
+
+// owner is the daemon as the owner of the database reaches it.
+func (r *remote) owner() *remote {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", daemon.SocketPath(r.db))
+	}}
+	return &remote{base: &url.URL{Scheme: "http", Host: "localhost"}, client: &http.Client{Transport: transport}}
+}
+
+// verify lets the daemon verify its database.
+func (r *remote) verify(ctx context.Context, to *verifyReport) (api.Verification, error) {
+	owner := r.owner()
+	defer func() { _ = owner.Close() }()
+	resp, err := owner.do(ctx, http.MethodPost, "/v1/verify", nil, nil)
+	if err != nil {
+		return api.Verification{}, fmt.Errorf("%w (socket %s)", err, daemon.SocketPath(r.db))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	for d := json.NewDecoder(resp.Body); ; {
+		var line api.VerifyLine
+		err := d.Decode(&line)
+		switch {
+		case ctx.Err() != nil:
+			return api.Verification{}, context.Cause(ctx)
+		case err != nil:
+			return api.Verification{}, owner.broken(err)
+		case line.Error != nil:
+			return api.Verification{}, detailError(*line.Error)
+		case line.Result != nil:
+			return *line.Result, nil
+		case line.Finding != nil:
+			to.finding(*line.Finding)
+		case line.Progress != nil:
+			to.progress(*line.Progress)
+		}
+	}
 }

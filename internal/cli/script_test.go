@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -45,7 +47,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"mkhouse": makeHouse, "exits": exits, "waitdaemon": waitDaemon, "sleep": sleep,
-			"mkconfig": makeConfig,
+			"mkconfig": makeConfig, "sql": runSQL,
 		},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
@@ -100,6 +102,14 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got := cmd.ProcessState.ExitCode(); args[0] != map[int]string{0: "0", 1: "1", 2: "2", 3: "3", 4: "4", 5: "5"}[got] {
 		ts.Fatalf("statehouse %s exits %d instead of %s: %s", strings.Join(args[1:], " "), got, args[0], stderr.String())
 	}
+}
+
+// runSQL changes home.db behind everybody's back: sql STATEMENT.
+func runSQL(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := sql.Open("sqlite", "file:"+ts.Getenv("STATEHOUSE_DB")+"?_pragma=busy_timeout(10000)")
+	ts.Check(err)
+	_, err = db.ExecContext(context.Background(), args[0])
+	ts.Check(errors.Join(err, db.Close()))
 }
 
 // scriptEnv is the environment of a script.

@@ -40,21 +40,30 @@ func (a *app) open() (source, error) {
 	if a.flags.Server != "" {
 		return newRemote(a.flags.Server, "")
 	}
+	var s source
+	err := a.whenFree(func() (err error) {
+		s, err = a.openDatabase()
+		return err
+	})
+	return s, err
+}
+
+// whenFree does something with the database, again and again while somebody has it open who may be gone in a moment.
+func (a *app) whenFree(do func() error) error {
 	for began := time.Now(); ; {
-		s, err := a.openDatabase()
+		err := do()
 		if err == nil || !errors.Is(err, storage.ErrLocked) || time.Since(began) > patience {
-			return s, err
+			return err
 		}
 		select {
 		case <-a.ctx.Done():
-			return nil, context.Cause(a.ctx)
+			return context.Cause(a.ctx)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
-// openDatabase opens the database or, where a daemon has it open, asks that. Who holds the lock is asked last: what the
-// lock file of a killed daemon says leads to whoever uses its address now.
+// openDatabase opens the database or, where a daemon has it open, asks that.
 func (a *app) openDatabase() (source, error) {
 	h, err := a.openHouse()
 	if err == nil {
@@ -63,18 +72,36 @@ func (a *app) openDatabase() (source, error) {
 	if !errors.Is(err, storage.ErrLocked) {
 		return nil, err
 	}
-	holder, readErr := storage.ReadHolder(a.flags.DB)
-	if readErr != nil || holder.URL == "" {
-		return nil, err
+	if daemon, ok := a.holder(); ok {
+		return daemon, nil
 	}
-	return newRemote(holder.URL, a.flags.DB)
+	return nil, err
+}
+
+// holder is the daemon that has the database open, if one says that it has. It is asked only when the database is found
+// to be locked: what the lock file of a killed daemon says leads to whoever uses its address now.
+func (a *app) holder() (*remote, bool) {
+	holder, err := storage.ReadHolder(a.flags.DB)
+	if err != nil || holder.URL == "" {
+		return nil, false
+	}
+	r, err := newRemote(holder.URL, a.flags.DB)
+	return r, err == nil
+}
+
+// checkExists refuses a database that is not there, which opening it would create.
+func (a *app) checkExists() error {
+	if _, err := os.Stat(a.flags.DB); errors.Is(err, fs.ErrNotExist) {
+		return markf(fs.ErrNotExist, "there is no database %s; name one with --db, or start the daemon with \"statehouse serve\"",
+			a.flags.DB)
+	}
+	return nil
 }
 
 // openHouse opens an existing database.
 func (a *app) openHouse() (*statehouse.House, error) {
-	if _, err := os.Stat(a.flags.DB); errors.Is(err, fs.ErrNotExist) {
-		return nil, markf(fs.ErrNotExist, "there is no database %s; name one with --db, or start the daemon with \"statehouse serve\"",
-			a.flags.DB)
+	if err := a.checkExists(); err != nil {
+		return nil, err
 	}
 	return statehouse.OpenContext(a.ctx, a.flags.DB, statehouse.Options{})
 }

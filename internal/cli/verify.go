@@ -3,45 +3,152 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
-	"github.com/statehouse/statehouse/internal/check"
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/storage"
 )
 
 // verifyCmd checks a database the long way.
-type verifyCmd struct{}
+type verifyCmd struct {
+	output
+}
 
 // Help implements [kong.HelpProvider].
 func (*verifyCmd) Help() string {
-	return `Reads the whole log: every position is there once, every checksum and the chain fit, and the present is what the events make of it. No daemon may have the database open.
+	return `Reads everything that is stored: every position is there once, every checksum and the chain fit, every segment's index names what is in it, and every snapshot is what the events make of it. What does not fit is printed, a line each, with its positions, times and entities; the exit code is 5 then. A damage does not end it.
+
+The running daemon does it where there is one, and goes on with everything else meanwhile; it records the result. Without a daemon the database is locked for as long as it takes. Progress goes to the standard error.
 
 Examples:
 
     statehouse verify
-    statehouse verify --db backup/home.db && echo good`
+    statehouse verify --db backup/home.db && echo good
+    statehouse verify -o json | jq '.found[].entities'`
 }
 
 // Run implements the command.
 func (c *verifyCmd) Run(a *app) error {
 	if a.flags.Server != "" {
-		return usagef("verify reads a database file; name it with --db and not --server")
+		return usagef("verify reads a database file, or asks the daemon that has it open; name it with --db and not --server")
 	}
-	began := time.Now()
-	h, err := a.openHouse()
-	if errors.Is(err, storage.ErrLocked) {
-		return fmt.Errorf("%w; stop the daemon, or verify a copy", err)
-	}
+	r := &verifyReport{a: a, json: c.json(), term: terminalOf(a.stderr, os.Getenv), began: time.Now(), found: []api.Finding{}}
+	r.told = r.began
+	result, err := r.verify()
+	r.clear()
 	if err != nil {
 		return err
 	}
-	if err := check.House(a.ctx, h); err != nil {
-		return errors.Join(err, h.Close())
+	if c.json() {
+		err = printJSON(a.stdout, struct {
+			File string `json:"file"`
+			api.Verification
+			Found []api.Finding `json:"found"`
+		}{a.flags.DB, result, r.found})
+	} else {
+		err = a.printf("%s: position %s, %s, %s sealed and %s unsealed segments, %s (%s compared with the log): %s (%s)\n",
+			a.flags.DB, count(result.Position), counted(result.Events, "event"), count(result.Sealed), count(result.Unsealed),
+			counted(result.Snapshots, "snapshot"), count(result.Compared), r.verdict(result),
+			time.Duration(result.Seconds*float64(time.Second)).Round(time.Millisecond))
 	}
-	now := h.Now()
-	if err := h.Close(); err != nil {
+	if err == nil && result.Findings > 0 {
+		err = markf(eventstore.ErrCorrupt, "%s is damaged: %s", a.flags.DB, counted(result.Findings, "finding"))
+	}
+	return err
+}
+
+// verifyReport tells a person how a verification goes.
+type verifyReport struct {
+	a     *app
+	json  bool
+	term  terminal // of stderr
+	began time.Time
+	told  time.Time // when progress was told last
+	bar   bool      // there is a bar on the terminal
+	found []api.Finding
+}
+
+// verify lets the daemon of the database verify it or, where none runs, does it itself.
+func (r *verifyReport) verify() (api.Verification, error) {
+	if err := r.a.checkExists(); err != nil {
+		return api.Verification{}, err
+	}
+	var result api.Verification
+	err := r.a.whenFree(func() error {
+		inspection, err := statehouse.Verify(r.a.ctx, r.a.flags.DB, eventstore.InspectOptions{
+			Found:    func(f eventstore.Finding) { r.finding(api.NewFinding(f)) },
+			Progress: func(done, last eventstore.Position) { r.progress(api.NewProgress(done, last)) },
+		})
+		result = api.NewVerification(inspection)
+		if !errors.Is(err, storage.ErrLocked) {
+			return err
+		}
+		daemon, ok := r.a.holder()
+		if !ok {
+			return err
+		}
+		defer func() { _ = daemon.Close() }()
+		result, err = daemon.verify(r.a.ctx, r)
 		return err
+	})
+	return result, err
+}
+
+func (r *verifyReport) verdict(v api.Verification) string {
+	if v.Findings == 0 {
+		return "nothing is wrong"
 	}
-	return a.printf("%s: %s and %s are what was written (%s)\n", a.flags.DB, counted(now.Position(), "event"),
-		counted(now.State.Entities.Len(), "state"), time.Since(began).Round(time.Millisecond))
+	return counted(v.Findings, "finding")
+}
+
+// finding tells a finding at once, or keeps it for the document.
+func (r *verifyReport) finding(f api.Finding) {
+	if r.json {
+		r.found = append(r.found, f)
+		return
+	}
+	r.clear()
+	_ = r.a.printf("%s: %s\n", r.a.flags.DB, clean(f.Text))
+}
+
+const (
+	// barEvery is the time between two bars on a terminal.
+	barEvery = 100 * time.Millisecond
+	// lineEvery is the time between two lines of progress where there is no terminal.
+	lineEvery = 10 * time.Second
+)
+
+func (r *verifyReport) progress(p api.Progress) {
+	every := lineEvery
+	if r.term.tty {
+		every = barEvery
+	}
+	now := time.Now()
+	if now.Sub(r.told) < every {
+		return
+	}
+	r.told = now
+	text := count(p.Position) + " events"
+	done := 0.0
+	if p.Last > 0 {
+		text = fmt.Sprintf("%s of %s events", count(p.Position), count(p.Last))
+		done = float64(p.Position) / float64(p.Last)
+	}
+	if !r.term.tty {
+		r.a.notef("verified %s", text)
+		return
+	}
+	r.bar = true
+	_, _ = fmt.Fprintf(r.a.stderr, "\r\x1b[K%s", drawBar(done, fmt.Sprintf("%s  %s", text, now.Sub(r.began).Round(time.Second)), r.term.width-1))
+}
+
+// clear removes the bar, so that something else can be printed.
+func (r *verifyReport) clear() {
+	if r.bar {
+		_, _ = fmt.Fprint(r.a.stderr, "\r\x1b[K")
+		r.bar = false
+	}
 }

@@ -19,6 +19,8 @@ type Config struct {
 	Log         Log         `yaml:"log" embed:"" prefix:"log-" group:"Logging"`
 	// SnapshotEvery is the number of events after which the present is saved again.
 	SnapshotEvery int `yaml:"snapshot_every" help:"Events after which the present is saved again (default 50000)." placeholder:"N" env:"STATEHOUSE_SNAPSHOT_EVERY" group:"Storage"`
+	// VerifyEvery is the time from one verification of everything to the next; 0 means never, nil the default.
+	VerifyEvery *Interval `yaml:"verify_every" help:"Time between two verifications of the whole database, 0 for never (default 168h)." placeholder:"DURATION" env:"STATEHOUSE_VERIFY_EVERY" group:"Storage"`
 }
 
 // HTTP configures what the daemon answers over HTTP.
@@ -91,6 +93,19 @@ type Log struct {
 	Format string `yaml:"format" help:"text or json (default text)." placeholder:"FORMAT" env:"STATEHOUSE_LOG_FORMAT"`
 }
 
+// Interval is a duration whose zero, which may be written without a unit, means never.
+type Interval time.Duration
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (i *Interval) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	*i = Interval(d)
+	return err
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (i Interval) MarshalText() ([]byte, error) { return []byte(time.Duration(i).String()), nil }
+
 // Defaults of the keys whose default is not another package's.
 const (
 	DefaultHTTPAddress = "127.0.0.1:8321"
@@ -98,6 +113,8 @@ const (
 	defaultBaseTopic   = "zigbee2mqtt"
 	defaultSilentAfter = time.Hour
 	defaultSnapshots   = 50_000
+	defaultVerify      = 7 * 24 * time.Hour
+	leastVerify        = time.Minute
 )
 
 // DefaultDB is where the database is when nobody says where: in the user's data directory.
@@ -125,6 +142,10 @@ func (c *Config) SetDefaults() {
 	c.Log.Level = cmp.Or(c.Log.Level, "info")
 	c.Log.Format = cmp.Or(c.Log.Format, "text")
 	c.SnapshotEvery = cmp.Or(c.SnapshotEvery, defaultSnapshots)
+	if c.VerifyEvery == nil {
+		every := Interval(defaultVerify)
+		c.VerifyEvery = &every
+	}
 }
 
 // redacted stands where a secret is.

@@ -19,7 +19,8 @@
 //  3. Streams end, HTTP stops, the house takes a snapshot and is closed.
 //
 // The two events are about no entity, so that a restart says nothing about any; they explain gaps in what was
-// recorded. So does system{resumed}, which is recorded when the store could not write for a while, and can again.
+// recorded. So does system{resumed}, which is recorded when the store could not write for a while, and can again. Once a
+// week everything that is stored is verified, slowly, and system{verified} or system{damaged} recorded.
 package daemon
 
 import (
@@ -57,6 +58,8 @@ type Options struct {
 	Version string
 	// RetryEvery is how often a store that cannot write is tried again; 0 means 5 seconds.
 	RetryEvery time.Duration
+	// VerifyAfter is how long after the start the database is verified at the earliest; 0 means 10 minutes.
+	VerifyAfter time.Duration
 }
 
 // source is the source of the daemon's own events.
@@ -77,9 +80,11 @@ type Daemon struct {
 	// stopClient ends the goroutine in clientRuns, nil where there is none.
 	stopClient context.CancelFunc
 	clientRuns sync.WaitGroup
-	// stopRetry ends the goroutine in retryRuns, nil where there is none.
-	stopRetry context.CancelFunc
-	retryRuns sync.WaitGroup
+	// stopBackground ends the goroutines in background, nil where there are none: the one that tries a store again that
+	// cannot write, and the one that verifies.
+	stopBackground context.CancelFunc
+	background     sync.WaitGroup
+	verifier       *verifier
 
 	ready   atomic.Bool
 	started bool // the event was recorded
@@ -124,6 +129,8 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	}
 	opts := d.parts.server
 	opts.Version, opts.Logger, opts.Metrics, opts.Ready = d.opts.Version, d.log, registry, d.notReady
+	d.verifier = &verifier{d: d, every: time.Duration(*d.cfg.VerifyEvery), after: cmp.Or(d.opts.VerifyAfter, defaultVerifyAfter)}
+	opts.Verifier = d.verifier
 	if d.server, err = server.Start(ctx, opts); err != nil {
 		return addressTaken(err, "http.address", opts.Address, "another statehouse", "stop it, or listen elsewhere with --http-address")
 	}
@@ -147,8 +154,9 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 		return err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	d.stopRetry = stop
-	d.retryRuns.Go(func() { d.retryStore(running, cmp.Or(d.opts.RetryEvery, defaultRetry)) })
+	d.stopBackground = stop
+	d.background.Go(func() { d.retryStore(running, cmp.Or(d.opts.RetryEvery, defaultRetry)) })
+	d.background.Go(func() { d.verifier.run(running) })
 	d.ready.Store(true)
 	d.log.Info("ready", "http", d.server.URL(), "mqtt", d.MQTTAddr(), "db", d.cfg.DB)
 	return nil
@@ -221,11 +229,16 @@ func thousands(n uint64) string {
 
 // record records an event of the daemon's own life.
 func (d *Daemon) record(ctx context.Context, what, detail string) error {
+	return d.recordOf(ctx, what, "daemon", detail)
+}
+
+// recordOf records an event of the daemon about something.
+func (d *Daemon) recordOf(ctx context.Context, what, subject, detail string) error {
 	_, err := d.house.Append(ctx, eventstore.Event{Source: source, Payload: &eventv1.Payload{
-		Kind: &eventv1.Payload_System{System: &eventv1.System{What: what, Subject: "daemon", Detail: detail}},
+		Kind: &eventv1.Payload_System{System: &eventv1.System{What: what, Subject: subject, Detail: detail}},
 	}})
 	if err != nil {
-		return fmt.Errorf("record that the daemon %s: %w", what, err)
+		return fmt.Errorf("record that the %s %s: %w", subject, what, err)
 	}
 	return nil
 }
@@ -283,9 +296,9 @@ func (d *Daemon) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	errs := []error{d.stopMQTT(ctx)}
-	if d.stopRetry != nil {
-		d.stopRetry()
-		d.retryRuns.Wait()
+	if d.stopBackground != nil {
+		d.stopBackground()
+		d.background.Wait()
 	}
 	if d.started {
 		errs = append(errs, d.record(ctx, "stopped", ""))

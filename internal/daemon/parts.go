@@ -49,6 +49,9 @@ func (c *Config) parts(ctx context.Context) (parts, error) {
 		wrong.add("snapshot_every", "%d: write at least 100", c.SnapshotEvery)
 	}
 	p.house.SnapshotEvery = c.SnapshotEvery
+	if every := time.Duration(*c.VerifyEvery); every != 0 && every < leastVerify {
+		wrong.add("verify_every", "%s: write 0 for never, or at least %s, as in 168h", every, leastVerify)
+	}
 	p.dialects = c.Zigbee2MQTT.options(wrong)
 	if c.MQTT.Broker.URL == "" {
 		p.broker = c.MQTT.brokerOptions(c.DB, wrong)

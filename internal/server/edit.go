@@ -18,9 +18,10 @@ import (
 // editSource is the Source of the events that come of writes through the socket.
 const editSource = "api:local"
 
-// writeRoutes are the routes that the unix socket has and TCP has not.
-func writeRoutes(s *Server) []route {
+// ownerRoutes are the routes that the unix socket has and TCP has not.
+func ownerRoutes(s *Server) []route {
 	return []route{
+		{method: http.MethodPost, pattern: "/v1/verify", serve: s.withHouse(s.postVerify), stream: true},
 		{method: http.MethodPatch, pattern: "/v1/entities/{id}", serve: s.withHouse(patchEntity)},
 		{method: http.MethodPatch, pattern: "/v1/devices/{id...}", serve: s.withHouse(patchDevice)},
 		{method: http.MethodPut, pattern: "/v1/areas/{id}", serve: s.withHouse(putArea)},

@@ -57,5 +57,9 @@ func (s *Server) health() api.Health {
 	for _, fault := range recovered.Faults {
 		health.Warnings = append(health.Warnings, "at the start a snapshot could not be used: "+fault.Error())
 	}
+	if v := s.opts.Verifier.Verified(); v.Damage != "" {
+		health.Warnings = append(health.Warnings, fmt.Sprintf("the database is damaged; a verification has found %d things wrong, the first: %s",
+			v.Findings, v.Damage))
+	}
 	return health
 }

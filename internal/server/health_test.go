@@ -2,7 +2,9 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -102,6 +104,18 @@ func TestReadyWarnsOfTheClock(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	h := newHouse(t)
 	furnish(t, h)
+	if err := h.Store().Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	appendEvents(t, h, lightEvent("light.hall", 100))
+	database, err := os.Stat(h.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wal, err := os.Stat(h.Path() + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector()) // as a program may have done
 	s := start(t, Options{House: h, Metrics: registry, Version: "1.2.3"})
@@ -112,8 +126,10 @@ func TestMetrics(t *testing.T) {
 	get(t, s.URL()+"/v1/states", "Host", "evil.example")
 	r := get(t, s.URL()+"/metrics")
 	for _, want := range []string{
-		`statehouse_build_info{version="1.2.3"} 1`, "statehouse_ready 1", "statehouse_log_position 8", "statehouse_log_writable 1",
-		"statehouse_log_events_appended_total 8", "statehouse_log_batches_appended_total 1", "statehouse_entities 3",
+		`statehouse_build_info{version="1.2.3"} 1`, "statehouse_ready 1", "statehouse_log_position 9", "statehouse_log_writable 1",
+		"statehouse_log_events_appended_total 9", "statehouse_log_batches_appended_total 2", "statehouse_entities 3",
+		"statehouse_log_sealed_position 8", "statehouse_verify_findings 0",
+		fmt.Sprintf("statehouse_db_size_bytes %v", float64(database.Size())), fmt.Sprintf("statehouse_wal_size_bytes %v", float64(wal.Size())),
 		"statehouse_devices 1", "statehouse_areas 2", "statehouse_http_open_streams 1",
 		`statehouse_http_requests_total{code="200",route="/v1/states"} 1`,
 		`statehouse_http_requests_total{code="404",route="/v1/states/{entity_id}"} 1`,

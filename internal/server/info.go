@@ -16,7 +16,7 @@ func (s *Server) getInfo(h *statehouse.House, w http.ResponseWriter, r *http.Req
 	info := api.Info{
 		Health: s.health(), Version: s.opts.Version, Database: h.Store().UUID(),
 		Entities: m.State.Entities.Len(), Devices: m.Registry.Devices.Len(), Areas: m.Registry.Areas.Len(),
-		Recovered: api.NewRecovered(h.Recovered()),
+		Recovered: api.NewRecovered(h.Recovered()), Verified: s.opts.Verifier.Verified(),
 	}
 	info.Position = m.Position()
 	if at := h.Store().Stats().HeadRecorded; !at.IsZero() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -119,6 +120,12 @@ var (
 	descAreas     = desc("areas", "Areas in the registry.")
 	descRecovery  = desc("recovery_duration_seconds", "Time that the start took to recover the state.")
 	descReplayed  = desc("recovery_replayed_events", "Events that the start folded after its snapshot.")
+	descSealed    = desc("log_sealed_position", "Position up to which the log is sealed.")
+	descDBSize    = desc("db_size_bytes", "Size of the database file.")
+	descWALSize   = desc("wal_size_bytes", "Size of the database's write-ahead log, 0 where there is none.")
+	descVerified  = desc("verify_last_timestamp_seconds", "When the last verification of everything ended, in seconds since 1970.")
+	descVerifyAge = desc("verify_age_seconds", "How long ago that was.")
+	descFindings  = desc("verify_findings", "Things that the last verification found to be wrong.")
 	descClock     = desc("recovery_clock_behind_seconds", "How far the clock was behind the last event at the start.")
 )
 
@@ -127,7 +134,7 @@ func (c *houseCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descReady, descStreams, descPosition, descRecorded, descEvents, descBatches, descGroups, descFailed,
 		descQueue, descQueueSize, descFault, descSnapshot, descEntities, descDevices, descAreas, descRecovery,
-		descReplayed, descClock,
+		descReplayed, descClock, descSealed, descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
 	} {
 		ch <- d
 	}
@@ -167,6 +174,25 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descRecovery, recovered.Took.Seconds())
 	gauge(descReplayed, float64(recovered.Replayed))
 	gauge(descClock, recovered.ClockBehind.Seconds())
+	gauge(descSealed, float64(stats.Sealed))
+	gauge(descDBSize, sizeOf(h.Path()))
+	gauge(descWALSize, sizeOf(h.Path()+"-wal"))
+	verified := c.s.opts.Verifier.Verified()
+	if verified.At != nil {
+		gauge(descVerified, float64(verified.At.UnixNano())/1e9)
+		gauge(descVerifyAge, verified.AgeSeconds)
+	}
+	gauge(descFindings, float64(verified.Findings))
+}
+
+// sizeOf is the size of a file, 0 where there is none. It does not open it: closing a database's file drops the locks that
+// this process has on it.
+func sizeOf(path string) float64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return float64(info.Size())
 }
 
 func oneIf(yes bool) float64 {

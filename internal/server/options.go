@@ -1,12 +1,15 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/api"
 )
 
 // DefaultAddress is where a server listens when it is not told.
@@ -35,6 +38,9 @@ type Options struct {
 	// It must not block.
 	Ready func() error
 
+	// Verifier verifies the house; nil means that nobody does but who asks the server to.
+	Verifier Verifier
+
 	// MaxStreams is the number of streams, of changes or of the log, that may be open at once; 0 means 64.
 	MaxStreams int
 	// WriteTimeout is how long a client may take nothing of what is written for it; 0 means 30 seconds.
@@ -47,6 +53,23 @@ type Options struct {
 	// Heartbeat is the time between two comments in a stream of changes; 0 means 15 seconds.
 	Heartbeat time.Duration
 }
+
+// Verifier verifies a house. Its methods may be called by any number of goroutines.
+type Verifier interface {
+	// Verify is [statehouse.House.Verify].
+	Verify(ctx context.Context, opts eventstore.InspectOptions) (eventstore.Inspection, error)
+	// Verified is what is known of the last verification.
+	Verified() api.Verified
+}
+
+// houseVerifier verifies a house and remembers nothing of it.
+type houseVerifier struct{ s *Server }
+
+func (v houseVerifier) Verify(ctx context.Context, opts eventstore.InspectOptions) (eventstore.Inspection, error) {
+	return v.s.house.Load().Verify(ctx, opts)
+}
+
+func (houseVerifier) Verified() api.Verified { return api.Verified{} }
 
 const (
 	maxHeaderBytes = 32 << 10

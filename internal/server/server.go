@@ -27,6 +27,8 @@ type Server struct {
 	house   atomic.Pointer[statehouse.House]
 	metrics *metrics
 	streams chan struct{} // holds one for each open stream
+	// verifying is held while a verification that somebody asked for is under way.
+	verifying sync.Mutex
 
 	// closing ends when the server closes, and the streams with it.
 	closing context.Context
@@ -50,6 +52,9 @@ type door struct {
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	opts.setDefaults()
 	s := &Server{opts: opts, streams: make(chan struct{}, opts.MaxStreams)}
+	if s.opts.Verifier == nil {
+		s.opts.Verifier = houseVerifier{s}
+	}
 	s.closing, s.close = context.WithCancelCause(context.WithoutCancel(ctx))
 	var err error
 	if s.metrics, err = newMetrics(s, opts.Metrics); err != nil {
@@ -99,7 +104,7 @@ func (s *Server) openSocket() error {
 	s.mu.Lock()
 	s.socket = socket
 	s.mu.Unlock()
-	s.serve(socket, s.handler(append(readRoutes(s), writeRoutes(s)...), doorSocket))
+	s.serve(socket, s.handler(append(readRoutes(s), ownerRoutes(s)...), doorSocket))
 	return nil
 }
 

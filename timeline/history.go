@@ -1,0 +1,68 @@
+package timeline
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/statehouse/statehouse/eventstore"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/state"
+)
+
+// Step is an event about an entity and what it made of it.
+type Step struct {
+	Event eventstore.Event
+	// Before and After are the entity's states before and after the event; the zero State where it had none.
+	Before, After state.State
+}
+
+// History yields what happened to an entity behind the position after, up to the position until, or up to the head if
+// that is 0. It is the history of the id: what became of an entity under an earlier or later id is under that one.
+func (t *Timeline) History(ctx context.Context, id state.EntityID, after, until eventstore.Position) iter.Seq2[Step, error] {
+	return func(yield func(Step, error) bool) {
+		if err := t.history(ctx, id, after, until, func(s Step) bool { return yield(s, nil) }); err != nil {
+			yield(Step{}, err)
+		}
+	}
+}
+
+func (t *Timeline) history(ctx context.Context, id state.EntityID, after, until eventstore.Position, yield func(Step) bool) error {
+	if err := eventstore.CheckEntityID(id); err != nil {
+		return err
+	}
+	m, err := t.AsOf(ctx, after)
+	if err != nil {
+		return err
+	}
+	before, known := m.State.Get(id)
+	for e, err := range t.store.Read(ctx, eventstore.Query{After: after, Until: until, Entities: []string{id}}) {
+		if err != nil {
+			return err
+		}
+		step := Step{Event: e, Before: before}
+		if known {
+			step.After, known = stateAfter(before, e)
+		} else {
+			// It may have come to this id by a rename, which is an event about another one.
+			m, err := t.AsOf(ctx, e.Position)
+			if err != nil {
+				return fmt.Errorf("history of %s: %w", id, err)
+			}
+			step.After, known = m.State.Get(id)
+		}
+		before = step.After
+		if !yield(step) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// stateAfter is the state of an entity that has one after an event about it.
+func stateAfter(before state.State, e eventstore.Event) (state.State, bool) {
+	if p, ok := e.Payload.GetKind().(*eventv1.Payload_EntityRenamed); ok && p.EntityRenamed.GetNewId() != e.Entity {
+		return state.State{}, false
+	}
+	return before.After(e, true)
+}
