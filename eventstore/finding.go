@@ -66,6 +66,11 @@ func (f Finding) String() string {
 	case FindingGap:
 		b.WriteString(at)
 	case FindingFilter:
+		if f.Last == MaxPosition {
+			b.WriteString("filters of ") // those of many segments
+			b.WriteString(at)
+			break
+		}
 		fmt.Fprintf(&b, "filter of the segment with %s", at)
 	default:
 		fmt.Fprintf(&b, "segment with %s", at)

@@ -161,6 +161,10 @@ func TestInspectFindsDamage(t *testing.T) {
 			[]string{`UPDATE segments SET first_recorded = 0, last_recorded = 0 WHERE last_position = 123`},
 			[]string{"segment with position 123, recorded 1970-01-01T00:00:00Z, about sensor.a: its checksum does not fit"}, 4,
 		},
+		"time to come": {
+			[]string{`UPDATE segments SET first_recorded = 4102444800000000000, last_recorded = 4102444800000000000 WHERE last_position = 123`},
+			[]string{"segment with position 123, recorded 2100-01-01T00:00:00Z, about sensor.a: its checksum does not fit"}, 4,
+		},
 		"sealed body": {
 			[]string{flip("segments", "body", sealed)},
 			[]string{"segment with positions 1 to 100, recorded " + first + ": its checksum does not fit"}, 0,
@@ -320,6 +324,50 @@ func TestInspectComparesSnapshots(t *testing.T) {
 	}
 }
 
+// A snapshot of a copy of the file that went another way since is not one of this log.
+func TestInspectForeignSnapshot(t *testing.T) {
+	path, other := inspectedLog(t), tempDB(t)
+	content, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(other, content, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, n := range map[string]int{path: 1, other: 2} {
+		s, db := open(t, p, eventstore.Options{Clock: func() time.Time { return second(60) }}, state.New(), registry.New())
+		mustAppend(t, s, sensor(n))
+		if n == 2 {
+			err = s.Snapshot(t.Context())
+		}
+		if err := errors.Join(err, s.Close(), db.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := storage.Open(t.Context(), path, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{
+		`ATTACH DATABASE '` + other + `' AS theirs`,
+		`INSERT INTO snapshots SELECT * FROM theirs.snapshots WHERE position = 131 AND owner = 'registry'`,
+		`INSERT INTO snapshot_parts SELECT * FROM theirs.snapshot_parts WHERE position = 131 AND owner = 'registry'`,
+		`DETACH DATABASE theirs`,
+	} {
+		if _, err := db.Writer().ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, found := inspect(t, path)
+	const want = "snapshot of registry at position 131, recorded 2025-01-01T00:01:00Z: the log up to it is not the one that it was made from"
+	if len(found) != 1 || found[0].String() != want {
+		t.Errorf("found %v", found)
+	}
+}
+
 // Whichever page of the file SQLite cannot read, the rest of the log is walked: what was read and what was reported make
 // up all of it.
 func TestInspectUnreadablePages(t *testing.T) {
@@ -341,7 +389,7 @@ func TestInspectUnreadablePages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	walked, endless := 0, false
+	walked, endless, unfiltered := 0, false, false
 	for page := 1; page < len(content)/4096; page++ {
 		damaged := slices.Clone(content)
 		if damaged[page*4096] == 0 {
@@ -361,10 +409,13 @@ func TestInspectUnreadablePages(t *testing.T) {
 			_ = db.Close()
 			continue
 		}
-		covered := eventstore.Position(0)
+		covered, filters := eventstore.Position(0), 0
 		result, err := s.Inspect(t.Context(), eventstore.InspectOptions{
 			Projectors: []eventstore.Projector{state.New()},
 			Found: func(f eventstore.Finding) {
+				if f.Kind == eventstore.FindingFilter {
+					filters++
+				}
 				if f.Kind == eventstore.FindingSegment || f.Kind == eventstore.FindingGap {
 					endless = endless || f.Last == eventstore.MaxPosition && strings.Contains(f.String(), " on")
 					covered += min(f.Last, events) - f.First + 1
@@ -380,12 +431,16 @@ func TestInspectUnreadablePages(t *testing.T) {
 		if covered > 0 {
 			walked++
 		}
+		if filters > 1 {
+			t.Errorf("page %d: %d findings about filters", page, filters)
+		}
+		unfiltered = unfiltered || filters == 1 && covered == 0
 		if err := errors.Join(s.Close(), db.Close()); err != nil {
 			t.Error(err)
 		}
 	}
-	if walked < 4 || !endless {
-		t.Errorf("only %d pages cost events; the end was unreadable: %v", walked, endless)
+	if walked < 4 || !endless || !unfiltered {
+		t.Errorf("only %d pages cost events; the end was unreadable: %v, the filters: %v", walked, endless, unfiltered)
 	}
 }
 
@@ -412,10 +467,11 @@ func TestInspectWhileSealing(t *testing.T) {
 				if err := errors.Join(s.Seal(t.Context()), s.Snapshot(t.Context())); err != nil {
 					t.Error(err)
 				}
+				mustAppend(t, s, sensor(events+1)) // behind the end, and so not looked at
 			}
 		},
 	})
-	if err != nil || result.Last != events || result.Sealed != 1 || result.Events != events+1 || result.Compared != 2 {
+	if err != nil || result.Last != events || result.Sealed != 1 || result.Unsealed != 512 || result.Events != events+1 || result.Compared != 2 {
 		t.Errorf("%+v, %v", result, err)
 	}
 }

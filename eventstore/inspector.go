@@ -34,6 +34,8 @@ type inspector struct {
 	// snapshots are those that are not looked at yet, by position, of all up to the position listed, which is -1 at first.
 	snapshots []snapshotRow
 	listed    int64
+	// unfiltered says that it was reported that filters cannot be read.
+	unfiltered bool
 }
 
 func newInspector(s *Store, opts InspectOptions) *inspector {

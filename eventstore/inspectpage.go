@@ -108,10 +108,18 @@ func (v *inspector) readFilters(ctx context.Context, tx *sql.Tx, segments []insp
 	for i := range segments {
 		segments[i].unfiltered = segments[i].filter == nil
 	}
-	v.found(Finding{
-		Kind: FindingFilter, First: v.after + 1, Last: Position(last), Problem: fmt.Errorf("filters cannot be read: %w", err),
-	})
+	v.filtersLost(err)
 	return nil
+}
+
+// filtersLost reports, once, that filters cannot be read.
+func (v *inspector) filtersLost(err error) {
+	if !v.unfiltered {
+		v.unfiltered = true
+		v.found(Finding{
+			Kind: FindingFilter, First: v.after + 1, Last: MaxPosition, Problem: fmt.Errorf("not all filters can be read: %w", err),
+		})
+	}
 }
 
 // eachFilter yields the filters behind v.after up to a position.
@@ -157,7 +165,7 @@ func (v *inspector) beyond(ctx context.Context) error {
 	v.after = max(v.after, end) // what was added since the walk began is left alone
 	err = v.eachFilter(ctx, tx, int64(MaxPosition), func(at Position, _ filter) { v.orphan(at) })
 	if isDamage(err) {
-		v.found(Finding{Kind: FindingFilter, First: v.after + 1, Last: MaxPosition, Problem: fmt.Errorf("filters cannot be read: %w", err)})
+		v.filtersLost(err)
 	} else if err != nil {
 		return err
 	}

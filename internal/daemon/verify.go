@@ -147,10 +147,7 @@ func (v *verifier) run(ctx context.Context) {
 		case <-time.After(max(v.untilDue(), least)):
 		}
 		least = 0
-		if v.untilDue() > 0 {
-			continue // somebody asked for one meanwhile
-		}
-		_, err := v.Verify(ctx, eventstore.InspectOptions{Rest: verifyRest})
+		err := v.turn(ctx)
 		if ctx.Err() != nil || errors.Is(err, eventstore.ErrClosed) {
 			return
 		}
@@ -159,6 +156,15 @@ func (v *verifier) run(ctx context.Context) {
 			least = min(v.every, verifyAgain)
 		}
 	}
+}
+
+// turn verifies, unless somebody asked for that meanwhile.
+func (v *verifier) turn(ctx context.Context) error {
+	if v.untilDue() > 0 {
+		return nil
+	}
+	_, err := v.Verify(ctx, eventstore.InspectOptions{Rest: verifyRest})
+	return err
 }
 
 // untilDue is how long it is until the next verification is due. A clock that was wrong puts it off by no more than

@@ -134,6 +134,12 @@ func TestVerifiesNever(t *testing.T) {
 	if _, err := d.verifier.Verify(t.Context(), eventstore.InspectOptions{}); err != nil || d.verifier.Verified().At == nil {
 		t.Errorf("%v", err)
 	}
+	// The next turn has nothing to do, since somebody asked.
+	at := *d.verifier.Verified().At
+	d.verifier.every = time.Hour
+	if err := d.verifier.turn(t.Context()); err != nil || !d.verifier.Verified().At.Equal(at) {
+		t.Errorf("it verified again: %+v, %v", d.verifier.Verified(), err)
+	}
 }
 
 // TestVerificationDue: a verification of long ago is due at once, a recent one's successor later, and a clock that was wrong
