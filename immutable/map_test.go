@@ -283,7 +283,7 @@ func TestGetAllocatesNothing(t *testing.T) {
 func TestHashIsKeyed(t *testing.T) {
 	const asked = "STATEHOUSE_IMMUTABLE_TEST_HASH"
 	if os.Getenv(asked) != "" {
-		fmt.Printf("hash=%#x;\n", hash("lamp", 0))
+		fmt.Printf("hash=%#x,%#x;\n", hash(hasher{}, "lamp"), hash(hasher{isString: true}, "lamp"))
 		return
 	}
 	seen := map[string]bool{}
@@ -306,19 +306,32 @@ func TestHashIsKeyed(t *testing.T) {
 	}
 }
 
-// TestHashSpreads would fail if a level of the trie, or a half of the hash where words
-// are 32 bits, did not tell keys apart.
+// TestHashSpreads would fail if a level of the trie, or the tags, did not tell keys apart.
 func TestHashSpreads(t *testing.T) {
 	keys := ids(4096)
-	for shift := 0; shift < hashBits; shift += bitsPerLevel {
-		var slots [64]int
+	for _, h := range []hasher{{}, {isString: true}} {
+		var tags [128]int
 		for _, k := range keys {
-			slots[hash(k, 0)>>shift&63]++
+			tags[hash(h, k)&0x7f]++
 		}
-		used := min(64, 1<<(hashBits-shift))
-		for slot, n := range slots[:used] {
-			if want := len(keys) / used; n < want/3 || n > want*3 {
-				t.Errorf("shift %d: slot %d has %d keys, %d expected", shift, slot, n, want)
+		for tag, n := range tags {
+			if n < 8 || n > 80 { // 32 are expected
+				t.Errorf("%+v: tag %d has %d keys", h, tag, n)
+			}
+		}
+		for shift := uint(0); shift < hashBits; shift += bitsPerLevel {
+			var count [places]int
+			for _, k := range keys {
+				count[place(hash(h, k), shift)]++
+			}
+			step := 1 // the last level has too few bits for all places
+			if left := hashBits - shift; left < bitsPerLevel {
+				step = 1 << (bitsPerLevel - left)
+			}
+			for at := 0; at < places; at += step {
+				if want := len(keys) * step / places; count[at] < want/2 || count[at] > want*2 {
+					t.Errorf("%+v, shift %d: place %d has %d keys, %d expected", h, shift, at, count[at], want)
+				}
 			}
 		}
 	}
@@ -326,27 +339,29 @@ func TestHashSpreads(t *testing.T) {
 
 // TestDepth fills the longest path there is, and takes it down again.
 func TestDepth(t *testing.T) {
-	m := newDropping[int, int](^uint64(0)) // one hash for all: eleven nodes and a collision node
-	m = m.Set(1, 1).Set(2, 2).Set(3, 3)
-	mustCheck(t, m)
-	depth := 0
-	for n := m.root; n != nil; depth++ {
-		if len(n.children) == 0 {
-			break
-		}
-		n = n.children[0]
-	}
-	if depth+1 != maxLevels {
-		t.Errorf("the path has %d nodes, want %d", depth+1, maxLevels)
-	}
-	if got := maps.Collect(m.All()); !maps.Equal(got, map[int]int{1: 1, 2: 2, 3: 3}) {
-		t.Errorf("contents are %v", got)
-	}
-	for _, k := range []int{2, 1} {
-		m = m.Delete(k)
+	m := newDropping[int, int](^uint64(0)) // one hash for all: thirteen branches and a list
+	want := map[int]int{}
+	for i := range maxSlots + 2 {
+		m = m.Set(i, i)
+		want[i] = i
 		mustCheck(t, m)
 	}
-	if len(m.root.children) != 0 {
+	depth := 1
+	n := m.root
+	for ; n.isBranch(0); depth++ {
+		n = (*branch)(*n.element(0))
+	}
+	if depth != maxLevels {
+		t.Errorf("the path has %d branches, want %d", depth, maxLevels)
+	}
+	if got := maps.Collect(m.All()); !maps.Equal(got, want) {
+		t.Errorf("contents are %v", got)
+	}
+	for i := range maxSlots + 1 {
+		m = m.Delete(i)
+		mustCheck(t, m)
+	}
+	if m.root.starts != 1 || m.root.subs != 0 {
 		t.Error("the path outlived its entries")
 	}
 }
