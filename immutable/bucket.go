@@ -5,35 +5,38 @@ import (
 	"unsafe"
 )
 
-// leaf is the value of a key, with the key's whole hash. Leaves never change, and versions share them: that
-// two slots have one leaf means that they are one entry.
+// slot is an entry in a bucket. A value that was stored never changes, and versions share it: two slots with
+// one pointer and equal keys are one entry.
 //
 // Values are apart from the keys so that a change of one entry copies the others' keys, not their values, and so
-// that a value of any width costs a reader one load. The hash is kept because splitting and
-// merging need it, and because a NaN has another one each time.
-type leaf[V any] struct {
-	hash  uint64
-	value V
+// that the bytes of a key, for comparing, and its value are fetched from memory at once, and not one after the other.
+// The hash is not kept: only the splitting of a full bucket needs it again. With it, values of the size
+// that entity states have lay in three cache lines, now they lie in two.
+type slot[K comparable, V any] struct {
+	key   K
+	value *V
 }
 
-// slot is an entry in a bucket.
-type slot[K comparable, V any] struct {
-	key  K
-	leaf *leaf[V]
+// isOne says whether two slots are one entry.
+func (s *slot[K, V]) isOne(t *slot[K, V]) bool {
+	return s.value == t.value && (s.key == t.key || isNaN(s.key) && isNaN(t.key))
+}
+
+// isNaN says whether a key is not equal to itself.
+func isNaN[K comparable](key K) bool {
+	same := key
+	return key != same
 }
 
 // bucket is a small, unordered set of entries. There is a tag for each: seven bits of its hash, so that a
 // reader looks at the one slot that it wants, and at another one in a hundred reads.
-//
-// Keys are in the bucket, and values are not, so that the bytes of a key, for comparing, and the value are fetched
-// from memory at once, and not one after the other.
 //
 // The slots lie behind the bucket in the same piece of memory.
 type bucket[K comparable, V any] struct {
 	// tags has the tag of slot i in byte i, and zero where there is no slot. It is zero as a
 	// whole in a list.
 	tags uint64
-	// owner may change this bucket in place, the leaves excepted; the branches above are then owned too.
+	// owner may change this bucket in place, the values excepted; the branches above are then owned too.
 	owner owner
 }
 
@@ -96,19 +99,6 @@ func newBucket[K comparable, V any](o owner, slots int) *bucket[K, V] {
 // bucketCap answers how many slots there is room for in a bucket of so many.
 func bucketCap(slots int) int {
 	return (slots + 1) &^ 1
-}
-
-// newBucketOf answers a bucket of o with the slots, of which there must be limit or fewer; nil if there are none.
-func newBucketOf[K comparable, V any](o owner, slots []slot[K, V]) *bucket[K, V] {
-	if len(slots) == 0 {
-		return nil
-	}
-	b := newBucket[K, V](o, len(slots))
-	for i := range slots {
-		b.tags |= tag(slots[i].leaf.hash) << (8 * i)
-	}
-	copy(b.slots(), slots)
-	return b
 }
 
 // newList answers a list of o with the slots.
@@ -188,33 +178,62 @@ func (b *bucket[K, V]) copyFor(o owner) *bucket[K, V] {
 	return dup
 }
 
-// withMore answers b, which may be nil and is neither full nor a list, with s added: b itself if o owns it and there is the room,
-// else a copy that o owns.
-func (b *bucket[K, V]) withMore(o owner, s slot[K, V]) *bucket[K, V] {
-	if b == nil {
-		return newBucketOf(o, []slot[K, V]{s})
+// withMore answers b, which may be nil and is neither full nor a list, with a slot more, for a key with that hash: b itself if
+// o owns it and there is the room, else a copy that o owns.
+func (b *bucket[K, V]) withMore(o owner, hash uint64, s slot[K, V]) *bucket[K, V] {
+	count := 0
+	if b != nil {
+		count = b.count()
 	}
-	count := b.count()
 	dst := b
-	if b.owner != o || o == nobody || bucketCap(count) == count {
+	if b == nil || b.owner != o || o == nobody || bucketCap(count) == count {
 		dst = newBucket[K, V](o, count+1)
-		copy(unsafe.Slice(dst.slot(0), count), b.slots())
+		if b != nil {
+			dst.tags = b.tags
+			copy(dst.slots(), b.slots())
+		}
 	}
-	dst.tags = b.tags | tag(s.leaf.hash)<<(8*count)
-	*dst.slot(count) = s
+	dst.push(count, tag(hash), s)
 	return dst
 }
 
-// without answers b without slot i, nil if it was the only one: b itself if o owns it and the room is not too large,
+// push makes s slot i of b, which has i slots, and room.
+func (b *bucket[K, V]) push(i int, tag uint64, s slot[K, V]) {
+	b.tags |= tag << (8 * i)
+	*b.slot(i) = s
+}
+
+// union answers a bucket of o with the slots of two, either of which may be nil, and which together fit into one.
+func union[K comparable, V any](o owner, a, b *bucket[K, V]) *bucket[K, V] {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	m, n := a.count(), b.count()
+	both := newBucket[K, V](o, m+n)
+	both.tags = a.tags | b.tags<<(8*m)
+	slots := both.slots()
+	copy(slots, a.slots())
+	copy(slots[m:], b.slots())
+	return both
+}
+
+// without answers b without slot i, whose hash is given, nil if it was the only one: b itself if o owns it and the room is not too large,
 // else a new bucket that o owns. A list that has become short enough becomes a bucket.
-func (b *bucket[K, V]) without(o owner, i int) *bucket[K, V] {
+func (b *bucket[K, V]) without(o owner, hash uint64, i int) *bucket[K, V] {
 	if b.tags == 0 {
 		old := b.slots()
 		kept := append(append(make([]slot[K, V], 0, len(old)-1), old[:i]...), old[i+1:]...)
-		if len(kept) <= limit[K, V]() {
-			return newBucketOf(o, kept)
+		if len(kept) > limit[K, V]() {
+			return newList(o, kept)
 		}
-		return newList(o, kept)
+		short := newBucket[K, V](o, len(kept))
+		for i, s := range kept {
+			short.push(i, tag(hash), s)
+		}
+		return short
 	}
 	last := b.count() - 1
 	if last == 0 {

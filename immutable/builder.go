@@ -45,7 +45,7 @@ func (b *Builder[K, V]) Len() int {
 // its value.
 func (b *Builder[K, V]) Set(key K, value V) {
 	b.own()
-	b.current.set(b.owner, key, value)
+	b.current.set(b.owner, key, &value)
 }
 
 // Delete removes key, and says whether it was there.

@@ -1,67 +1,78 @@
 package immutable
 
-import (
-	"slices"
-	"unsafe"
-)
+import "unsafe"
 
-// set answers n with s in it, and whether s's key is new. shift is the number of hash bits that
+// set answers n with s in it, whose hash is given, and whether s's key is new. shift is the number of hash bits that
 // the branches above have used.
-func set[K comparable, V any](n *branch, o owner, shift uint, s slot[K, V]) (_ *branch, added bool) {
-	at := place(s.leaf.hash, shift)
+func set[K comparable, V any](n *branch, o owner, h hasher, shift uint, hash uint64, s slot[K, V]) (_ *branch, added bool) {
+	at := place(hash, shift)
 	i := n.index(at)
 	element := *n.element(i)
 	if n.isBranch(at) {
-		child, added := set((*branch)(element), o, shift+bitsPerLevel, s)
+		child, added := set((*branch)(element), o, h, shift+bitsPerLevel, hash, s)
 		return n.withElement(o, i, unsafe.Pointer(child)), added
 	}
 	b := (*bucket[K, V])(element)
-	if j := b.find(s.leaf.hash, s.key); j >= 0 {
+	if j := b.find(hash, s.key); j >= 0 {
 		return n.withElement(o, i, unsafe.Pointer(b.withSlot(o, j, s))), false
 	}
-	old := b.slots()
-	if len(old) < limit[K, V]() {
-		return n.withElement(o, i, unsafe.Pointer(b.withMore(o, s))), true
+	if old := b.slots(); len(old) >= limit[K, V]() {
+		return split(n, o, h, shift, n.region(at), old, hashed[K, V]{hash, s}), true
 	}
-	// Sorted by hash, the slots for any region are a run.
-	all := append(append(make([]slot[K, V], 0, len(old)+1), old...), s)
-	slices.SortFunc(all, func(a, b slot[K, V]) int {
-		switch {
-		case a.leaf.hash < b.leaf.hash:
-			return -1
-		case a.leaf.hash > b.leaf.hash:
-			return +1
-		default:
-			return 0
-		}
-	})
-	r := n.region(at)
-	var p pieces
-	spread(&p, o, shift, r, all)
-	return n.withPieces(o, r, &p), true
+	return n.withElement(o, i, unsafe.Pointer(b.withMore(o, hash, s))), true
 }
 
-// spread adds to p the elements that hold the sorted slots, all of which belong in r of a branch at shift: one bucket if they
-// fit in, else a half of r each, else a branch.
-func spread[K comparable, V any](p *pieces, o owner, shift uint, r region, sorted []slot[K, V]) {
+// hashed is a slot with its hash.
+type hashed[K comparable, V any] struct {
+	hash uint64
+	slot slot[K, V]
+}
+
+// split answers n with one slot more than fit into the bucket that fills r.
+func split[K comparable, V any](n *branch, o owner, h hasher, shift uint, r region, old []slot[K, V], more hashed[K, V]) *branch {
+	all := make([]hashed[K, V], 0, maxSlots+1)
+	for i := range old {
+		all = append(all, hashed[K, V]{hash(h, old[i].key), old[i]})
+	}
+	var p pieces
+	spread(&p, o, shift, r, append(all, more))
+	return n.withPieces(o, r, &p)
+}
+
+// spread adds to p the elements that hold the slots, all of which belong in r of a branch at shift: one bucket if they
+// fit in, else a half of r each, else a branch. It reorders the slots.
+func spread[K comparable, V any](p *pieces, o owner, shift uint, r region, all []hashed[K, V]) {
 	below := shift + bitsPerLevel
 	switch {
-	case len(sorted) <= limit[K, V]():
-		p.add(r.first, unsafe.Pointer(newBucketOf(o, sorted)))
-	case r.size > 1:
-		middle := r.first + r.size/2
-		lower := 0
-		for lower < len(sorted) && place(sorted[lower].leaf.hash, shift) < uint64(middle) {
-			lower++
+	case len(all) == 0:
+		p.add(r.first, nil)
+	case len(all) <= limit[K, V]():
+		b := newBucket[K, V](o, len(all))
+		for i := range all {
+			b.push(i, tag(all[i].hash), all[i].slot)
 		}
-		spread(p, o, shift, region{r.first, r.size / 2}, sorted[:lower])
-		spread(p, o, shift, region{middle, r.size / 2}, sorted[lower:])
+		p.add(r.first, unsafe.Pointer(b))
+	case r.size > 1:
+		half := r.size / 2
+		lower := 0
+		for i := range all {
+			if place(all[i].hash, shift)&uint64(half) == 0 {
+				all[i], all[lower] = all[lower], all[i]
+				lower++
+			}
+		}
+		spread(p, o, shift, region{r.first, half}, all[:lower])
+		spread(p, o, shift, region{r.first + half, half}, all[lower:])
 	case below < hashBits:
 		var q pieces
-		spread(&q, o, below, region{0, places}, sorted)
+		spread(&q, o, below, region{0, places}, all)
 		p.addBranch(r.first, q.branch(o))
 	default: // all hashes are one
-		p.add(r.first, unsafe.Pointer(newList(o, sorted)))
+		slots := make([]slot[K, V], len(all))
+		for i := range all {
+			slots[i] = all[i].slot
+		}
+		p.add(r.first, unsafe.Pointer(newList(o, slots)))
 	}
 }
 
@@ -77,7 +88,7 @@ func remove[K comparable, V any](n *branch, o owner, shift uint, hash uint64, ke
 		if j < 0 {
 			return n, false
 		}
-		return merge(n, o, n.region(at), b.without(o, j)), true
+		return merge(n, o, n.region(at), b.without(o, hash, j)), true
 	}
 	child, found := remove[K, V]((*branch)(element), o, shift+bitsPerLevel, hash, key)
 	switch {
@@ -108,16 +119,4 @@ func merge[K comparable, V any](n *branch, o owner, r region, b *bucket[K, V]) *
 	var p pieces
 	p.add(r.first, unsafe.Pointer(b))
 	return n.withPieces(o, r, &p)
-}
-
-// union answers a bucket of o with the slots of two, which may be nil, and together fit into one.
-func union[K comparable, V any](o owner, a, b *bucket[K, V]) *bucket[K, V] {
-	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
-	default:
-		return newBucketOf(o, append(append(make([]slot[K, V], 0, maxSlots), a.slots()...), b.slots()...))
-	}
 }

@@ -141,7 +141,7 @@ func (d *differ[K, V]) elements(x, y unsafe.Pointer, xIsBranch, yIsBranch bool) 
 // buckets compares two buckets, or lists, for the same hashes; either may be nil.
 func (d *differ[K, V]) buckets(a, b *bucket[K, V]) bool {
 	inA, inB := a.slots(), b.slots()
-	shared := func(i int) bool { return i < min(len(inA), len(inB)) && inA[i].leaf == inB[i].leaf }
+	shared := func(i int) bool { return i < min(len(inA), len(inB)) && inA[i].isOne(&inB[i]) }
 	for i := range inA {
 		if shared(i) {
 			continue
@@ -200,20 +200,9 @@ func (d *differ[K, V]) all(kind ChangeKind, n *branch) bool {
 // counterpart answers the index of the entry of b that is the one in s or has its key, or -1; b may be
 // nil or a list. Both are asked because a NaN is not equal to itself.
 func (b *bucket[K, V]) counterpart(s *slot[K, V]) int {
-	if b == nil {
-		return -1
-	}
-	if b.tags == 0 {
-		for i, own := range b.slots() {
-			if own.leaf == s.leaf || own.key == s.key {
-				return i
-			}
-		}
-		return -1
-	}
-	for c := b.candidates(s.leaf.hash); c != 0; c &= c - 1 {
-		i := bits.TrailingZeros64(c) / 8
-		if own := b.slot(i); own.leaf == s.leaf || own.key == s.key {
+	slots := b.slots()
+	for i := range slots {
+		if own := &slots[i]; own.key == s.key || own.isOne(s) {
 			return i
 		}
 	}
@@ -224,17 +213,17 @@ func (b *bucket[K, V]) counterpart(s *slot[K, V]) int {
 func (d *differ[K, V]) one(kind ChangeKind, s *slot[K, V]) bool {
 	c := Change[K, V]{Kind: kind, Key: s.key}
 	if kind == Added {
-		c.New = s.leaf.value
+		c.New = *s.value
 	} else {
-		c.Old = s.leaf.value
+		c.Old = *s.value
 	}
 	return d.yield(c)
 }
 
 // both yields a key that both maps have, if its values differ.
 func (d *differ[K, V]) both(a, b *slot[K, V]) bool {
-	if a.leaf == b.leaf || d.equal(a.leaf.value, b.leaf.value) {
+	if a.value == b.value || d.equal(*a.value, *b.value) {
 		return true
 	}
-	return d.yield(Change[K, V]{Kind: Changed, Key: b.key, Old: a.leaf.value, New: b.leaf.value})
+	return d.yield(Change[K, V]{Kind: Changed, Key: b.key, Old: *a.value, New: *b.value})
 }

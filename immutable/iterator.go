@@ -36,7 +36,7 @@ func (it *Iterator[K, V]) Next() (K, V, bool) {
 				it.next = 0
 				return key, value, false
 			}
-			it.walk.fetchLeaves()
+			it.walk.fetchValues()
 			it.next = 0
 		}
 		it.rest = it.walk.ahead[it.next].slots()
@@ -44,12 +44,12 @@ func (it *Iterator[K, V]) Next() (K, V, bool) {
 	}
 	s := it.rest[0]
 	it.rest = it.rest[1:]
-	return s.key, s.leaf.value, true
+	return s.key, *s.value, true
 }
 
 // readAhead is how many buckets a walk looks for before their entries are read.
 //
-// Each branch, bucket and leaf lies somewhere else in memory. Read one by one, each is a cache miss to
+// Each branch, bucket and value lies somewhere else in memory. Read one by one, each is a cache miss to
 // wait for; touched in a row they are on their way at once.
 const readAhead = 8
 
@@ -118,12 +118,12 @@ func (w *walker[K, V]) advance() bool {
 	return w.count > 0
 }
 
-// each calls yield for the entries of all buckets from here on, until it answers false; then it answers false too. leaves says
+// each calls yield for the entries of all buckets from here on, until it answers false; then it answers false too. values says
 // whether yield will read the values.
-func (w *walker[K, V]) each(leaves bool, yield func(*slot[K, V]) bool) bool {
+func (w *walker[K, V]) each(values bool, yield func(*slot[K, V]) bool) bool {
 	for w.advance() {
-		if leaves {
-			w.fetchLeaves()
+		if values {
+			w.fetchValues()
 		}
 		for _, b := range w.ahead[:w.count] {
 			slots := b.slots()
@@ -147,14 +147,16 @@ func (c *cursor) fetch() {
 	}
 }
 
-// fetchLeaves touches the leaves of the buckets in ahead, at both ends: most are longer than a cache line.
-func (w *walker[K, V]) fetchLeaves() {
+// fetchValues touches the values of the buckets in ahead, at both ends: most are longer than a cache line.
+func (w *walker[K, V]) fetchValues() {
 	for _, b := range w.ahead[:w.count] {
 		slots := b.slots()
 		for i := range slots[:min(len(slots), maxSlots)] {
-			l := unsafe.Pointer(slots[i].leaf)
-			touch(l)
-			touch(unsafe.Add(l, unsafe.Sizeof(leaf[V]{})-1))
+			v := unsafe.Pointer(slots[i].value)
+			touch(v)
+			if size := unsafe.Sizeof(*slots[i].value); size > 0 {
+				touch(unsafe.Add(v, size-1))
+			}
 		}
 	}
 }

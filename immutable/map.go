@@ -40,16 +40,16 @@ func Collect[K comparable, V any](seq iter.Seq2[K, V]) *Map[K, V] {
 // It is small enough to be inlined, so that the value is copied once, from where it is kept to where the caller
 // wants it: a V of more than four words does not travel in registers, and every call that hands it on copies it again.
 func (m *Map[K, V]) Get(key K) (value V, ok bool) {
-	if l := m.find(key); l != nil {
-		value, ok = l.value, true
+	if v := m.find(key); v != nil {
+		value, ok = *v, true
 	}
 	return
 }
 
-// find answers the leaf of key, or nil.
+// find answers where the value of key is, or nil.
 //
 // It is written out flat, since it is what readers wait for: [branch.index] and [bucket.find] say the same, with calls.
-func (m *Map[K, V]) find(key K) *leaf[V] {
+func (m *Map[K, V]) find(key K) *V {
 	if m == nil || m.root == nil {
 		return nil
 	}
@@ -79,12 +79,12 @@ func (m *Map[K, V]) find(key K) *leaf[V] {
 	}
 	for c := b.candidates(h); c != 0; c &= c - 1 {
 		if s := b.slot(bits.TrailingZeros64(c) / 8); s.key == key {
-			return s.leaf
+			return s.value
 		}
 	}
 	if b.tags == 0 {
 		if i := b.find(h, key); i >= 0 {
-			return b.slots()[i].leaf
+			return b.slots()[i].value
 		}
 	}
 	return nil
@@ -106,7 +106,7 @@ func (m *Map[K, V]) Set(key K, value V) *Map[K, V] {
 	if m != nil {
 		*next = *m
 	}
-	next.set(nobody, key, value)
+	next.set(nobody, key, &value)
 	return next
 }
 
@@ -127,7 +127,7 @@ func (m *Map[K, V]) Delete(key K) *Map[K, V] {
 // be ranged over any number of times.
 func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		m.each(true, func(s *slot[K, V]) bool { return yield(s.key, s.leaf.value) })
+		m.each(true, func(s *slot[K, V]) bool { return yield(s.key, *s.value) })
 	}
 }
 
@@ -141,30 +141,29 @@ func (m *Map[K, V]) Keys() iter.Seq[K] {
 // Values answers an iterator over the values of m, in no particular order.
 func (m *Map[K, V]) Values() iter.Seq[V] {
 	return func(yield func(V) bool) {
-		m.each(true, func(s *slot[K, V]) bool { return yield(s.leaf.value) })
+		m.each(true, func(s *slot[K, V]) bool { return yield(*s.value) })
 	}
 }
 
-// each calls yield for the entries of m until it answers false. leaves says whether yield will read the values.
-func (m *Map[K, V]) each(leaves bool, yield func(*slot[K, V]) bool) {
+// each calls yield for the entries of m until it answers false. values says whether yield will read the values.
+func (m *Map[K, V]) each(values bool, yield func(*slot[K, V]) bool) {
 	if m != nil {
 		var w walker[K, V]
 		w.start(m.root)
-		w.each(leaves, yield)
+		w.each(values, yield)
 	}
 }
 
 // set changes the header m, which nobody else may see yet, to one with key at
-// value; of what is below, it changes in place what o owns.
-func (m *Map[K, V]) set(o owner, key K, value V) {
+// *value, which it keeps; of what is below, it changes in place what o owns.
+func (m *Map[K, V]) set(o owner, key K, value *V) {
 	if m.root == nil {
 		var p pieces
 		p.add(0, nil)
 		m.root = p.branch(o)
 		m.hasher.isString = isStringType[K]()
 	}
-	l := &leaf[V]{hash: hash(m.hasher, key), value: value}
-	root, added := set(m.root, o, 0, slot[K, V]{key, l})
+	root, added := set(m.root, o, m.hasher, 0, hash(m.hasher, key), slot[K, V]{key, value})
 	m.root = root
 	if added {
 		m.length++
