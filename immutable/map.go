@@ -127,7 +127,22 @@ func (m *Map[K, V]) Delete(key K) *Map[K, V] {
 // be ranged over any number of times.
 func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		m.each(true, func(s *slot[K, V]) bool { return yield(s.key, *s.value) })
+		if m == nil {
+			return
+		}
+		var w walker[K, V]
+		w.start(m.root)
+		for w.advance() {
+			w.fetchValues()
+			for _, b := range w.ahead[:w.count] {
+				slots := b.slots()
+				for i := range slots {
+					if !yield(slots[i].key, *slots[i].value) {
+						return
+					}
+				}
+			}
+		}
 	}
 }
 
