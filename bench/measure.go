@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 )
 
@@ -35,7 +34,7 @@ type Goal struct {
 // atMost is the goal that ours is at most ratio times the reference.
 func atMost(ratio float64) *Goal {
 	return &Goal{
-		Text: fmt.Sprintf("≤ %g×", ratio),
+		Text: "≤ " + factor(ratio),
 		Met:  func(ours, reference float64) bool { return ours <= ratio*reference },
 	}
 }

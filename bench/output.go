@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 )
 
@@ -88,7 +89,7 @@ func factor(ratio float64) string {
 	if ratio != 0 && ratio < 0.01 {
 		return fmt.Sprintf("1/%.0f", 1/ratio)
 	}
-	return fmt.Sprintf("%.2f×", ratio)
+	return strconv.FormatFloat(math.Round(ratio*100)/100, 'f', -1, 64) + "×"
 }
 
 // writePage writes results as a page of Markdown.

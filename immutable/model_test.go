@@ -17,11 +17,11 @@ var droppings = []struct {
 	{"no bits", ^uint64(0)},
 	{"one bit", ^uint64(1)},
 	{"five bits", ^uint64(0x1f)},
-	{"two levels", ^uint64(0x0f80_0000_0000_0070)},
-	{"first level", ^uint64(0xf800_0000_0000_0000)},
+	{"two levels", ^uint64(0xc0_0000_0000_0030)},
+	{"first level", ^uint64(0xf000_0000_0000_0000)},
 	{"last level", ^uint64(0xf)},
-	{"second and last but one level", ^uint64(0x07c0_0000_0000_01f0)},
-	{"every other level", 0xf83e_0f83_e0f8_3e0f},
+	{"second and last but one level", ^uint64(0x0f00_0000_0000_00f0)},
+	{"every other level", 0x0f0f_0f0f_0f0f_0f0f},
 	{"no tags", 0x7f},
 }
 
