@@ -2,6 +2,7 @@ package immutable
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -93,6 +94,24 @@ func BenchmarkGet(b *testing.B) {
 				}
 				_ = sum
 			})
+		})
+	}
+}
+
+// BenchmarkHash has hash/maphash beside it.
+func BenchmarkHash(b *testing.B) {
+	keys := ids(1000)
+	for name, h := range map[string]func(string) uint64{
+		"immutable": hashString,
+		"maphash":   func(s string) uint64 { return maphash.String(seed, s) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			sum, i := uint64(0), 0
+			for b.Loop() {
+				sum += h(keys[i%1000])
+				i++
+			}
+			_ = sum
 		})
 	}
 }

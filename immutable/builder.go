@@ -1,5 +1,7 @@
 package immutable
 
+import "iter"
+
 // Builder changes a map many times for the price of few copies: what it has
 // copied once is its own until it gives it out, and is changed in place. No map
 // that it came from or gave out ever changes.
@@ -45,7 +47,14 @@ func (b *Builder[K, V]) Len() int {
 // its value.
 func (b *Builder[K, V]) Set(key K, value V) {
 	b.own()
-	b.current.set(b.owner, key, value)
+	b.current.set(b.owner, key, &value)
+}
+
+// Insert sets all pairs in seq, one after the other.
+func (b *Builder[K, V]) Insert(seq iter.Seq2[K, V]) {
+	for k, v := range seq {
+		b.Set(k, v)
+	}
 }
 
 // Delete removes key, and says whether it was there.

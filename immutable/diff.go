@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"math/bits"
+	"unsafe"
 )
 
 // ChangeKind says what happened to a key between two maps. The zero ChangeKind
@@ -62,11 +63,11 @@ func Diff[K comparable, V any](a, b *Map[K, V], equal func(V, V) bool) iter.Seq[
 		switch {
 		case a.Len() == 0 && b.Len() == 0:
 		case a.Len() == 0:
-			d.subtree(nil, b.root, Added)
+			d.all(Added, b.root)
 		case b.Len() == 0:
-			d.subtree(nil, a.root, Removed)
+			d.all(Removed, a.root)
 		default:
-			d.nodes(a.root, b.root)
+			d.branches(a.root, b.root)
 		}
 	}
 }
@@ -77,144 +78,152 @@ type differ[K comparable, V any] struct {
 	yield func(Change[K, V]) bool
 }
 
-// nodes compares two nodes at the same place of their tries.
-func (d *differ[K, V]) nodes(a, b *node[K, V]) bool {
-	switch {
-	case a == b:
-		return true
-	case a.isCollision():
-		return d.collisions(a, b)
-	case a.entryMap == b.entryMap && a.nodeMap == b.nodeMap:
+// branches compares two branches that stand for the same prefix.
+func (d *differ[K, V]) branches(a, b *branch) bool {
+	if a.starts == b.starts && a.subs == b.subs {
 		return d.congruent(a, b)
 	}
-	for rest := a.entryMap | a.nodeMap | b.entryMap | b.nodeMap; rest != 0; rest &= rest - 1 {
-		bit := uint64(1) << bits.TrailingZeros64(rest)
-		if !d.slots(a, b, bit) {
-			return false
-		}
-	}
-	return true
-}
-
-// congruent compares two nodes with the same bitmaps, which most changes leave as
-// they are: a comparison of pointers per slot, and nothing else for those that
-// are shared.
-func (d *differ[K, V]) congruent(a, b *node[K, V]) bool {
-	for i, e := range a.entries {
-		if e != b.entries[i] && !d.entries(e, b.entries[i]) {
-			return false
-		}
-	}
-	for i, c := range a.children {
-		if c != b.children[i] && !d.nodes(c, b.children[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// slots compares what two nodes have in the slot of bit.
-func (d *differ[K, V]) slots(a, b *node[K, V], bit uint64) bool {
-	entryA, childA := a.at(bit)
-	entryB, childB := b.at(bit)
-	switch {
-	case childA != nil && childB != nil:
-		return d.nodes(childA, childB)
-	case childA != nil:
-		return d.subtree(entryB, childA, Removed)
-	case childB != nil:
-		return d.subtree(entryA, childB, Added)
-	default:
-		return d.entries(entryA, entryB)
-	}
-}
-
-// entries compares two entries in one slot; either may be nil.
-func (d *differ[K, V]) entries(a, b *entry[K, V]) bool {
-	switch {
-	case a == b:
-		return true
-	case a == nil:
-		return d.one(Added, b)
-	case b == nil:
-		return d.one(Removed, a)
-	case a.is(b.hash, b.key):
-		return d.both(a, b)
-	default:
-		return d.one(Removed, a) && d.one(Added, b)
-	}
-}
-
-// subtree compares the entries of a node of one map with the one entry, or nil,
-// that the other map has in its place. kind says what an entry of the node is that has
-// no counterpart: Removed if the node is of the first map, Added if of the second.
-func (d *differ[K, V]) subtree(lone *entry[K, V], n *node[K, V], kind ChangeKind) bool {
-	met := lone == nil
-	whole := n.each(func(e *entry[K, V]) bool {
+	for at := uint64(0); at < places; {
+		// Of two regions one is within the other, or they are the same; and both of these begin at the same place.
+		inA, inB := a.region(at), b.region(at)
+		x, y := *a.element(a.index(at)), *b.element(b.index(at))
+		whole := true
 		switch {
-		case met || e != lone && !e.is(lone.hash, lone.key):
-			return d.one(kind, e)
-		case kind == Removed:
-			met = true
-			return d.both(e, lone)
+		case inA.size == inB.size:
+			whole = d.elements(x, y, a.isBranch(at), b.isBranch(at))
+		case inA.size > inB.size:
+			whole = d.lone(Removed, (*bucket[K, V])(x), b, inA)
 		default:
-			met = true
-			return d.both(lone, e)
+			whole = d.lone(Added, (*bucket[K, V])(y), a, inB)
+		}
+		if !whole {
+			return false
+		}
+		at += uint64(max(inA.size, inB.size))
+	}
+	return true
+}
+
+// congruent compares two branches whose elements fill the same places, as most changes leave them:
+// a comparison of pointers per element, and nothing else for those that are shared.
+func (d *differ[K, V]) congruent(a, b *branch) bool {
+	inB := b.elements()
+	starts := a.starts
+	for i, x := range a.elements() {
+		if y := inB[i]; x != y {
+			at := uint64(bits.TrailingZeros32(starts))
+			if !d.elements(x, y, a.isBranch(at), b.isBranch(at)) {
+				return false
+			}
+		}
+		starts &= starts - 1
+	}
+	return true
+}
+
+// elements compares two elements that fill the same places.
+func (d *differ[K, V]) elements(x, y unsafe.Pointer, xIsBranch, yIsBranch bool) bool {
+	all := region{0, places}
+	switch {
+	case x == y:
+		return true
+	case xIsBranch && yIsBranch:
+		return d.branches((*branch)(x), (*branch)(y))
+	case xIsBranch:
+		return d.lone(Added, (*bucket[K, V])(y), (*branch)(x), all)
+	case yIsBranch:
+		return d.lone(Removed, (*bucket[K, V])(x), (*branch)(y), all)
+	default:
+		return d.buckets((*bucket[K, V])(x), (*bucket[K, V])(y))
+	}
+}
+
+// buckets compares two buckets, or lists, for the same hashes; either may be nil.
+func (d *differ[K, V]) buckets(a, b *bucket[K, V]) bool {
+	inA, inB := a.slots(), b.slots()
+	shared := func(i int) bool { return i < min(len(inA), len(inB)) && inA[i].isOne(&inB[i]) }
+	for i := range inA {
+		if shared(i) {
+			continue
+		}
+		j := b.counterpart(&inA[i])
+		if j < 0 && !d.one(Removed, &inA[i]) || j >= 0 && !d.both(&inA[i], &inB[j]) {
+			return false
+		}
+	}
+	for j := range inB {
+		if !shared(j) && a.counterpart(&inB[j]) < 0 && !d.one(Added, &inB[j]) {
+			return false
+		}
+	}
+	return true
+}
+
+// lone compares a bucket of one map, which is nil or not a list, with what the other map has in its
+// place: all that is in r of a branch. kind says what an entry of the bucket is that has no counterpart: Removed if
+// the bucket is of the first map, Added if of the second.
+func (d *differ[K, V]) lone(kind ChangeKind, b *bucket[K, V], n *branch, r region) bool {
+	own := b.slots()
+	met := uint8(0) // has the bit of each slot that has a counterpart
+	var w walker[K, V]
+	w.startWithin(n, r)
+	whole := w.each(true, func(s *slot[K, V]) bool {
+		i := b.counterpart(s)
+		switch {
+		case i < 0 && kind == Removed:
+			return d.one(Added, s)
+		case i < 0:
+			return d.one(Removed, s)
+		case kind == Removed:
+			met |= 1 << i
+			return d.both(&own[i], s)
+		default:
+			met |= 1 << i
+			return d.both(s, &own[i])
 		}
 	})
-	switch {
-	case !whole || met:
-		return whole
-	case kind == Removed:
-		return d.one(Added, lone)
-	default:
-		return d.one(Removed, lone)
+	for i := range own {
+		if whole && met>>i&1 == 0 {
+			whole = d.one(kind, &own[i])
+		}
 	}
+	return whole
 }
 
-// collisions compares two collision nodes. Order is historical there, so that each
-// entry has to be looked up in the other list.
-func (d *differ[K, V]) collisions(a, b *node[K, V]) bool {
-	for _, e := range a.entries {
-		other := b.counterpart(e)
-		if other == nil && !d.one(Removed, e) || other != nil && !d.both(e, other) {
-			return false
-		}
-	}
-	for _, e := range b.entries {
-		if a.counterpart(e) == nil && !d.one(Added, e) {
-			return false
-		}
-	}
-	return true
+// all yields all entries below a branch of a map whose counterpart is empty.
+func (d *differ[K, V]) all(kind ChangeKind, n *branch) bool {
+	var w walker[K, V]
+	w.start(n)
+	return w.each(true, func(s *slot[K, V]) bool { return d.one(kind, s) })
 }
 
-// counterpart answers the entry of a collision node that is e or has e's key, or nil.
-// Both are asked because a NaN is not equal to itself.
-func (n *node[K, V]) counterpart(e *entry[K, V]) *entry[K, V] {
-	for _, other := range n.entries {
-		if other == e || other.is(e.hash, e.key) {
-			return other
+// counterpart answers the index of the entry of b that is the one in s or has its key, or -1; b may be
+// nil or a list. Both are asked because a NaN is not equal to itself.
+func (b *bucket[K, V]) counterpart(s *slot[K, V]) int {
+	slots := b.slots()
+	for i := range slots {
+		if own := &slots[i]; own.key == s.key || own.isOne(s) {
+			return i
 		}
 	}
-	return nil
+	return -1
 }
 
 // one yields an entry that only one map has.
-func (d *differ[K, V]) one(kind ChangeKind, e *entry[K, V]) bool {
-	c := Change[K, V]{Kind: kind, Key: e.key}
+func (d *differ[K, V]) one(kind ChangeKind, s *slot[K, V]) bool {
+	c := Change[K, V]{Kind: kind, Key: s.key}
 	if kind == Added {
-		c.New = e.value
+		c.New = *s.value
 	} else {
-		c.Old = e.value
+		c.Old = *s.value
 	}
 	return d.yield(c)
 }
 
 // both yields a key that both maps have, if its values differ.
-func (d *differ[K, V]) both(a, b *entry[K, V]) bool {
-	if a == b || d.equal(a.value, b.value) {
+func (d *differ[K, V]) both(a, b *slot[K, V]) bool {
+	if a.value == b.value || d.equal(*a.value, *b.value) {
 		return true
 	}
-	return d.yield(Change[K, V]{Kind: Changed, Key: b.key, Old: a.value, New: b.value})
+	return d.yield(Change[K, V]{Kind: Changed, Key: b.key, Old: *a.value, New: *b.value})
 }

@@ -3,8 +3,8 @@ package immutable
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"testing"
+	"unsafe"
 )
 
 func equalInts(a, b int) bool { return a == b }
@@ -48,16 +48,16 @@ func TestDiffSkips(t *testing.T) {
 	}
 }
 
-// TestDiffVisitsFewNodes proves the cost: Diff must not walk what two relatives share, whether a
-// change leaves the bitmaps of the nodes above as they are or not.
-func TestDiffVisitsFewNodes(t *testing.T) {
+// TestDiffVisitsFewBranches proves the cost: Diff must not walk what two relatives share, whether a
+// change leaves the regions of the branches above as they are or not.
+func TestDiffVisitsFewBranches(t *testing.T) {
 	keys := ids(50000)
 	a := built(keys)
 	relatives := map[ChangeKind]*Map[string, int]{
 		Changed: a.Set(keys[123], -1),
 		Removed: a.Delete(keys[123]),
 	}
-	more := a.Builder() // some of so many push an entry down, beside children that are shared
+	more := a.Builder() // some of so many split a bucket, beside elements that are shared
 	for i := range 200 {
 		more.Set(fmt.Sprint("new_", i), i)
 	}
@@ -80,25 +80,38 @@ func TestDiffVisitsFewNodes(t *testing.T) {
 	}
 }
 
-// poisonNode crashes a walk, also one that compares it with itself: a list of a nil entry.
-var poisonNode = &node[string, int]{entries: []*entry[string, int]{nil}}
+// poisonBucket crashes a walk: a list of a slot without a leaf. poisonBranch has nothing else.
+var (
+	poisonBucket = newList(nobody, []slot[string, int]{{}, {}})
+	poisonBranch = func() *branch {
+		var p pieces
+		p.add(0, unsafe.Pointer(poisonBucket))
+		return p.branch(nobody)
+	}()
+)
 
-// poison answers n with poisonNode in the place of each child that other shares.
-func poison(n, other *node[string, int]) *node[string, int] {
-	dup := *n
-	dup.children = slices.Clone(n.children)
-	for slot := range 64 {
-		_, c := n.at(1 << slot)
-		_, o := other.at(1 << slot)
-		switch i := rank(n.nodeMap, 1<<slot); {
-		case c == nil || o == nil:
-		case c == o:
-			dup.children[i] = poisonNode
-		default:
-			dup.children[i] = poison(c, o)
+// poison answers n with poison in the place of each element that other shares.
+func poison(n, other *branch) *branch {
+	var own pieces
+	own.starts, own.subs, own.count = n.starts, n.subs, copy(own.elements[:], n.elements())
+	dup := own.branch(nobody)
+	_ = eachElement(n, func(r region, isBranch bool, p unsafe.Pointer) error {
+		at := uint64(r.first)
+		if other.region(at) != r || other.isBranch(at) != isBranch {
+			return nil
 		}
-	}
-	return &dup
+		switch in, q := dup.element(n.index(at)), *other.element(other.index(at)); {
+		case p != q && isBranch:
+			*in = unsafe.Pointer(poison((*branch)(p), (*branch)(q)))
+		case p != q || p == nil:
+		case isBranch:
+			*in = unsafe.Pointer(poisonBranch)
+		default:
+			*in = unsafe.Pointer(poisonBucket)
+		}
+		return nil
+	})
+	return dup
 }
 
 func TestDiffStops(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/statehouse/statehouse/immutable"
 )
@@ -191,6 +192,13 @@ func ExampleBuilder_Set() {
 	// Output: 1
 }
 
+func ExampleBuilder_Insert() {
+	b := immutable.New[string, int]().Set("a", 1).Set("b", 2).Builder()
+	b.Insert(maps.All(map[string]int{"b": 3, "c": 4}))
+	fmt.Println(maps.Collect(b.Map().All()))
+	// Output: map[a:1 b:3 c:4]
+}
+
 func ExampleBuilder_Delete() {
 	b := immutable.New[string, int]().Set("a", 1).Builder()
 	fmt.Println(b.Delete("a"), b.Delete("a"))
@@ -227,6 +235,20 @@ func ExampleDiff() {
 	// a changed 1 10
 	// b removed 2 0
 	// d added 0 4
+}
+
+func ExampleEqual() {
+	a := immutable.New[string, int]().Set("a", 1).Set("b", 2)
+	b := immutable.New[string, int]().Set("b", 2).Set("a", 1)
+	fmt.Println(immutable.Equal(a, b), immutable.Equal(a, b.Set("c", 3)))
+	// Output: true false
+}
+
+func ExampleEqualFunc() {
+	a := immutable.New[string, string]().Set("a", "ON")
+	b := immutable.New[string, string]().Set("a", "on")
+	fmt.Println(immutable.EqualFunc(a, b, strings.EqualFold))
+	// Output: true
 }
 
 func ExampleChange() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -245,6 +246,90 @@ func TestKeyTypes(t *testing.T) {
 	})
 }
 
+// TestValuesWithoutSize tries values that all have one address.
+func TestValuesWithoutSize(t *testing.T) {
+	a, b := New[int, struct{}](), New[int, struct{}]()
+	for i := range 500 {
+		a, b = a.Set(i, struct{}{}), b.Set(i+100, struct{}{})
+	}
+	mustCheck(t, a)
+	n := map[ChangeKind]int{}
+	for c := range Diff(a, b, func(_, _ struct{}) bool { return true }) {
+		n[c.Kind]++
+	}
+	if want := map[ChangeKind]int{Added: 100, Removed: 100}; !maps.Equal(n, want) {
+		t.Errorf("changes are %v, want %v", n, want)
+	}
+	for range a.Values() {
+		n[Changed]++
+	}
+	if n[Changed] != 500 {
+		t.Errorf("%d values", n[Changed])
+	}
+}
+
+// TestLimits tries keys of all widths that make a difference for the size of a bucket.
+func TestLimits(t *testing.T) {
+	testLimit(t, 8, func(i int) int { return i })
+	testLimit(t, 4, func(i int) [5]int { return [5]int{i} })
+	testLimit(t, 2, func(i int) [50]int { return [50]int{49: i} })
+}
+
+func testLimit[K comparable](t *testing.T, want int, key func(int) K) {
+	if bits.UintSize == 64 && limit[K, int]() != want {
+		t.Errorf("a bucket has %d slots, want %d", limit[K, int](), want)
+	}
+	m := New[K, int]()
+	for i := range 300 {
+		m = m.Set(key(i), i)
+	}
+	mustCheck(t, m)
+	for i := range 300 {
+		if v, ok := m.Get(key(i)); !ok || v != i {
+			t.Fatalf("Get = %d, %t, want %d", v, ok, i)
+		}
+		if i%2 == 0 {
+			m = m.Delete(key(i))
+		}
+	}
+	mustCheck(t, m)
+	if m.Len() != 150 {
+		t.Errorf("%d are left", m.Len())
+	}
+}
+
+// TestStringTypes reads, with keys of every length that is hashed in its own way, what was set.
+func TestStringTypes(t *testing.T) {
+	type name string
+	m := New[name, int]()
+	for n := range 100 {
+		for _, c := range []string{"a", "b"} { // which differ in one byte, at the start, in the middle, at the end
+			for _, at := range []int{0, n / 2, n} {
+				raw := []byte(strings.Repeat("x", n+1))
+				raw[at] = c[0]
+				m = m.Set(name(raw), n)
+			}
+		}
+	}
+	mustCheck(t, m)
+	want := map[name]int{}
+	for k, n := range m.All() {
+		want[k] = n
+		if v, ok := m.Get(k); !ok || v != n {
+			t.Fatalf("Get(%q) = %d, %t", k, v, ok)
+		}
+	}
+	if _, ok := m.Get(""); ok || len(want) != m.Len() || m.Len() < 580 {
+		t.Errorf("%d keys, %d of them different", m.Len(), len(want))
+	}
+	if m = m.Set("", -1); m.hasher.isString != true {
+		t.Error("a type made of string is not hashed as a string")
+	}
+	if v, ok := m.Get(""); !ok || v != -1 {
+		t.Errorf("Get of the empty string = %d, %t", v, ok)
+	}
+}
+
 // TestGetAllocatesNothing covers hits, misses, collisions, wide values, builders, and a key
 // that is made of bytes on the spot.
 func TestGetAllocatesNothing(t *testing.T) {
@@ -283,7 +368,7 @@ func TestGetAllocatesNothing(t *testing.T) {
 func TestHashIsKeyed(t *testing.T) {
 	const asked = "STATEHOUSE_IMMUTABLE_TEST_HASH"
 	if os.Getenv(asked) != "" {
-		fmt.Printf("hash=%#x;\n", hash("lamp", 0))
+		fmt.Printf("hash=%#x,%#x;\n", hash(hasher{}, "lamp"), hash(hasher{isString: true}, "lamp"))
 		return
 	}
 	seen := map[string]bool{}
@@ -306,19 +391,28 @@ func TestHashIsKeyed(t *testing.T) {
 	}
 }
 
-// TestHashSpreads would fail if a level of the trie, or a half of the hash where words
-// are 32 bits, did not tell keys apart.
+// TestHashSpreads would fail if a level of the trie, or the tags, did not tell keys apart.
 func TestHashSpreads(t *testing.T) {
 	keys := ids(4096)
-	for shift := 0; shift < hashBits; shift += bitsPerLevel {
-		var slots [64]int
+	for _, h := range []hasher{{}, {isString: true}} {
+		var tags [128]int
 		for _, k := range keys {
-			slots[hash(k, 0)>>shift&63]++
+			tags[hash(h, k)&0x7f]++
 		}
-		used := min(64, 1<<(hashBits-shift))
-		for slot, n := range slots[:used] {
-			if want := len(keys) / used; n < want/3 || n > want*3 {
-				t.Errorf("shift %d: slot %d has %d keys, %d expected", shift, slot, n, want)
+		for tag, n := range tags {
+			if n < 8 || n > 80 { // 32 are expected
+				t.Errorf("%+v: tag %d has %d keys", h, tag, n)
+			}
+		}
+		for shift := uint(0); shift < hashBits; shift += bitsPerLevel {
+			var count [places]int
+			for _, k := range keys {
+				count[place(hash(h, k), shift)]++
+			}
+			for at, n := range count {
+				if want := len(keys) / places; n < want/2 || n > want*2 {
+					t.Errorf("%+v, shift %d: place %d has %d keys, %d expected", h, shift, at, n, want)
+				}
 			}
 		}
 	}
@@ -326,27 +420,29 @@ func TestHashSpreads(t *testing.T) {
 
 // TestDepth fills the longest path there is, and takes it down again.
 func TestDepth(t *testing.T) {
-	m := newDropping[int, int](^uint64(0)) // one hash for all: eleven nodes and a collision node
-	m = m.Set(1, 1).Set(2, 2).Set(3, 3)
-	mustCheck(t, m)
-	depth := 0
-	for n := m.root; n != nil; depth++ {
-		if len(n.children) == 0 {
-			break
-		}
-		n = n.children[0]
-	}
-	if depth+1 != maxLevels {
-		t.Errorf("the path has %d nodes, want %d", depth+1, maxLevels)
-	}
-	if got := maps.Collect(m.All()); !maps.Equal(got, map[int]int{1: 1, 2: 2, 3: 3}) {
-		t.Errorf("contents are %v", got)
-	}
-	for _, k := range []int{2, 1} {
-		m = m.Delete(k)
+	m := newDropping[int, int](^uint64(0)) // one hash for all: sixteen branches and a list
+	want := map[int]int{}
+	for i := range maxSlots + 2 {
+		m = m.Set(i, i)
+		want[i] = i
 		mustCheck(t, m)
 	}
-	if len(m.root.children) != 0 {
+	depth := 1
+	n := m.root
+	for ; n.isBranch(0); depth++ {
+		n = (*branch)(*n.element(0))
+	}
+	if depth != maxLevels {
+		t.Errorf("the path has %d branches, want %d", depth, maxLevels)
+	}
+	if got := maps.Collect(m.All()); !maps.Equal(got, want) {
+		t.Errorf("contents are %v", got)
+	}
+	for i := range maxSlots + 1 {
+		m = m.Delete(i)
+		mustCheck(t, m)
+	}
+	if m.root.starts != 1 || m.root.subs != 0 {
 		t.Error("the path outlived its entries")
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // droppings are hashes from the real one to one that is the same for all keys. Those
-// that keep few low bits collide soon; those that keep high bits only agree on all levels above.
+// that keep few bits collide soon; those that keep low bits only agree on all levels above.
 var droppings = []struct {
 	name    string
 	dropped uint64
@@ -17,10 +17,12 @@ var droppings = []struct {
 	{"no bits", ^uint64(0)},
 	{"one bit", ^uint64(1)},
 	{"five bits", ^uint64(0x1f)},
-	{"two levels", ^uint64(0xc3)},
-	{"last level", ^uint64(0xf << 60)},
-	{"second and last but one level", ^uint64(0x0c00_0000_0000_00c0)},
-	{"every other level", 0x0fc0_fc0f_c0fc_0fc0},
+	{"two levels", ^uint64(0xc0_0000_0000_0030)},
+	{"first level", ^uint64(0xf000_0000_0000_0000)},
+	{"last level", ^uint64(0xf)},
+	{"second and last but one level", ^uint64(0x0f00_0000_0000_00f0)},
+	{"every other level", 0x0f0f_0f0f_0f0f_0f0f},
+	{"no tags", 0x7f},
 }
 
 // TestMain makes rapid's programs long: 30 steps are too few for old versions to meet.
