@@ -92,7 +92,7 @@ func atLeast(ratio float64) *Goal {
 	}
 }
 
-// atMostOf and atLeastOf are goals in the unit of the figure, whatever the reference is.
+// atMostOf is a goal in the unit of the figure, whatever the reference is.
 func atMostOf(value float64, unit string) *Goal {
 	return &Goal{
 		Text: fmt.Sprintf("≤ %s", amount(value, unit)),
@@ -100,9 +100,10 @@ func atMostOf(value float64, unit string) *Goal {
 	}
 }
 
-func atLeastOf(value float64, unit string) *Goal {
+// atLeastRate is a goal in events a second, whatever the reference is.
+func atLeastRate(value float64) *Goal {
 	return &Goal{
-		Text: fmt.Sprintf("≥ %s", amount(value, unit)),
+		Text: fmt.Sprintf("≥ %s", amount(value, "/s")),
 		Met:  func(ours, _ float64) bool { return ours >= value },
 	}
 }

@@ -155,7 +155,7 @@ func besidePeers(dir string, us *appendingSide, events []eventstore.Event, batch
 		goal := (*Goal)(nil)
 		rounds := fewRounds
 		if batch > 1 && len(figures) == 0 {
-			goal, rounds = both(atLeast(12), atLeastOf(800_000, "/s")), appendRounds
+			goal, rounds = both(atLeast(12), atLeastRate(800_000)), appendRounds
 		}
 		log, err := peer.open(filepath.Join(dir, fmt.Sprintf("peer-%d", len(figures))))
 		if err != nil {

@@ -137,7 +137,7 @@ func replay(dir string) (figures []Figure, err error) {
 		return nil, err
 	}
 	return []Figure{
-		{"/s", rates[0], "SQLite rows, decoding", rates[1], atLeastOf(3_000_000, "/s")},
+		{"/s", rates[0], "SQLite rows, decoding", rates[1], atLeastRate(3_000_000)},
 		{"/s", rates[0], "flat file, decoding", rates[2], nil},
 		{"/s", rates[0], "flat file, payloads left encoded", rates[3], nil},
 	}, nil

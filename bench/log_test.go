@@ -54,11 +54,11 @@ func TestGoalsOfTheLog(t *testing.T) {
 		{atLeast(0.85), 84, 100, false},
 		{atMostOf(20, "ms"), 20, 1, true},
 		{atMostOf(20, "ms"), 21, 1000, false},
-		{atLeastOf(3, "/s"), 3, 1000, true},
-		{atLeastOf(3, "/s"), 2, 1, false},
-		{both(atLeast(12), atLeastOf(800, "/s")), 1200, 100, true},
-		{both(atLeast(12), atLeastOf(800, "/s")), 1200, 101, false},
-		{both(atLeast(12), atLeastOf(800, "/s")), 799, 1, false},
+		{atLeastRate(3), 3, 1000, true},
+		{atLeastRate(3), 2, 1, false},
+		{both(atLeast(12), atLeastRate(800)), 1200, 100, true},
+		{both(atLeast(12), atLeastRate(800)), 1200, 101, false},
+		{both(atLeast(12), atLeastRate(800)), 799, 1, false},
 	} {
 		if got := c.goal.Met(c.ours, c.reference); got != c.want {
 			t.Errorf("%s is %t for %v beside %v", c.goal.Text, got, c.ours, c.reference)
