@@ -40,7 +40,7 @@ func newTable(out io.Writer) *table {
 	return &table{out: out}
 }
 
-const row = "%-19s %10s  %10s  %-32s %7s  %-24s %s\n"
+const row = "%-20s %10s  %10s  %-32s %7s  %-24s %s\n"
 
 func (p *table) result(r Result) error {
 	if !p.headed {

@@ -20,6 +20,9 @@ var peerModules = []string{
 	"github.com/hashicorp/go-immutable-radix/v2",
 	"github.com/hashicorp/go-memdb",
 	"github.com/tidwall/btree",
+	"github.com/nats-io/nats-server/v2",
+	"go.etcd.io/bbolt",
+	"modernc.org/sqlite",
 }
 
 // subject is a map of states behind an atomic pointer, as one that many readers share has to be: each lookup
