@@ -371,8 +371,9 @@ func (v *inspector) readable(ctx context.Context) (*segment, error) {
 // there is none.
 func (v *inspector) boundsBehind(ctx context.Context, at Position) (*segment, error) {
 	var s segment
+	// Not "> at": that would look for at itself, which may be on the damaged page before.
 	err := v.s.db.Reader().QueryRowContext(ctx, `SELECT last_position, first_position FROM segments
-		WHERE last_position > ? ORDER BY last_position LIMIT 1`, int64(at)).Scan(&s.last, &s.first)
+		WHERE last_position >= ? ORDER BY last_position LIMIT 1`, int64(at+1)).Scan(&s.last, &s.first)
 	if isDamage(err) || errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -47,7 +47,7 @@ func (v *inspector) page(ctx context.Context) ([]inspectedSegment, error) {
 
 func (v *inspector) readSegments(ctx context.Context, tx *sql.Tx) (found []inspectedSegment, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT `+segmentColumns+` FROM segments
-		WHERE last_position > ? ORDER BY last_position LIMIT ?`, int64(v.after), pageRows)
+		WHERE last_position >= ? ORDER BY last_position LIMIT ?`, int64(v.after+1), pageRows)
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +124,11 @@ func (v *inspector) filtersLost(err error) {
 
 // eachFilter yields the filters behind v.after up to a position.
 func (v *inspector) eachFilter(ctx context.Context, tx *sql.Tx, last int64, yield func(Position, filter)) error {
+	if int64(v.after) >= last {
+		return nil
+	}
 	rows, err := tx.QueryContext(ctx, `SELECT last_position, filter FROM segment_filters
-		WHERE last_position > ? AND last_position <= ? ORDER BY last_position`, int64(v.after), last)
+		WHERE last_position BETWEEN ? AND ? ORDER BY last_position`, int64(v.after+1), last)
 	if err != nil {
 		return err
 	}
