@@ -2,10 +2,11 @@ package eventstore
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"iter"
 	"sync/atomic"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // Consumer is a [Subscription] under a name that goes on, after a restart or a crash, where it had acknowledged: its
@@ -72,7 +73,7 @@ func (c *Consumer) find(ctx context.Context, begin Position) error {
 	}
 	err = c.s.inTurn(ctx, func(w *writer, ctx context.Context) error {
 		writes := []cursorWrite{{c.cursor, begin}}
-		return w.transact(ctx, func(*sql.Tx) error { return w.writeCursors(ctx, writes, w.recordedTime()) })
+		return w.transact(ctx, func(storage.Tx) error { return w.writeCursors(ctx, writes, w.recordedTime()) })
 	})
 	if err != nil {
 		return fmt.Errorf("consumer %q: %w", c.cursor.name, err)

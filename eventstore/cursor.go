@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // Cursor is the place in the log up to which the consumer of that name has done with it. The file keeps it.
@@ -175,7 +177,7 @@ func (w *writer) flushCursors(ctx context.Context) {
 	if len(writes) == 0 {
 		return
 	}
-	err := w.transact(ctx, func(*sql.Tx) error { return w.writeCursors(ctx, writes, w.recordedTime()) })
+	err := w.transact(ctx, func(storage.Tx) error { return w.writeCursors(ctx, writes, w.recordedTime()) })
 	if err != nil {
 		w.flush = time.After(cursorDelay)
 		w.s.opts.Logger.Warn("cursors are not stored; consumers would go on from earlier positions after a crash", "error", err)
@@ -241,7 +243,7 @@ func (s *Store) DeleteCursor(ctx context.Context, name string) error {
 		return err
 	}
 	err = s.inTurn(ctx, func(w *writer, ctx context.Context) error {
-		err := w.transact(ctx, func(tx *sql.Tx) error {
+		err := w.transact(ctx, func(tx storage.Tx) error {
 			done, err := tx.ExecContext(ctx, `DELETE FROM cursors WHERE name = ?`, name)
 			if err != nil {
 				return fmt.Errorf("cursor of %q: %w", name, err)

@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"context"
-	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,7 +16,7 @@ var errGroupFull = errors.New("the group is full")
 // grouping is a group on its way into one segment.
 type grouping struct {
 	w        *writer
-	tx       *sql.Tx // nil before there is anything to write
+	tx       *transaction // nil before there is anything to write
 	recorded int64
 	head     head // after the events added so far
 	body     []byte
@@ -65,7 +64,7 @@ func (g *grouping) begin(ctx context.Context) error {
 	if g.tx != nil {
 		return nil
 	}
-	tx, err := g.w.conn.BeginTx(ctx, nil)
+	tx, err := g.w.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -192,7 +191,7 @@ func (g *grouping) write(ctx context.Context) error {
 			encoding: encodingPlain, chain: g.head.chain, body: g.body,
 		}
 		s.sum()
-		if err := s.insert(ctx, g.tx); err != nil {
+		if err := s.insert(ctx, g.w); err != nil {
 			return err
 		}
 	}

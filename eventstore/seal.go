@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // sealer is the goroutine that seals, beside the writer: it reads runs of the small segments that commits wrote, encodes
@@ -206,25 +208,14 @@ func (b *sealer) seal(p *sealable) error {
 
 // replace puts the sealed segments in the place of the old ones. It runs in the writer's turn.
 func (p *sealable) replace(w *writer, ctx context.Context) error {
-	if err := w.ready(ctx); err != nil {
+	if err := w.transact(ctx, func(tx storage.Tx) error { return p.exchange(ctx, tx) }); err != nil {
 		return err
-	}
-	tx, err := w.conn.BeginTx(ctx, nil)
-	if err != nil {
-		w.drop()
-		return err
-	}
-	if err := p.exchange(ctx, tx); err != nil {
-		return errors.Join(err, w.rollback(tx))
-	}
-	if err := tx.Commit(); err != nil {
-		return w.unknownOutcome(ctx, err)
 	}
 	w.s.stats.sealed.Store(uint64(p.sealed[len(p.sealed)-1].last))
 	return nil
 }
 
-func (p *sealable) exchange(ctx context.Context, tx *sql.Tx) error {
+func (p *sealable) exchange(ctx context.Context, tx storage.Tx) error {
 	done, err := tx.ExecContext(ctx, `DELETE FROM segments WHERE last_position BETWEEN ? AND ?`,
 		int64(p.old[0].last), int64(p.old[len(p.old)-1].last))
 	if err != nil {

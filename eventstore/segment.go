@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"time"
-
-	"github.com/statehouse/statehouse/storage"
 )
 
 // encodingPlain is the encoding of a segment that a commit wrote: its events are recorded at one time, and its body is
@@ -43,11 +41,12 @@ func (s *segment) checksum() uint32 {
 // sum writes the checksum into a body whose first four bytes were left for it.
 func (s *segment) sum() { binary.LittleEndian.PutUint32(s.body, s.checksum()) }
 
-// insert writes the row.
-func (s *segment) insert(ctx context.Context, tx storage.Tx) error {
-	done, err := tx.ExecContext(ctx, `INSERT INTO segments
+// insert writes the row, in the transaction under way on the writer's connection.
+func (s *segment) insert(ctx context.Context, w *writer) error {
+	const insert = `INSERT INTO segments
 		(last_position, first_position, first_recorded, last_recorded, encoding, chain, body)
-		SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT coalesce(max(last_position), 0) FROM segments) = ?`,
+		SELECT ?, ?, ?, ?, ?, ?, ? WHERE (SELECT coalesce(max(last_position), 0) FROM segments) = ?`
+	done, err := w.statements.run(ctx, w.conn, insert,
 		int64(s.last), int64(s.first), s.firstRecorded, s.lastRecorded, s.encoding, s.chain[:], s.body, int64(s.first)-1)
 	if err != nil {
 		return err

@@ -11,11 +11,16 @@ type statements map[string]*sql.Stmt
 
 // exec runs a statement.
 func (s *statements) exec(ctx context.Context, conn *sql.Conn, query string, args ...any) error {
-	if err := s.prepare(ctx, conn, query); err != nil {
-		return err
-	}
-	_, err := (*s)[query].ExecContext(ctx, args...)
+	_, err := s.run(ctx, conn, query, args...)
 	return err
+}
+
+// run runs a statement and returns what it did.
+func (s *statements) run(ctx context.Context, conn *sql.Conn, query string, args ...any) (sql.Result, error) {
+	if err := s.prepare(ctx, conn, query); err != nil {
+		return nil, err
+	}
+	return (*s)[query].ExecContext(ctx, args...)
 }
 
 // scan runs a query for one row and scans it; [sql.ErrNoRows] where there is none.

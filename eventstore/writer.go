@@ -183,7 +183,7 @@ func (w *writer) try(ctx context.Context, group []*request) error {
 	if err := g.write(ctx); err != nil {
 		return w.failed(g, fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
-	if err := g.tx.Commit(); err != nil {
+	if err := g.tx.commit(ctx); err != nil {
 		return w.unknownOutcome(ctx, err)
 	}
 	w.s.cursors.wrote(g.cursors)
@@ -242,13 +242,13 @@ func (w *writer) recordedTime() int64 {
 }
 
 // rollback undoes what was done of a group before its commit.
-func (w *writer) rollback(tx *sql.Tx) error {
+func (w *writer) rollback(tx *transaction) error {
 	w.s.projectors.discard()
 	w.keysLook = 0
 	if tx == nil {
 		return nil
 	}
-	err := tx.Rollback()
+	err := tx.rollback(context.Background())
 	if err != nil {
 		w.drop() // the connection may still be inside the transaction
 	}
@@ -366,9 +366,9 @@ func (w *writer) takeSnapshot(ctx context.Context) {
 }
 
 func (w *writer) trySnapshot(ctx context.Context) error {
-	err := w.transact(ctx, func(tx *sql.Tx) error {
+	err := w.transact(ctx, func(tx storage.Tx) error {
 		for _, p := range w.s.projectors {
-			if err := p.Snapshot(ctx, storage.Tx(tx)); err != nil {
+			if err := p.Snapshot(ctx, tx); err != nil {
 				return fmt.Errorf("projector %s: %w", p.Name(), err)
 			}
 		}
@@ -383,17 +383,17 @@ func (w *writer) trySnapshot(ctx context.Context) error {
 }
 
 // transact runs f in a transaction of its own, between two groups.
-func (w *writer) transact(ctx context.Context, f func(tx *sql.Tx) error) error {
+func (w *writer) transact(ctx context.Context, f func(tx storage.Tx) error) error {
 	if err := w.ready(ctx); err != nil {
 		return err
 	}
-	tx, err := w.conn.BeginTx(ctx, nil)
+	tx, err := w.begin(ctx)
 	if err != nil {
 		return err
 	}
 	done := false
 	defer func() { // also when f panics, or ends its goroutine
-		if !done && tx.Rollback() != nil {
+		if !done && tx.rollback(ctx) != nil {
 			w.drop() // the connection may still be inside the transaction
 		}
 	}()
@@ -401,7 +401,7 @@ func (w *writer) transact(ctx context.Context, f func(tx *sql.Tx) error) error {
 		return err
 	}
 	done = true
-	if err := tx.Commit(); err != nil {
+	if err := tx.commit(ctx); err != nil {
 		return w.unknownOutcome(ctx, err)
 	}
 	return nil
