@@ -203,15 +203,17 @@ func prepare(events []Event) ([]prepared, error) {
 	}
 	batch := make([]prepared, len(events))
 	total := 0
+	var last []byte // the record before, behind which there may be room for the next
 	for i := range events {
 		p := &batch[i]
 		p.event = events[i]
 		e := &p.event
 		var payload int
 		var err error
-		if p.record, payload, err = encodeRecord(make([]byte, 0, 64), e, i); err != nil {
+		if last, payload, err = encodeRecord(last, e, i, len(events)-i-1); err != nil {
 			return nil, fmt.Errorf("event %d of the batch: %w", i+1, err)
 		}
+		p.record = last[:len(last):len(last)]
 		e.Payload = new(eventv1.Payload)
 		if err := proto.Unmarshal(p.record[payload:], e.Payload); err != nil {
 			return nil, fmt.Errorf("%w: event %d of the batch: %w", ErrInvalid, i+1, err)

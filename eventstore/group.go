@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // maxSegmentBytes keeps a segment below the largest blob that SQLite stores, whatever decisions return.
@@ -150,8 +149,9 @@ func (g *grouping) addEvents(ctx context.Context, r *request, events []prepared,
 func (g *grouping) apply(ctx context.Context, r *request, events []prepared, first Position) (err error) {
 	returned := false
 	defer g.caught(r, &returned, &err)
+	correlation := batchCorrelation(first)
 	for i := range events {
-		if err = g.addEvent(ctx, events[i], first); err != nil {
+		if err = g.addEvent(ctx, &events[i], first, i, correlation); err != nil {
 			break
 		}
 	}
@@ -159,16 +159,8 @@ func (g *grouping) apply(ctx context.Context, r *request, events []prepared, fir
 	return err
 }
 
-func (g *grouping) addEvent(ctx context.Context, p prepared, first Position) error {
-	e := p.event
-	e.Position = g.head.position + 1
-	e.RecordedAt = time.Unix(0, g.recorded).UTC()
-	if e.Timestamp.IsZero() {
-		e.Timestamp = e.RecordedAt
-	}
-	if e.CorrelationID == "" {
-		e.CorrelationID = batchCorrelation(first)
-	}
+func (g *grouping) addEvent(ctx context.Context, p *prepared, first Position, index int, correlation string) error {
+	e := p.event.assign(first+Position(index), g.recorded, correlation)
 	for _, projector := range g.w.s.projectors {
 		g.applying = projector
 		if err := projector.Apply(ctx, g.tx, e); err != nil {

@@ -15,27 +15,27 @@ func Hypothetical(after Position, recorded time.Time, events []Event) ([]Event, 
 	if !storable(recorded) {
 		return nil, fmt.Errorf("%w: an event cannot be recorded at %s", ErrInvalid, recorded.Format(time.RFC3339))
 	}
-	made := make([]Event, len(batch))
-	for i, p := range batch {
+	made, correlation := make([]Event, len(batch)), batchCorrelation(after+1)
+	for i := range batch {
+		p := &batch[i]
 		if c := p.event.CausePosition; c > after {
 			return nil, fmt.Errorf("%w: event %d of the batch: its cause %d is not before it; the moment is at %d",
 				ErrInvalid, i+1, c, after)
 		}
-		made[i] = p.event.assign(after+1, i, recorded.UnixNano())
+		made[i] = p.event.assign(after+1+Position(i), recorded.UnixNano(), correlation)
 	}
 	return made, nil
 }
 
-// assign gives the event, the index-th of a batch whose first position is first, what is the store's to assign.
-func (e Event) assign(first Position, index int, recorded int64) Event {
-	e.Position = first + Position(index)
+// assign is the prepared event with what is the store's to assign. correlation is that of its batch.
+func (e Event) assign(at Position, recorded int64, correlation string) Event {
+	e.Position = at
 	e.RecordedAt = time.Unix(0, recorded).UTC()
-	e.Kind = KindOf(e.Payload)
 	if e.Timestamp.IsZero() {
 		e.Timestamp = e.RecordedAt
 	}
 	if e.CorrelationID == "" {
-		e.CorrelationID = batchCorrelation(first)
+		e.CorrelationID = correlation
 	}
 	return e
 }

@@ -38,13 +38,21 @@ type record struct {
 	payload       []byte
 }
 
-// encodeRecord appends the record of an event, the index-th of its batch, and says where in it the payload begins.
-func encodeRecord(dst []byte, e *Event, index int) (_ []byte, payload int, err error) {
+// recordHead is the most that a record takes beside its names and its payload.
+const recordHead = 4*binary.MaxVarintLen64 + 9 + 3*2
+
+// encodeRecord encodes the record of an event, the index-th of its batch, behind dst, or in new memory with room for this
+// many more of its size if it does not fit there. It returns the record, and says where in it the payload begins.
+func encodeRecord(dst []byte, e *Event, index, more int) (_ []byte, payload int, err error) {
 	m := proto.MarshalOptions{Deterministic: true}
 	size := m.Size(e.Payload)
 	if size > MaxEventBytes {
 		return nil, 0, fmt.Errorf("%w: the payload of %s has %d bytes, at most %d are allowed",
 			ErrTooLarge, KindOf(e.Payload), size, MaxEventBytes)
+	}
+	need := recordHead + len(e.Entity) + len(e.Source) + len(e.CorrelationID) + size
+	if dst = dst[len(dst):]; cap(dst) < need {
+		dst = make([]byte, 0, need+min(need*more, 1<<16))
 	}
 	r := record{
 		index: uint64(index), entity: e.Entity, source: e.Source, correlation: e.CorrelationID,
@@ -181,7 +189,9 @@ func (r *record) correlatedBy(id string, at Position) bool {
 }
 
 // batchCorrelation is the correlation id of a batch whose caller gave none.
-func batchCorrelation(first Position) string { return fmt.Sprintf("@%d", first) }
+func batchCorrelation(first Position) string {
+	return string(strconv.AppendUint([]byte{'@'}, uint64(first), 10))
+}
 
 // chain is the value of the hash chain after an event.
 type chain [sha256.Size]byte

@@ -58,7 +58,7 @@ func TestRecordRoundTrip(t *testing.T) {
 		if err := e.check(); err != nil {
 			t.Fatal(err)
 		}
-		raw, _, err := encodeRecord(nil, &e, index)
+		raw, _, err := encodeRecord(nil, &e, index, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func TestGoldenChain(t *testing.T) {
 	c := genesis([]byte("0123456789abcdef"))
 	fmt.Fprintf(&out, "genesis %x\n", c)
 	for i := range events {
-		raw, _, err := encodeRecord(nil, &events[i], i)
+		raw, _, err := encodeRecord(nil, &events[i], i, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +159,7 @@ func FuzzDecodeRecord(f *testing.F) {
 		if r.timestamp == 0 {
 			e.Timestamp = time.Time{}
 		}
-		again, _, err := encodeRecord(nil, &e, int(r.index))
+		again, _, err := encodeRecord(nil, &e, int(r.index), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +210,7 @@ func FuzzSegment(f *testing.F) {
 // Every flipped bit of a segment's row is found before anything of it is used.
 func TestEveryFlippedBitIsFound(t *testing.T) {
 	e := Event{Entity: "sensor.a", Payload: &eventv1.Payload{Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}}}}
-	raw, _, err := encodeRecord(nil, &e, 0)
+	raw, _, err := encodeRecord(nil, &e, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 func TestChainCatchesARewrite(t *testing.T) {
 	build := func(entity string, at Position, recorded int64, before chain) *segment {
 		e := Event{Entity: entity, Payload: &eventv1.Payload{Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}}}}
-		raw, _, err := encodeRecord(nil, &e, 0)
+		raw, _, err := encodeRecord(nil, &e, 0, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -96,21 +96,26 @@ func (r *Registry) Pending() Revision {
 // Apply folds an event into what is pending. It fails, and with it the event's batch, when the event would give two
 // entities one id or one unique id. It needs nothing of tx, which may be nil.
 func (r *Registry) Apply(_ context.Context, _ storage.Tx, e eventstore.Event) error {
-	p := r.Pending()
+	p := r.mutable()
 	if p.Position+1 != e.Position {
 		return fmt.Errorf("registry: event %d does not follow %d", e.Position, p.Position)
 	}
 	p.Position = e.Position
-	if err := p.apply(e); err != nil {
-		return err
+	return p.apply(e)
+}
+
+// mutable is what is pending, to be changed in place: what fails is discarded as a whole.
+func (r *Registry) mutable() *Revision {
+	if r.pending == nil {
+		p := *r.current.Load()
+		r.pending = &p
 	}
-	r.pending = &p
-	return nil
+	return r.pending
 }
 
 // Fold implements eventstore.Folder: it decodes only what concerns the registry.
 func (r *Registry) Fold(_ context.Context, _ storage.Tx, events *eventstore.Run) error {
-	p := r.Pending()
+	p := r.mutable()
 	if p.Position+1 != events.First() {
 		return fmt.Errorf("registry: event %d does not follow %d", events.First(), p.Position)
 	}
@@ -129,7 +134,6 @@ func (r *Registry) Fold(_ context.Context, _ storage.Tx, events *eventstore.Run)
 		}
 	}
 	p.Position += eventstore.Position(events.Len())
-	r.pending = &p
 	return nil
 }
 
