@@ -13,7 +13,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Clock tells the time; nil means time.Now.
 	Clock func() time.Time
-	// SnapshotEvery is the number of events after which the present is saved again; 0 means 50,000.
+	// SnapshotEvery is the number of events after which the present is saved again; 0 means
+	// four for each entity, device and area, but at least 10,000 and at most 50,000.
 	SnapshotEvery int
 	// Projectors are folds of the program's own, kept by the writer as those of the house are: whatever [House.Now]
 	// shows, they have promoted. They get the whole log when they are added to it.

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // snapshotFinding is the beginning of a finding about a snapshot.
@@ -46,7 +48,7 @@ func (v *inspector) listSnapshots(ctx context.Context, tx *sql.Tx, last int64) e
 	return err
 }
 
-func snapshotOwners(ctx context.Context, tx *sql.Tx) (owners []string, err error) {
+func snapshotOwners(ctx context.Context, tx storage.Tx) (owners []string, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT DISTINCT owner FROM snapshots ORDER BY owner`)
 	if err != nil {
 		return nil, err

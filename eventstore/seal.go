@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -21,9 +22,13 @@ type sealer struct {
 	run  *run
 }
 
-// sealPause is how long the sealer rests after each run, in terms of the time that the run took: it takes at most a
-// third of one processor, however far behind it is.
-const sealPause = 2
+// The sealer rests after each run for a multiple of the time that the run took. While events keep coming it takes a tenth
+// of one processor, or a third if it is far behind; when they stop it does not rest.
+const (
+	sealPause       = 9
+	sealPauseBehind = 2
+	sealBehind      = 64 * sealedEvents
+)
 
 // loop seals whenever the writer says that there is enough, until ctx ends.
 func (b *sealer) loop(ctx context.Context) {
@@ -34,7 +39,7 @@ func (b *sealer) loop(ctx context.Context) {
 			return
 		}
 		for more := true; more; {
-			began := time.Now()
+			began, head := time.Now(), b.s.Head()
 			var err error
 			if more, err = b.step(ctx, b.s.opts.SealAfter); err != nil {
 				if ctx.Err() == nil {
@@ -43,11 +48,23 @@ func (b *sealer) loop(ctx context.Context) {
 				break
 			}
 			select {
-			case <-time.After(sealPause * time.Since(began)):
+			case <-time.After(b.pause(head) * time.Since(began)):
 			case <-ctx.Done():
 				return
 			}
 		}
+	}
+}
+
+// pause is how often the sealer rests for the time that a run took. head was the end of the log when it began.
+func (b *sealer) pause(head Position) time.Duration {
+	switch now := b.s.Head(); {
+	case now == head:
+		return 0
+	case now-b.last > sealBehind:
+		return sealPauseBehind
+	default:
+		return sealPause
 	}
 }
 
@@ -162,6 +179,7 @@ func (b *sealer) add(ctx context.Context, p *sealable, s segment) (err error) {
 	} else {
 		p.before = before
 	}
+	runtime.Gosched() // what is not done in the background goes first, and cannot wait until this is taken off its processor
 	if err := b.run.open(&s, nil); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package eventstore
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -101,6 +102,7 @@ func (s *sealing) frame(columns []byte) error {
 	if err != nil {
 		return err
 	}
+	runtime.Gosched() // sealing is done in the background: see sealer.add
 	frame := z.EncodeAll(columns, nil)
 	s.head = binary.AppendUvarint(s.head, uint64(len(columns)))
 	s.head = binary.AppendUvarint(s.head, uint64(len(frame)))

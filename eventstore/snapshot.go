@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/proto"
@@ -131,21 +132,41 @@ func (r *snapshotRow) sum(body []byte) [sha256.Size]byte {
 }
 
 func (r *snapshotRow) write(ctx context.Context, tx storage.Tx, body []byte) error {
+	if err := r.clear(ctx, tx); err != nil {
+		return err
+	}
+	r.checksum = r.sum(body)
+	for part := range slices.Chunk(body, snapshotPart) {
+		if err := r.writePart(ctx, tx, part); err != nil {
+			return err
+		}
+	}
+	return r.writeHeader(ctx, tx)
+}
+
+// clear removes what there is of the snapshot.
+func (r *snapshotRow) clear(ctx context.Context, tx storage.Tx) error {
 	for _, table := range [...]string{"snapshots", "snapshot_parts"} {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE owner = ? AND position = ?`,
 			r.Owner, int64(r.Position)); err != nil {
 			return err
 		}
 	}
-	r.checksum = r.sum(body)
-	for ; len(body) > 0; r.parts++ {
-		n := min(len(body), snapshotPart)
-		if _, err := tx.ExecContext(ctx, `INSERT INTO snapshot_parts (owner, position, part, body) VALUES (?, ?, ?, ?)`,
-			r.Owner, int64(r.Position), r.parts, body[:n]); err != nil {
-			return err
-		}
-		body = body[n:]
+	return nil
+}
+
+// writePart writes the next part of the body.
+func (r *snapshotRow) writePart(ctx context.Context, tx storage.Tx, part []byte) error {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO snapshot_parts (owner, position, part, body) VALUES (?, ?, ?, ?)`,
+		r.Owner, int64(r.Position), r.parts, part); err != nil {
+		return err
 	}
+	r.parts++
+	return nil
+}
+
+// writeHeader writes the row without which the parts are no snapshot.
+func (r *snapshotRow) writeHeader(ctx context.Context, tx storage.Tx) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO snapshots
 		(owner, position, file_uuid, fold_version, chain, encoding, count, parts, checksum)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.Owner, int64(r.Position), r.uuid, r.FoldVersion, r.chain[:],

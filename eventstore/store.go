@@ -22,7 +22,8 @@ type Options struct {
 	Clock func() time.Time
 	// Logger takes what happens beside the calls; nil means nothing is logged.
 	Logger *slog.Logger
-	// SnapshotEvery is the number of events after which the projectors are saved again; 0 means 50,000.
+	// SnapshotEvery is the number of events after which the projectors are saved again; 0 means four for each record of
+	// the last snapshot, but at least 10,000 and at most 50,000.
 	SnapshotEvery int
 	// QueueBytes bounds the encoded events that wait for the writer; appends beyond it wait for room.
 	// 0 means 256 MiB, and less than MaxBatchBytes counts as that.
@@ -40,9 +41,6 @@ func (o *Options) setDefaults() {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.SnapshotEvery <= 0 {
-		o.SnapshotEvery = 50_000
 	}
 	if o.QueueBytes <= 0 {
 		o.QueueBytes = 256 << 20
@@ -75,6 +73,8 @@ type Store struct {
 	sealer     sync.WaitGroup
 	stopSealer context.CancelFunc
 	sealStep   sync.Mutex // held while a run is sealed; the writer never takes it
+
+	snapshots snapshotter
 
 	started atomic.Bool // says that Start was called
 
@@ -123,6 +123,7 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 		queue: make(chan *request, 4096), sealing: make(chan struct{}, 1), stopSealer: func() {},
 		room: semaphore.NewWeighted(opts.QueueBytes),
 	}
+	s.snapshots.init(s)
 	s.commits.init()
 	s.cursors.init()
 	var err error
@@ -181,6 +182,7 @@ func (s *Store) Close() error {
 	s.followers.stop()
 	s.stopSealer()
 	s.sealer.Wait()
+	s.snapshots.stop()
 	s.closing.Lock()
 	first := !s.closed
 	if first {

@@ -65,8 +65,9 @@ func (w *writer) run(ctx context.Context) {
 	}
 	w.s.cursors.close()
 	w.flushCursors(ctx)
-	if w.head.position-w.snapshot > 1000 {
-		w.takeSnapshot(ctx)
+	saved := Position(w.s.stats.snapshot.Load()) // what was wanted may not have been done
+	if w.head.position-saved >= min(w.s.snapshots.distance(), 1001) {
+		w.lastSnapshot(ctx)
 	}
 	w.statements.close()
 	if w.conn != nil {
@@ -80,8 +81,9 @@ func (w *writer) serve(ctx context.Context) {
 	if w.control != nil {
 		w.finish(w.control, Span{}, w.s.contained("the writer", func() error { return w.control.control(w, ctx) }))
 	}
-	if w.head.position-w.snapshot >= Position(w.s.opts.SnapshotEvery) {
-		w.takeSnapshot(ctx)
+	if w.head.position-w.snapshot >= w.s.snapshots.distance() {
+		w.snapshot = w.head.position // until it is known where the next one is
+		w.s.snapshots.want()
 	}
 }
 
@@ -356,30 +358,15 @@ func (w *writer) recover(ctx context.Context) error {
 	return w.catchUp(ctx, has)
 }
 
-// takeSnapshot saves the projectors. Appends wait meanwhile; a failure is reported and costs nothing but a longer
+// lastSnapshot saves the projectors at the end, when nobody waits. A failure is reported and costs nothing but a longer
 // replay at the next start.
-func (w *writer) takeSnapshot(ctx context.Context) {
-	if err := w.s.contained("a snapshot", func() error { return w.trySnapshot(ctx) }); err != nil {
-		w.s.opts.Logger.Error("snapshot", "position", w.head.position, "error", err)
-		w.snapshot = w.head.position // not again with every commit
-	}
-}
-
-func (w *writer) trySnapshot(ctx context.Context) error {
-	err := w.transact(ctx, func(tx storage.Tx) error {
-		for _, p := range w.s.projectors {
-			if err := p.Snapshot(ctx, tx); err != nil {
-				return fmt.Errorf("projector %s: %w", p.Name(), err)
-			}
-		}
-		return nil
-	})
+func (w *writer) lastSnapshot(ctx context.Context) {
+	err := w.s.contained("a snapshot", func() error { return w.snapshotAtOnce(ctx, w.s.projectors) })
 	if err != nil {
-		return err
+		w.s.opts.Logger.Error("snapshot", "position", w.head.position, "error", err)
+		return
 	}
-	w.snapshot = w.head.position
-	w.s.stats.snapshot.Store(uint64(w.snapshot))
-	return nil
+	w.s.stats.snapshot.Store(uint64(w.head.position))
 }
 
 // transact runs f in a transaction of its own, between two groups.
@@ -417,6 +404,3 @@ func (s *Store) inTurn(ctx context.Context, f func(w *writer, ctx context.Contex
 	<-r.done
 	return r.err
 }
-
-// Snapshot saves every projector's promoted state, so that the next start replays only what comes after it.
-func (s *Store) Snapshot(ctx context.Context) error { return s.inTurn(ctx, (*writer).trySnapshot) }

@@ -18,7 +18,7 @@ type Config struct {
 	Zigbee2MQTT Zigbee2MQTT `yaml:"zigbee2mqtt" embed:"" prefix:"zigbee2mqtt-" group:"Zigbee2MQTT"`
 	Log         Log         `yaml:"log" embed:"" prefix:"log-" group:"Logging"`
 	// SnapshotEvery is the number of events after which the present is saved again.
-	SnapshotEvery int `yaml:"snapshot_every" help:"Events after which the present is saved again (default 50000)." placeholder:"N" env:"STATEHOUSE_SNAPSHOT_EVERY" group:"Storage"`
+	SnapshotEvery int `yaml:"snapshot_every" help:"Events after which the present is saved again (default 0: four for each entity, device and area, 10000 to 50000)." placeholder:"N" env:"STATEHOUSE_SNAPSHOT_EVERY" group:"Storage"`
 	// VerifyEvery is the time from one verification of everything to the next; 0 means never, nil the default.
 	VerifyEvery *Interval `yaml:"verify_every" help:"Time between two verifications of the whole database, 0 for never (default 168h)." placeholder:"DURATION" env:"STATEHOUSE_VERIFY_EVERY" group:"Storage"`
 }
@@ -112,7 +112,6 @@ const (
 	DefaultMQTTAddress = "127.0.0.1:1883"
 	defaultBaseTopic   = "zigbee2mqtt"
 	defaultSilentAfter = time.Hour
-	defaultSnapshots   = 50_000
 	defaultVerify      = 7 * 24 * time.Hour
 	leastVerify        = time.Minute
 )
@@ -141,7 +140,6 @@ func (c *Config) SetDefaults() {
 	c.Zigbee2MQTT.SilentAfter = cmp.Or(c.Zigbee2MQTT.SilentAfter, defaultSilentAfter)
 	c.Log.Level = cmp.Or(c.Log.Level, "info")
 	c.Log.Format = cmp.Or(c.Log.Format, "text")
-	c.SnapshotEvery = cmp.Or(c.SnapshotEvery, defaultSnapshots)
 	if c.VerifyEvery == nil {
 		every := Interval(defaultVerify)
 		c.VerifyEvery = &every

@@ -45,8 +45,8 @@ func (c *Config) parts(ctx context.Context) (parts, error) {
 	if err := server.CheckAddress(c.HTTP.Address); err != nil {
 		wrong.add("http.address", "%w", err)
 	}
-	if c.SnapshotEvery < 100 {
-		wrong.add("snapshot_every", "%d: write at least 100", c.SnapshotEvery)
+	if c.SnapshotEvery != 0 && c.SnapshotEvery < 100 {
+		wrong.add("snapshot_every", "%d: write at least 100, or 0 for a distance that fits the house", c.SnapshotEvery)
 	}
 	p.house.SnapshotEvery = c.SnapshotEvery
 	if every := time.Duration(*c.VerifyEvery); every != 0 && every < leastVerify {
