@@ -6,7 +6,7 @@ BUF       = $(GO) tool -modfile=tools/go.mod buf
 LINT      = $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt-check vet lint generate generated race fuzz test-386 clean
+.PHONY: help build demo test check bench fmt-check vet lint generate generated race fuzz test-386 clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ demo: build ## Play a recorded house into a fresh daemon over MQTT and watch it 
 
 test: ## Run all tests; needs Go and nothing else.
 	CGO_ENABLED=0 $(GO) test ./...
+	cd bench && CGO_ENABLED=0 $(GO) test ./...
+
+bench: ## Measure everything beside its peers and write bench/RESULTS.md; takes minutes, and wants a quiet machine.
+	cd bench && $(GO) run . -results RESULTS.md
 
 check: fmt-check vet lint generated test race fuzz ## Everything that has to be green before a commit; race needs a C compiler.
 
@@ -28,9 +32,11 @@ fmt-check: ## Fail if gofmt would change a file.
 
 vet: ## Run go vet.
 	$(GO) vet ./...
+	cd bench && $(GO) vet ./...
 
 lint: ## Run golangci-lint, in the version that tools/lint/go.mod pins.
 	$(LINT) run ./...
+	cd bench && $(GO) tool -modfile=../tools/lint/go.mod golangci-lint run ./...
 
 generate: ## Regenerate gen/ from proto/ with the buf that tools/go.mod pins.
 	$(BUF) generate
