@@ -22,6 +22,10 @@ import (
 // applicationID marks a database as ours in its header: "STHS".
 const applicationID = 0x53544853
 
+// pageSize is the size of a page of a new database, in bytes. A commit of one event writes a page and its header to the
+// WAL: the smaller it is, the less wears the disk out.
+const pageSize = 2048
+
 // oldestSQLite is the oldest SQLite that may write a log: earlier ones could, in rare races of a checkpoint with a
 // writer, leave the WAL and the database inconsistent.
 const oldestSQLite = "3.51.3"
@@ -75,16 +79,16 @@ func (db *DB) open(ctx context.Context, opts Options) (err error) {
 	if err != nil {
 		return err
 	}
+	if isNew {
+		if err := claim(ctx, db.path); err != nil {
+			return err
+		}
+	}
 	if db.writer, err = openWriter(db.path); err != nil {
 		return err
 	}
 	if err := checkSQLite(ctx, db.writer); err != nil {
 		return err
-	}
-	if isNew {
-		if _, err := db.writer.ExecContext(ctx, "PRAGMA application_id = "+strconv.Itoa(applicationID)); err != nil {
-			return err
-		}
 	}
 	if err := migrate(ctx, db.writer); err != nil {
 		return err
@@ -99,6 +103,19 @@ func (db *DB) open(ctx context.Context, opts Options) (err error) {
 	db.reader.SetMaxOpenConns(readers)
 	db.reader.SetMaxIdleConns(readers)
 	return db.reader.PingContext(ctx)
+}
+
+// claim makes a new file one of ours.
+func claim(ctx context.Context, path string) (err error) {
+	db, err := sql.Open("sqlite", fileURL(path, url.Values{"_pragma": {
+		"busy_timeout(10000)", "synchronous(FULL)", "page_size(" + strconv.Itoa(pageSize) + ")",
+	}}))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	_, err = db.ExecContext(ctx, "PRAGMA application_id = "+strconv.Itoa(applicationID))
+	return err
 }
 
 // openWriter opens the pool of the one connection that writes.

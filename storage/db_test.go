@@ -76,6 +76,7 @@ func TestPragmasOnEveryConnection(t *testing.T) {
 	for i, c := range append(conns, w) {
 		for pragma, want := range map[string]string{
 			"synchronous": "2", "journal_mode": "wal", "mmap_size": "0", "busy_timeout": "10000", "foreign_keys": "1",
+			"page_size": "2048",
 		} {
 			var got string
 			err := c.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got)
