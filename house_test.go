@@ -434,16 +434,19 @@ func TestUnreadableSnapshotsAreSkipped(t *testing.T) {
 		if err := errors.Join(h.Snapshot(t.Context()), h.Close()); err != nil {
 			t.Fatal(err)
 		}
-		var page int64
+		var page, size int64
 		withDB(t, path, func(db *storage.DB) {
 			if err := db.Writer().QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = ?`,
 				table).Scan(&page); err != nil {
 				t.Fatal(err)
 			}
+			if err := db.Writer().QueryRowContext(t.Context(), `PRAGMA page_size`).Scan(&size); err != nil {
+				t.Fatal(err)
+			}
 		})
 		f, err := os.OpenFile(path, os.O_RDWR, 0)
 		if err == nil {
-			_, err = f.WriteAt([]byte{0xff}, (page-1)*4096)
+			_, err = f.WriteAt([]byte{0xff}, (page-1)*size)
 			err = errors.Join(err, f.Close())
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package eventstore_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -390,12 +391,13 @@ func TestInspectUnreadablePages(t *testing.T) {
 		t.Fatal(err)
 	}
 	walked, costs, endless, unfiltered := 0, 0, false, false
-	for page := 1; page < len(content)/4096; page++ {
+	size := int(binary.BigEndian.Uint16(content[16:])) // of a page, as the file's header has it
+	for page := 1; page < len(content)/size; page++ {
 		damaged := slices.Clone(content)
-		if damaged[page*4096] == 0 {
+		if damaged[page*size] == 0 {
 			continue // it is free, or the continuation of a large row
 		}
-		damaged[page*4096] = 0xff
+		damaged[page*size] = 0xff
 		copied := tempDB(t)
 		if err := os.WriteFile(copied, damaged, 0o600); err != nil {
 			t.Fatal(err)
