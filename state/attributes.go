@@ -206,7 +206,7 @@ func otherNumbers(a, b *entityv1.Attributes) bool {
 	}
 	n, ok1 := x.Sensor.GetValue().(*entityv1.Sensor_Number)
 	m, ok2 := y.Sensor.GetValue().(*entityv1.Sensor_Number)
-	return ok1 && ok2 && n.Number != m.Number && (n.Number == n.Number || m.Number == m.Number) //nolint:staticcheck // NaN
+	return ok1 && ok2 && n.Number != m.Number && (n.Number == n.Number || m.Number == m.Number)
 }
 
 // hasNegativeZeroColor reports whether a holds the one value for which proto.Equal finds attributes different from their
