@@ -18,7 +18,9 @@ type Link struct {
 }
 
 // Saw is the house that the event's source could see: the moment just before the event.
-func (l Link) Saw(ctx context.Context) (Moment, error) { return l.timeline.AsOf(ctx, l.Event.Position-1) }
+func (l Link) Saw(ctx context.Context) (Moment, error) {
+	return l.timeline.AsOf(ctx, l.Event.Position-1)
+}
 
 // Causes yields the chain of causes of the event at a position: the event itself, the one that it names as its cause, that
 // one's cause, and so on to one that names none. An error ends it. Where events keep causing each other the chain may be as
