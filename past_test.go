@@ -182,6 +182,9 @@ func checkHistories(t *rapid.T, h *statehouse.House, folds []*check.Fold) {
 			if err := check.SameState(step.After, folds[at].States[id]); err != nil {
 				t.Fatalf("history of %s at %d: %v", id, at, err)
 			}
+			if err := check.SameState(step.Before, folds[at-1].States[id]); err != nil {
+				t.Fatalf("history of %s before %d: %v", id, at, err)
+			}
 		}
 	}
 }
