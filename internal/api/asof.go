@@ -30,8 +30,17 @@ const (
 // AtPosition is the moment when the event at a position had just been recorded; position 0 is the empty house.
 func AtPosition(p eventstore.Position) At { return At{position: p, kind: atPosition} }
 
-// AtTime is the moment of the last event that was recorded at a time or before it.
-func AtTime(t time.Time) At { return At{time: t, kind: atTime} }
+// AtTime is the moment of the last event that was recorded at a time or before it. A time that no log can hold stands for
+// one before or after everything.
+func AtTime(t time.Time) At {
+	if first := time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC); t.Before(first) {
+		t = first
+	}
+	if last := time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC); t.After(last) {
+		t = last
+	}
+	return At{time: t, kind: atTime}
+}
 
 // AtForms says how an At is written.
 const AtForms = "write a time (2026-01-31T18:00:00Z, or with an offset: 2026-01-31T18:00:00+01:00) or a position (@1204)"
