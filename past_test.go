@@ -182,6 +182,9 @@ func checkHistories(t *rapid.T, h *statehouse.House, folds []*check.Fold) {
 			if err := check.SameState(step.After, folds[at].States[id]); err != nil {
 				t.Fatalf("history of %s at %d: %v", id, at, err)
 			}
+			if err := check.SameState(step.Before, folds[at-1].States[id]); err != nil {
+				t.Fatalf("history of %s before %d: %v", id, at, err)
+			}
 		}
 	}
 }
@@ -305,6 +308,49 @@ func TestWhy(t *testing.T) {
 	if _, err := h.Timeline().Why(t.Context(), 99); !errors.Is(err, eventstore.ErrInvalid) {
 		t.Errorf("a position that is still to come: %v", err)
 	}
+}
+
+// What an entity is like began with the first event that said so, whatever repeated it, however the source's clock
+// jumps, and under whatever id.
+func TestOrigin(t *testing.T) {
+	h := openHouse(t, tempDB(t), statehouse.Options{})
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	add := func(e eventstore.Event) eventstore.Position {
+		e.Timestamp = at // the same for all
+		return mustAppend(t, h, e).Last
+	}
+	expect := func(id string, want eventstore.Position) {
+		t.Helper()
+		if got, err := h.Timeline().Origin(t.Context(), h.Now(), id); err != nil || got != want {
+			t.Errorf("%s: position %d, %v; want %d", id, got, err, want)
+		}
+	}
+	add(check.SensorEvent("sensor.a", 1))
+	add(check.SensorEvent("sensor.a", 2))
+	back := add(check.SensorEvent("sensor.a", 1))
+	add(check.SensorEvent("sensor.a", 1))
+	add(check.ReportEvent("sensor.a"))
+	add(check.RegisterEvent(&entityv1.Entity{Id: "sensor.a"}))
+	expect("sensor.a", back)
+	add(check.RenameEvent("sensor.a", "sensor.b"))
+	expect("sensor.b", back)
+	expect("sensor.a", 0)
+	add(check.SensorEvent("sensor.b", 1))
+	add(check.CustomEvent("sensor.b", "acme.touched", nil))
+	expect("sensor.b", back)
+	add(check.RenameEvent("sensor.b", "sensor.a"))
+	expect("sensor.a", back)
+	registered := add(check.RegisterEvent(&entityv1.Entity{Id: "sensor.b"})) // another one with the id that is free
+	expect("sensor.b", registered)
+	add(check.RegisterEvent(&entityv1.Entity{Id: "sensor.b", Name: "B"}))
+	expect("sensor.b", registered)
+	add(check.RegisterEvent(&entityv1.Entity{Id: "sensor.b", Disabled: true}))
+	expect("sensor.b", 0)
+	enabled := add(check.RegisterEvent(&entityv1.Entity{Id: "sensor.b"}))
+	expect("sensor.b", enabled)
+	add(check.UnregisterEvent("sensor.a"))
+	again := add(check.SensorEvent("sensor.a", 1))
+	expect("sensor.a", again)
 }
 
 // A watcher that folds what it is given has the present at every pause, however much was merged for it.

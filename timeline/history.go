@@ -40,17 +40,16 @@ func (t *Timeline) history(ctx context.Context, id state.EntityID, after, until 
 		if err != nil {
 			return err
 		}
-		step := Step{Event: e, Before: before}
-		if known {
-			step.After, known = stateAfter(before, e)
-		} else {
+		if !known {
 			// It may have come to this id by a rename, which is an event about another one.
-			m, err := t.AsOf(ctx, e.Position)
+			m, err := t.AsOf(ctx, e.Position-1)
 			if err != nil {
 				return fmt.Errorf("history of %s: %w", id, err)
 			}
-			step.After, known = m.State.Get(id)
+			before, known = m.State.Get(id)
 		}
+		step := Step{Event: e, Before: before}
+		step.After, known = stateAfter(before, e, known)
 		before = step.After
 		if !yield(step) {
 			return nil
@@ -59,10 +58,14 @@ func (t *Timeline) history(ctx context.Context, id state.EntityID, after, until 
 	return nil
 }
 
-// stateAfter is the state of an entity that has one after an event about it.
-func stateAfter(before state.State, e eventstore.Event) (state.State, bool) {
+// stateAfter is the state of an entity after an event about it, and whether it has one; known says whether it had.
+func stateAfter(before state.State, e eventstore.Event, known bool) (state.State, bool) {
 	if p, ok := e.Payload.GetKind().(*eventv1.Payload_EntityRenamed); ok && p.EntityRenamed.GetNewId() != e.Entity {
 		return state.State{}, false
 	}
-	return before.After(e, true)
+	after, has := before.After(e, known)
+	if !has {
+		return state.State{}, false
+	}
+	return after, true
 }

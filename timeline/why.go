@@ -1,8 +1,10 @@
 package timeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/state"
@@ -20,47 +22,122 @@ func (l Link) Saw(ctx context.Context) (Moment, error) {
 	return l.timeline.AsOf(ctx, l.Event.Position-1)
 }
 
-// Why is the chain of causes of the event at a position: the event itself, the one that it names as its cause, that one's
-// cause, and so on to one that names none.
+// Causes yields the chain of causes of the event at a position: the event itself, the one that it names as its cause, that
+// one's cause, and so on to one that names none. An error ends it. Where events keep causing each other the chain may be as
+// long as the log.
+func (t *Timeline) Causes(ctx context.Context, at eventstore.Position) iter.Seq2[Link, error] {
+	return func(yield func(Link, error) bool) {
+		for at := at; at != 0; {
+			e, err := t.store.Event(ctx, at)
+			if err != nil {
+				yield(Link{}, fmt.Errorf("why: %w", err))
+				return
+			}
+			if !yield(Link{Event: e, timeline: t}, nil) {
+				return
+			}
+			if e.CausePosition >= at { // no append accepts it
+				yield(Link{}, fmt.Errorf("%w: the event at position %d names %d as its cause, which is not before it",
+					eventstore.ErrCorrupt, at, e.CausePosition))
+				return
+			}
+			at = e.CausePosition
+		}
+	}
+}
+
+// Why is the whole of [Timeline.Causes]; with an error, the links up to it.
 func (t *Timeline) Why(ctx context.Context, at eventstore.Position) ([]Link, error) {
 	var links []Link
-	for at != 0 {
-		e, err := t.store.Event(ctx, at)
+	for l, err := range t.Causes(ctx, at) {
 		if err != nil {
-			return links, fmt.Errorf("why: %w", err)
+			return links, err
 		}
-		links = append(links, Link{Event: e, timeline: t})
-		if e.CausePosition >= at { // no append accepts it
-			return links, fmt.Errorf("%w: the event at position %d names %d as its cause, which is not before it",
-				eventstore.ErrCorrupt, at, e.CausePosition)
-		}
-		at = e.CausePosition
+		links = append(links, l)
 	}
 	return links, nil
 }
 
-// WhyEntity is the chain of causes of what an entity is like in a moment: it begins with the event that made its
-// attributes what they are. No links mean that the moment has no state of the entity.
+// WhyEntity is the chain of causes of what an entity is like in a moment: it begins with [Timeline.Origin]. No links mean
+// that the moment has no state of the entity.
 func (t *Timeline) WhyEntity(ctx context.Context, m Moment, id state.EntityID) ([]Link, error) {
-	s, ok := m.State.Get(id)
-	if !ok {
-		return nil, nil
-	}
-	at := s.Position
-	// Later events may have repeated the attributes; the first one with them bears the time since which they hold.
-	for e, err := range t.store.Read(ctx, eventstore.Query{
-		Until: s.Position, Entities: []string{id}, Backward: true,
-		Kinds: []eventstore.Kind{eventstore.KindStateChanged, eventstore.KindEntityRegistered, eventstore.KindEntityUnregistered},
-	}) {
-		if err != nil {
-			return nil, fmt.Errorf("why: %w", err)
-		}
-		if e.Kind == eventstore.KindEntityUnregistered {
-			break
-		}
-		if at = e.Position; e.Timestamp.Equal(s.ChangedAt) {
-			break
-		}
+	at, err := t.Origin(ctx, m, id)
+	if err != nil || at == 0 {
+		return nil, err
 	}
 	return t.Why(ctx, at)
+}
+
+// Origin is the position of the event that made an entity's attributes what they are in a moment, under whatever id it
+// had then; 0 where the moment has no state of the entity. Later events may have repeated the attributes.
+func (t *Timeline) Origin(ctx context.Context, m Moment, id state.EntityID) (eventstore.Position, error) {
+	s, ok := m.State.Get(id)
+	for ok {
+		at, began, err := t.origin(ctx, s)
+		if err != nil || began {
+			return at, err
+		}
+		// It may have come to this id with these attributes.
+		before := m
+		if at != 0 {
+			if before, err = t.AsOf(ctx, at-1); err != nil {
+				return 0, fmt.Errorf("why: %w", err)
+			}
+			if had, ok := before.State.Get(s.EntityID); !ok || !state.Equal(had.Attributes, s.Attributes) {
+				return at, nil
+			}
+		}
+		renamed, err := t.renamed(ctx, before.Position(), s.EntityID)
+		if err != nil || renamed.Position == 0 {
+			return cmp.Or(at, s.Position), err
+		}
+		if before, err = t.AsOf(ctx, renamed.Position-1); err != nil {
+			return 0, fmt.Errorf("why: %w", err)
+		}
+		s, ok = before.State.Get(renamed.Entity)
+	}
+	return 0, nil
+}
+
+// origin is the position of the first of the last events about an entity that all have the attributes of s, 0 for none.
+// began says that they were different before it, or that there were none.
+func (t *Timeline) origin(ctx context.Context, s state.State) (at eventstore.Position, began bool, err error) {
+	for e, err := range t.store.Read(ctx, eventstore.Query{
+		Until: s.Position, Entities: []string{s.EntityID}, Backward: true,
+		Kinds: []eventstore.Kind{
+			eventstore.KindStateChanged, eventstore.KindEntityRegistered, eventstore.KindEntityUnregistered, eventstore.KindEntityRenamed,
+		},
+	}) {
+		if err != nil {
+			return 0, false, fmt.Errorf("why: %w", err)
+		}
+		alone, has := state.State{}.After(e, false) // what the event makes of an entity without a state
+		switch {
+		case !has:
+			return at, false, nil
+		case state.Equal(alone.Attributes, s.Attributes):
+			at = e.Position
+		case e.Kind == eventstore.KindStateChanged:
+			return at, at != 0, nil
+		}
+	}
+	return at, false, nil
+}
+
+// renamed is the last event up to a position that gave an entity an id, the zero Event for none.
+func (t *Timeline) renamed(ctx context.Context, until eventstore.Position, id state.EntityID) (eventstore.Event, error) {
+	if until == 0 { // to the log, Until 0 means no end
+		return eventstore.Event{}, nil
+	}
+	for e, err := range t.store.Read(ctx, eventstore.Query{
+		Until: until, Backward: true, Kinds: []eventstore.Kind{eventstore.KindEntityRenamed},
+	}) {
+		if err != nil {
+			return eventstore.Event{}, fmt.Errorf("why: %w", err)
+		}
+		if e.Payload.GetEntityRenamed().GetNewId() == id && e.Entity != id {
+			return e, nil
+		}
+	}
+	return eventstore.Event{}, nil
 }

@@ -181,3 +181,46 @@ func TestNewRecovered(t *testing.T) {
 		t.Errorf("%s", text(t, got))
 	}
 }
+
+func TestParseAt(t *testing.T) {
+	at := time.Date(2026, 1, 31, 17, 0, 0, 5, time.UTC)
+	for text, want := range map[string]At{
+		"": {}, "0": AtPosition(0), "@0": AtPosition(0), "@1204": AtPosition(1204), "1204": AtPosition(1204),
+		"2026-01-31T17:00:00.000000005Z": AtTime(at), "9223372036854775807": AtPosition(eventstore.MaxPosition),
+	} {
+		if got, err := ParseAt(text); err != nil || got != want {
+			t.Errorf("%q is %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"2026-01-31T18:00:00.000000005+01:00", "2026-01-31T18:00:00.000000005 01:00"} {
+		if got, err := ParseAt(text); err != nil || got.String() != "2026-01-31T17:00:00.000000005Z" {
+			t.Errorf("%q is %s, %v", text, got, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"0000-01-01T00:00:00+05:00": "1900-01-01T00:00:00Z", "9999-12-31T23:59:59-05:00": "2300-01-01T00:00:00Z",
+	} {
+		if got, err := ParseAt(text); err != nil || got.String() != want {
+			t.Errorf("%q is %s, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"@", "@@1", "-1", "9223372036854775808", "now", "2026-01-31", "2026-01-31T18:00:00", "2026-01-31 18:00:00Z"} {
+		if got, err := ParseAt(text); !errors.Is(err, eventstore.ErrInvalid) {
+			t.Errorf("%q is %+v, %v", text, got, err)
+		}
+	}
+}
+
+func FuzzParseAt(f *testing.F) {
+	f.Add("@12")
+	f.Add("2026-01-31T18:00:00 01:00")
+	f.Fuzz(func(t *testing.T, text string) {
+		at, err := ParseAt(text)
+		if err != nil {
+			return
+		}
+		if back, err := ParseAt(at.String()); err != nil || back.String() != at.String() {
+			t.Errorf("%q is %s, which comes back as %s, %v", text, at, back, err)
+		}
+	})
+}

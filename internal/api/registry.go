@@ -5,17 +5,16 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/registry"
 )
 
-// Registry is what there is, each list sorted by id, at one position.
+// Registry is what there is, each list sorted by id, in one moment.
 type Registry struct {
-	Position eventstore.Position `json:"position"`
-	Areas    []Area              `json:"areas"`
-	Devices  []Device            `json:"devices"`
-	Entities []Entity            `json:"entities"`
+	AsOf
+	Areas    []Area   `json:"areas"`
+	Devices  []Device `json:"devices"`
+	Entities []Entity `json:"entities"`
 }
 
 // Area is a place that the user named.
@@ -65,9 +64,9 @@ type Entity struct {
 }
 
 // NewRegistry is a revision of the registry as it goes over the wire.
-func NewRegistry(r registry.Revision) Registry {
+func NewRegistry(r registry.Revision, as AsOf) Registry {
 	w := Registry{
-		Position: r.Position,
+		AsOf:     as,
 		Areas:    make([]Area, 0, r.Areas.Len()),
 		Devices:  make([]Device, 0, r.Devices.Len()),
 		Entities: make([]Entity, 0, r.Entities.Len()),

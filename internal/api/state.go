@@ -37,21 +37,36 @@ type State struct {
 	Unit        string `json:"unit,omitempty"`
 	DeviceClass string `json:"device_class,omitempty"`
 	// Attributes are everything that is known of the state, as state.JSON has it.
-	Attributes   json.RawMessage `json:"attributes"`
+	Attributes   json.RawMessage `json:"attributes,omitempty"`
 	Availability Availability    `json:"availability,omitempty"`
 	// UpdatedAt is when the entity was last heard of, UpdatedBy from whom.
-	UpdatedAt time.Time `json:"updated_at"`
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
 	UpdatedBy string    `json:"updated_by"`
 	// ChangedAt is when the attributes last became different.
-	ChangedAt time.Time `json:"changed_at"`
+	ChangedAt time.Time `json:"changed_at,omitzero"`
 	// Position is that of the last event about the entity.
-	Position eventstore.Position `json:"position"`
+	Position eventstore.Position `json:"position,omitempty"`
+	// AsOf is the moment that a single state was asked for at, where it was.
+	AsOf *AsOf `json:"as_of,omitempty"`
 }
 
-// States are the states of many entities, sorted by id, at one position.
+// States are the states of many entities, sorted by id, in one moment.
 type States struct {
-	Position eventstore.Position `json:"position"`
-	States   []State             `json:"states"`
+	AsOf
+	States []State `json:"states"`
+}
+
+// NewStates are all states of a moment.
+func NewStates(m timeline.Moment, as AsOf) (States, error) {
+	states := States{AsOf: as, States: []State{}}
+	for _, s := range m.State.Sorted() {
+		w, err := NewState(m, s)
+		if err != nil {
+			return States{}, err
+		}
+		states.States = append(states.States, w)
+	}
+	return states, nil
 }
 
 // NewState is a state with the names that its entity has at a moment.
@@ -60,19 +75,23 @@ func NewState(m timeline.Moment, s state.State) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("state of %s: %w", s.EntityID, err)
 	}
-	w := State{
-		EntityID: s.EntityID, State: state.Text(s.Attributes), Name: m.Registry.DisplayName(s.EntityID),
-		Attributes: attributes, Availability: availability(s.Attributes),
-		UpdatedAt: s.UpdatedAt.UTC(), UpdatedBy: s.UpdatedBy, ChangedAt: s.ChangedAt.UTC(), Position: s.Position,
-	}
-	if area := m.Registry.AreaOf(s.EntityID); area != nil {
+	w := newNames(m, s.EntityID)
+	w.State, w.Attributes, w.Availability = state.Text(s.Attributes), attributes, availability(s.Attributes)
+	w.UpdatedAt, w.UpdatedBy, w.ChangedAt, w.Position = s.UpdatedAt.UTC(), s.UpdatedBy, s.ChangedAt.UTC(), s.Position
+	return w, nil
+}
+
+// newNames is what a moment says of an entity besides its state.
+func newNames(m timeline.Moment, id string) State {
+	w := State{EntityID: id, Name: m.Registry.DisplayName(id)}
+	if area := m.Registry.AreaOf(id); area != nil {
 		w.Area, w.AreaName = area.GetId(), area.GetName()
 	}
-	entity, _ := m.Registry.Entity(s.EntityID)
+	entity, _ := m.Registry.Entity(id)
 	w.Unit, w.DeviceClass, w.Device = entity.GetUnit(), entity.GetDeviceClass(), entity.GetDeviceId()
 	device, _ := m.Registry.Device(w.Device)
 	w.DeviceName = deviceName(device)
-	return w, nil
+	return w
 }
 
 func availability(a *entityv1.Attributes) Availability {

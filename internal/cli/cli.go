@@ -44,11 +44,15 @@ type commands struct {
 	List       listCmd       `cmd:"" group:"Look" help:"List entities and their states."`
 	Watch      watchCmd      `cmd:"" group:"Look" help:"Print changes as they happen."`
 	History    historyCmd    `cmd:"" group:"Look" help:"Show what happened to an entity."`
+	At         atCmd         `cmd:"" group:"Look" help:"Show the house as it was at a moment."`
+	Diff       diffCmd       `cmd:"" group:"Look" help:"Show what is different between two moments."`
+	Why        whyCmd        `cmd:"" group:"Look" help:"Show what led to a state or an event."`
 	Export     exportCmd     `cmd:"" group:"Look" help:"Write the log as JSON lines or CSV."`
 	Entity     entityCmd     `cmd:"" group:"Change" help:"Change what entities are called and where they are."`
 	Device     deviceCmd     `cmd:"" group:"Change" help:"Change what devices are called and where they are."`
 	Area       areaCmd       `cmd:"" group:"Change" help:"Create, rename and remove areas."`
 	Play       playCmd       `cmd:"" group:"Tools" help:"Publish a recording of MQTT messages to a broker."`
+	Snapshot   snapshotCmd   `cmd:"" group:"Tools" help:"Save the present beside the log; list and check what was saved."`
 	Verify     verifyCmd     `cmd:"" group:"Tools" help:"Check everything that is stored: log, chain, index, snapshots."`
 	Completion completionCmd `cmd:"" group:"Tools" help:"Print the completion script for a shell."`
 	Complete   completeCmd   `cmd:"" hidden:"" name:"__complete" passthrough:"" help:"Print completions."`

@@ -5,6 +5,11 @@ import (
 	"strings"
 )
 
+// stateAttributes are the attributes that the state itself says.
+var stateAttributes = map[string]bool{
+	"on": true, "number": true, "state": true, "text": true, "timestamp": true, "occurred": true, "pressed": true, "activated": true,
+}
+
 // details says which attributes differ between two states, apart from what the state itself says, and which of its kinds a
 // momentary event was, also where it is of the same kind as the one before; at most a few.
 func details(before, after json.RawMessage) string {
@@ -25,8 +30,7 @@ func details(before, after json.RawMessage) string {
 	var words []string
 	for _, row := range rows {
 		key := strings.TrimSpace(row[0])
-		switch key {
-		case "on", "number", "state", "text", "timestamp", "occurred", "pressed", "activated": // the state
+		if stateAttributes[key] || key == row[0] { // the state, or the heading
 			continue
 		}
 		if row[1] != old[row[0]] || key == "event_type" {

@@ -118,7 +118,7 @@ func (c *deviceSetCmd) Run(a *app) error {
 		return usagef("nothing to set; give --name or --area")
 	}
 	return a.edit("device "+c.Device, func(s source) (api.Span, error) {
-		r, err := s.Registry(a.ctx)
+		r, err := s.Registry(a.ctx, api.At{})
 		if err != nil {
 			return api.Span{}, err
 		}
@@ -212,7 +212,7 @@ func (*areaRemoveCmd) Help() string {
 // Run implements the command.
 func (c *areaRemoveCmd) Run(a *app) error {
 	return a.edit("area "+c.Area, func(s source) (api.Span, error) {
-		r, err := s.Registry(a.ctx)
+		r, err := s.Registry(a.ctx, api.At{})
 		if err != nil {
 			return api.Span{}, err
 		}
@@ -248,7 +248,7 @@ func (a *app) area(s source, name *string) (*string, error) {
 	if name == nil || *name == "" {
 		return name, nil
 	}
-	r, err := s.Registry(a.ctx)
+	r, err := s.Registry(a.ctx, api.At{})
 	if err != nil {
 		return nil, err
 	}
@@ -265,5 +265,5 @@ func (a *app) registry() (api.Registry, error) {
 		return api.Registry{}, err
 	}
 	defer func() { _ = s.Close() }()
-	return s.Registry(a.ctx)
+	return s.Registry(a.ctx, api.At{})
 }

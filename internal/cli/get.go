@@ -36,7 +36,7 @@ func (c *getCmd) Run(a *app) error {
 		return err
 	}
 	defer func() { _ = s.Close() }()
-	all, err := s.States(a.ctx)
+	all, err := s.States(a.ctx, api.At{})
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (c *getCmd) Run(a *app) error {
 
 // missing says why an entity has no state.
 func (c *getCmd) missing(a *app, s source, id string) error {
-	r, err := s.Registry(a.ctx)
+	r, err := s.Registry(a.ctx, api.At{})
 	if err != nil {
 		return err
 	}

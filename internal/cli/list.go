@@ -13,6 +13,11 @@ import (
 type listCmd struct {
 	output
 	Entity []string `arg:"" optional:"" help:"Only these: ids, domains, or patterns as in 'sensor.*_battery'."`
+	placeFilter
+}
+
+// placeFilter are the flags that choose entities by what they are and where.
+type placeFilter struct {
 	Domain []string `placeholder:"DOMAIN" help:"Only entities of these domains."`
 	Area   []string `placeholder:"AREA" help:"Only entities in these areas, by id or name."`
 	Device []string `placeholder:"DEVICE" help:"Only entities of these devices, by id or name."`
@@ -37,11 +42,11 @@ func (c *listCmd) Run(a *app) error {
 		return err
 	}
 	defer func() { _ = s.Close() }()
-	keep, err := c.filter(a, s)
+	keep, err := c.filter(a, s, c.Entity, api.At{})
 	if err != nil {
 		return err
 	}
-	all, err := s.States(a.ctx)
+	all, err := s.States(a.ctx, api.At{})
 	if err != nil {
 		return err
 	}
@@ -53,14 +58,19 @@ func (c *listCmd) Run(a *app) error {
 		a.notef("no entities%s", map[bool]string{true: " yet", false: " match"}[c.everything()])
 		return nil
 	}
+	now := a.now()
+	return a.printStates(all.States, func(s api.State) string { return age(now, s.ChangedAt) })
+}
+
+// printStates prints a table of states; changed says when one changed.
+func (a *app) printStates(states []api.State, changed func(api.State) string) error {
 	t := table{columns: []column{
 		{title: "ENTITY", shrink: true}, {title: "STATE", shrink: true}, {title: "NAME", shrink: true},
 		{title: "AREA", shrink: true, sparse: true}, {title: "CHANGED", right: true},
 	}}
-	now := a.now()
-	for _, s := range all.States {
+	for _, s := range states {
 		t.add(cell{text: s.EntityID}, cell{withUnit(s), stateStyle(s)}, cell{text: s.Name}, cell{text: s.AreaName},
-			cell{age(now, s.ChangedAt), dim})
+			cell{changed(s), dim})
 	}
 	return t.write(a.stdout, a.term)
 }
@@ -69,16 +79,16 @@ func (c *listCmd) everything() bool {
 	return len(c.Entity)+len(c.Domain)+len(c.Area)+len(c.Device) == 0
 }
 
-// filter says which states to list; names that nothing has are errors.
-func (c *listCmd) filter(a *app, s source) (func(api.State) bool, error) {
-	for _, pattern := range c.Entity {
+// filter says which states to list, out of those that match the patterns; names that nothing had in the moment are errors.
+func (c *placeFilter) filter(a *app, s source, patterns []string, at api.At) (func(api.State) bool, error) {
+	for _, pattern := range patterns {
 		if err := checkPattern(pattern); err != nil {
 			return nil, err
 		}
 	}
 	areas, devices := map[string]bool{}, map[string]bool{}
 	if len(c.Area)+len(c.Device) > 0 {
-		r, err := s.Registry(a.ctx)
+		r, err := s.Registry(a.ctx, at)
 		if err != nil {
 			return nil, err
 		}
@@ -99,7 +109,7 @@ func (c *listCmd) filter(a *app, s source) (func(api.State) bool, error) {
 	}
 	return func(s api.State) bool {
 		domain, _, _ := strings.Cut(s.EntityID, ".")
-		return (len(c.Entity) == 0 || matchesAny(c.Entity, s.EntityID)) &&
+		return (len(patterns) == 0 || matchesAny(patterns, s.EntityID)) &&
 			(len(c.Domain) == 0 || slices.Contains(c.Domain, domain)) &&
 			(len(areas) == 0 || areas[s.Area]) && (len(devices) == 0 || devices[s.Device])
 	}, nil

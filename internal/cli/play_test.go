@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -71,6 +72,10 @@ func TestPlayedHouse(t *testing.T) {
 	until := "@" + count(m.Position())
 	until = strings.ReplaceAll(until, ",", "")
 
+	early, err := api.AtPosition(4000).Resolve(t.Context(), d.House())
+	if err != nil {
+		t.Fatal(err)
+	}
 	commands := [][]string{
 		{"list", "-o", "json"},
 		{"get", "light.sofa_lamp", "sensor.tv_plug_energy", "-o", "json"},
@@ -79,6 +84,10 @@ func TestPlayedHouse(t *testing.T) {
 		{"export", "--until", until},
 		{"export", "--until", until, "--format", "csv", "--kind", "entity_registered"},
 		{"device", "list", "-o", "json"},
+		{"at", "@4000", "-o", "json"},
+		{"at", early.RecordedAt.Format(time.RFC3339Nano), "light.sofa_lamp", "-o", "json"},
+		{"diff", "@1500", "@4000", "-o", "json"},
+		{"why", "light.sofa_lamp", "--at", until, "--saw", "-o", "json"},
 	}
 	var through []string
 	for _, c := range commands {
@@ -102,13 +111,13 @@ func TestPlayedHouse(t *testing.T) {
 	restart(t, db, m)
 }
 
-// normal drops the position that list says its states are of, which the daemon's own last event moves.
+// normal drops the position that list says its states are of, and when it was recorded, which the daemon's own last event moves.
 func normal(t *testing.T, text string) string {
 	t.Helper()
 	if !strings.HasPrefix(text, "{\n  \"position\"") {
 		return text
 	}
-	_, rest, _ := strings.Cut(text, ",")
+	_, rest, _ := strings.Cut(text, "\n  \"final\"")
 	return rest
 }
 

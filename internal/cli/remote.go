@@ -47,19 +47,14 @@ func (r *remote) Close() error {
 	return nil
 }
 
-func (r *remote) States(ctx context.Context) (api.States, error) {
+func (r *remote) States(ctx context.Context, at api.At) (api.States, error) {
 	var states api.States
-	return states, r.get(ctx, "/v1/states", nil, &states)
+	return states, r.get(ctx, "/v1/states", moments("at", at), &states)
 }
 
-func (r *remote) Registry(ctx context.Context) (api.Registry, error) {
+func (r *remote) Registry(ctx context.Context, at api.At) (api.Registry, error) {
 	var reg api.Registry
-	return reg, r.get(ctx, "/v1/registry", nil, &reg)
-}
-
-func (r *remote) Head(ctx context.Context) (eventstore.Position, error) {
-	var info api.Info
-	return info.Position, r.get(ctx, "/v1/info", nil, &info)
+	return reg, r.get(ctx, "/v1/registry", moments("at", at), &reg)
 }
 
 // get decodes the JSON answer to a request.
@@ -254,20 +249,25 @@ func (r *remote) SetArea(ctx context.Context, id, name string) (api.Span, error)
 
 // write sends a change through the daemon's unix socket, which is only for the owner of the database.
 func (r *remote) write(ctx context.Context, method, path string, body any) (span api.Span, err error) {
+	return span, r.send(ctx, method, path, body, &span)
+}
+
+// send is write that decodes any answer.
+func (r *remote) send(ctx context.Context, method, path string, body, into any) error {
 	if r.db == "" {
-		return span, usagef("changes go to the daemon of this machine; name its database with --db instead of --server")
+		return usagef("changes go to the daemon of this machine; name its database with --db instead of --server")
 	}
 	owner := r.owner()
 	defer func() { _ = owner.Close() }()
 	resp, err := owner.do(ctx, method, path, nil, body)
 	if err != nil {
-		return span, fmt.Errorf("%w (socket %s)", err, daemon.SocketPath(r.db))
+		return fmt.Errorf("%w (socket %s)", err, daemon.SocketPath(r.db))
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if err := json.NewDecoder(resp.Body).Decode(&span); err != nil {
-		return span, r.broken(err)
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return r.broken(err)
 	}
-	return span, nil
+	return nil
 }
 
 // owner is the daemon as the owner of the database reaches it.

@@ -17,14 +17,24 @@ import (
 
 // source is where a command gets its answers: a daemon, or the database itself.
 type source interface {
-	// States are the states of all entities.
-	States(ctx context.Context) (api.States, error)
-	// Registry is what there is and what it is called.
-	Registry(ctx context.Context) (api.Registry, error)
+	// States are the states of all entities in a moment.
+	States(ctx context.Context, at api.At) (api.States, error)
+	// Registry is what there is in a moment and what it is called.
+	Registry(ctx context.Context, at api.At) (api.Registry, error)
 	// Events yields the events that match, oldest first, up to the head.
 	Events(ctx context.Context, q eventstore.Query) iter.Seq2[api.Event, error]
-	// Head is the position of the last event.
-	Head(ctx context.Context) (eventstore.Position, error)
+	// Position is the position that a moment has.
+	Position(ctx context.Context, at api.At) (api.AsOf, error)
+	// Diff is what is different between two moments.
+	Diff(ctx context.Context, from, to api.At) (api.Diff, error)
+	// Why is a chain of causes.
+	Why(ctx context.Context, q api.WhyQuery) (api.Why, error)
+	// History is what happened to an entity between two moments, as much of it as one answer has.
+	History(ctx context.Context, id string, from, to api.At) (api.History, error)
+	// Snapshots are the snapshots that there are; VerifySnapshot reads one of them, CreateSnapshot takes one.
+	Snapshots(ctx context.Context) (api.Snapshots, error)
+	VerifySnapshot(ctx context.Context, owner string, at eventstore.Position) (api.Snapshot, error)
+	CreateSnapshot(ctx context.Context) (api.AsOf, error)
 	// EditEntity, EditDevice and SetArea change what a user may change; see [statehouse.House].
 	EditEntity(ctx context.Context, id string, edit statehouse.EntityEdit) (api.Span, error)
 	EditDevice(ctx context.Context, id string, edit statehouse.DeviceEdit) (api.Span, error)
@@ -114,21 +124,48 @@ type local struct{ house *statehouse.House }
 
 func (l *local) Close() error { return l.house.Close() }
 
-func (l *local) States(context.Context) (api.States, error) {
-	m := l.house.Now()
-	states := api.States{Position: m.Position(), States: []api.State{}}
-	for _, s := range m.State.Sorted() {
-		w, err := api.NewState(m, s)
-		if err != nil {
-			return api.States{}, err
-		}
-		states.States = append(states.States, w)
+func (l *local) States(ctx context.Context, at api.At) (api.States, error) {
+	m, as, err := at.Moment(ctx, l.house)
+	if err != nil {
+		return api.States{}, err
 	}
-	return states, nil
+	return api.NewStates(m, as)
 }
 
-func (l *local) Registry(context.Context) (api.Registry, error) {
-	return api.NewRegistry(l.house.Now().Registry), nil
+func (l *local) Registry(ctx context.Context, at api.At) (api.Registry, error) {
+	m, as, err := at.Moment(ctx, l.house)
+	if err != nil {
+		return api.Registry{}, err
+	}
+	return api.NewRegistry(m.Registry, as), nil
+}
+
+func (l *local) Position(ctx context.Context, at api.At) (api.AsOf, error) {
+	return at.Resolve(ctx, l.house)
+}
+
+func (l *local) Diff(ctx context.Context, from, to api.At) (api.Diff, error) {
+	return api.NewDiff(ctx, l.house, from, to)
+}
+
+func (l *local) Why(ctx context.Context, q api.WhyQuery) (api.Why, error) {
+	return api.NewWhy(ctx, l.house, q)
+}
+
+func (l *local) History(ctx context.Context, id string, from, to api.At) (api.History, error) {
+	return api.NewHistory(ctx, l.house, id, from, to, api.MaxSteps)
+}
+
+func (l *local) Snapshots(ctx context.Context) (api.Snapshots, error) {
+	return api.NewSnapshots(ctx, l.house)
+}
+
+func (l *local) VerifySnapshot(ctx context.Context, owner string, at eventstore.Position) (api.Snapshot, error) {
+	return api.VerifySnapshot(ctx, l.house, owner, at)
+}
+
+func (l *local) CreateSnapshot(ctx context.Context) (api.AsOf, error) {
+	return api.CreateSnapshot(ctx, l.house)
 }
 
 func (l *local) Events(ctx context.Context, q eventstore.Query) iter.Seq2[api.Event, error] {
@@ -145,10 +182,6 @@ func (l *local) Events(ctx context.Context, q eventstore.Query) iter.Seq2[api.Ev
 	}
 }
 
-func (l *local) Head(context.Context) (eventstore.Position, error) {
-	return l.house.Now().Position(), nil
-}
-
 func (l *local) EditEntity(ctx context.Context, id string, edit statehouse.EntityEdit) (api.Span, error) {
 	return toSpan(l.house.EditEntity(ctx, userSource, id, edit))
 }
@@ -161,13 +194,13 @@ func (l *local) SetArea(ctx context.Context, id, name string) (api.Span, error) 
 	return toSpan(l.house.SetArea(ctx, userSource, id, name))
 }
 
-// idsOf are the ids of all entities that there are, with a state or without one.
-func idsOf(ctx context.Context, s source) ([]string, error) {
-	r, err := s.Registry(ctx)
+// idsOf are the ids of all entities that there are in a moment, with a state or without one.
+func idsOf(ctx context.Context, s source, at api.At) ([]string, error) {
+	r, err := s.Registry(ctx, at)
 	if err != nil {
 		return nil, err
 	}
-	states, err := s.States(ctx)
+	states, err := s.States(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -189,40 +222,21 @@ func (a *app) entityIDs() []string {
 		return nil
 	}
 	defer func() { _ = s.Close() }()
-	ids, _ := idsOf(a.ctx, s)
+	ids, _ := idsOf(a.ctx, s, api.At{})
 	return ids
 }
 
 // noEntity is the error for an id that no entity has.
 func noEntity(ctx context.Context, s source, id string) error {
-	ids, _ := idsOf(ctx, s)
+	ids, _ := idsOf(ctx, s, api.At{})
 	return markf(statehouse.ErrNotFound, "there is no entity %s%s", clean(id), didYouMean(id, ids))
 }
 
-// positionOf is the position that a person means: that of the last event recorded at or before a time.
-func positionOf(ctx context.Context, s source, w when, now time.Time) (eventstore.Position, error) {
-	if w.isPosition() {
-		return w.position, nil
+// wasNoEntity is the error for an id that no entity has in a moment.
+func wasNoEntity(ctx context.Context, s source, id string, as api.AsOf) error {
+	ids, _ := idsOf(ctx, s, api.AtPosition(as.Position))
+	if slices.Contains(ids, id) {
+		return markf(statehouse.ErrNotFound, "%s has no state at position %s: it is disabled", id, count(as.Position))
 	}
-	t := w.time(now)
-	last, err := s.Head(ctx)
-	if err != nil {
-		return 0, err
-	}
-	// Recorded times never decrease, so that the place can be searched for by halves.
-	first := eventstore.FromStart
-	for first < last {
-		middle := first + (last-first)/2
-		for e, err := range s.Events(ctx, eventstore.Query{After: middle, Until: middle + 1}) {
-			if err != nil {
-				return 0, err
-			}
-			if e.RecordedAt.After(t) {
-				last = middle
-			} else {
-				first = middle + 1
-			}
-		}
-	}
-	return first, nil
+	return markf(statehouse.ErrNotFound, "there is no entity %s at position %s%s", clean(id), count(as.Position), didYouMean(id, ids))
 }

@@ -68,31 +68,6 @@ func TestAge(t *testing.T) {
 	}
 }
 
-func TestWhen(t *testing.T) {
-	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
-	for text, want := range map[string]time.Time{
-		"2h": now.Add(-2 * time.Hour), "2h ago": now.Add(-2 * time.Hour), "1w2d3h": now.Add(-(9*24 + 3) * time.Hour), "now": now,
-		"1d": now.Add(-24 * time.Hour), "2026-01-30T00:00:00Z": time.Date(2026, 1, 30, 0, 0, 0, 0, time.UTC),
-		"2026-01-30": time.Date(2026, 1, 30, 0, 0, 0, 0, time.Local),
-	} {
-		var w when
-		if err := w.UnmarshalText([]byte(text)); err != nil {
-			t.Error(err)
-		} else if got := w.time(now); !got.Equal(want) || w.isPosition() || !w.given() {
-			t.Errorf("%q is %s, want %s", text, got, want)
-		}
-	}
-	var w when
-	if err := w.UnmarshalText([]byte("@12")); err != nil || !w.isPosition() || w.position != 12 {
-		t.Errorf("@12 is %+v, %v", w, err)
-	}
-	for _, text := range []string{"", "@", "@-1", "@99999999999999999999", "2", "-2h", "d", "99999999w", "2h later"} {
-		if err := w.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q is %+v", text, w)
-		}
-	}
-}
-
 func TestClosest(t *testing.T) {
 	ids := []string{"light.kitchen", "switch.kitchen", "sensor.attic_temperature", "light.hall"}
 	for word, want := range map[string]string{

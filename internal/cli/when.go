@@ -7,68 +7,144 @@ import (
 	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/api"
 )
 
-// when is a place in the log as a person says it: a position, a time, or a while ago.
+// when is a moment as a person says it: a position, a time, or a while ago.
 type when struct {
 	text     string
 	position eventstore.Position
-	at       time.Time
-	ago      time.Duration
+	// from is the time that is meant, seen from now; nil for a position. Days and times of day are those of now's zone.
+	from func(now time.Time) time.Time
 }
 
-const whenForms = "write a time (2026-01-31T08:00:00Z, 2026-01-31, \"2026-01-31 08:00\"), a while (2h, \"3d ago\") or a position (@1204)"
+const whenForms = `write a time ("2026-01-31 18:00", 2026-01-31, 2026-01-31T18:00:00Z), a day and a time ("yesterday 18:00", ` +
+	`"monday 7:30", 18:00), a while ("2h ago", 3d) or a position (@1204)`
 
 // UnmarshalText reads what a person wrote.
 func (w *when) UnmarshalText(text []byte) error {
 	*w = when{text: strings.TrimSpace(string(text))}
 	if digits, ok := strings.CutPrefix(w.text, "@"); ok {
-		p, err := strconv.ParseUint(digits, 10, 63)
+		p, err := strconv.ParseUint(strings.ReplaceAll(digits, ",", ""), 10, 63) // as positions are printed
 		if err != nil {
 			return fmt.Errorf("%q is no position; %s", w.text, whenForms)
 		}
 		w.position = eventstore.Position(p)
 		return nil
 	}
-	for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, w.text, time.Local); err == nil {
-			w.at = t
+	for _, parse := range [...]func(string) (func(time.Time) time.Time, bool){parseTime, parseDay, parseAgo} {
+		var ok bool
+		if w.from, ok = parse(w.text); ok {
 			return nil
 		}
 	}
-	ago, err := parseAgo(strings.TrimSpace(strings.TrimSuffix(w.text, "ago")))
-	if err != nil || ago < 0 {
-		return fmt.Errorf("%q is no time; %s", w.text, whenForms)
-	}
-	w.ago = ago
-	return nil
+	return fmt.Errorf("%q is no time; %s", w.text, whenForms)
 }
 
-// parseAgo is time.ParseDuration that knows days and weeks.
-func parseAgo(text string) (time.Duration, error) {
-	if text == "now" {
-		return 0, nil
+// parseTime reads a date, with a time of day or without one.
+func parseTime(text string) (func(time.Time) time.Time, bool) {
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return func(time.Time) time.Time { return t }, true
 	}
+	for _, layout := range [...]string{"2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return func(now time.Time) time.Time {
+				return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), now.Location())
+			}, true
+		}
+	}
+	return nil, false
+}
+
+// parseDay reads a day by its name, with a time of day or without one, or a time of day alone. A weekday and a time of day
+// alone mean the last one that was.
+func parseDay(text string) (func(time.Time) time.Time, bool) {
+	words := strings.Fields(strings.ToLower(text))
+	if len(words) == 3 && words[1] == "at" {
+		words = []string{words[0], words[2]}
+	}
+	var clock time.Time
+	hasClock := false
+	if n := len(words); n > 0 {
+		for _, layout := range [...]string{"15:04", "15:04:05"} {
+			if t, err := time.Parse(layout, words[n-1]); err == nil {
+				clock, hasClock, words = t, true, words[:n-1]
+				break
+			}
+		}
+	}
+	if len(words) > 1 || len(words) == 0 && !hasClock {
+		return nil, false
+	}
+	day := func(now time.Time, back int) time.Time {
+		return time.Date(now.Year(), now.Month(), now.Day()-back, clock.Hour(), clock.Minute(), clock.Second(), clock.Nanosecond(), now.Location())
+	}
+	last := func(back func(now time.Time) int, every int) func(time.Time) time.Time {
+		return func(now time.Time) time.Time {
+			if t := day(now, back(now)); !t.After(now) {
+				return t
+			}
+			return day(now, back(now)+every)
+		}
+	}
+	if len(words) == 0 {
+		return last(func(time.Time) int { return 0 }, 1), true
+	}
+	switch words[0] {
+	case "now":
+		return func(now time.Time) time.Time { return now }, !hasClock
+	case "today":
+		return func(now time.Time) time.Time { return day(now, 0) }, true
+	case "yesterday":
+		return func(now time.Time) time.Time { return day(now, 1) }, true
+	}
+	for d := time.Sunday; d <= time.Saturday; d++ {
+		if name := strings.ToLower(d.String()); words[0] == name || words[0] == name[:3] {
+			return last(func(now time.Time) int { return int(now.Weekday()-d+7) % 7 }, 7), true
+		}
+	}
+	return nil, false
+}
+
+// units are the lengths that a while is made of.
+var units = map[string]time.Duration{
+	"ms": time.Millisecond,
+	"s":  time.Second, "sec": time.Second, "second": time.Second,
+	"m": time.Minute, "min": time.Minute, "minute": time.Minute,
+	"h": time.Hour, "hour": time.Hour,
+	"d": 24 * time.Hour, "day": 24 * time.Hour,
+	"w": 7 * 24 * time.Hour, "week": 7 * 24 * time.Hour,
+}
+
+// parseAgo reads how long ago it was, as in 2h, "1h30m ago" and "3 days ago".
+func parseAgo(text string) (func(time.Time) time.Time, bool) {
+	rest := strings.TrimSpace(strings.TrimSuffix(strings.ToLower(text), "ago"))
+	if rest == "" {
+		return nil, false
+	}
+	const longest = 200 * 366 * 24 * time.Hour
 	var sum time.Duration
-	for _, u := range [...]struct {
-		unit   string
-		length time.Duration
-	}{{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}} {
-		number, rest, ok := strings.Cut(text, u.unit)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseUint(number, 10, 16)
+	for rest != "" {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789."))
+		number, err := strconv.ParseFloat(rest[:digits], 64)
 		if err != nil {
-			return 0, err
+			return nil, false
 		}
-		sum += time.Duration(n) * u.length
-		if text = rest; text == "" {
-			return sum, nil
+		rest = strings.TrimLeft(rest[digits:], " ")
+		letters := len(rest) - len(strings.TrimLeft(rest, "abcdefghijklmnopqrstuvwxyz"))
+		unit, ok := units[rest[:letters]]
+		if !ok {
+			unit, ok = units[strings.TrimSuffix(rest[:letters], "s")]
 		}
+		if !ok || number*float64(unit) > float64(longest) {
+			return nil, false
+		}
+		if sum += time.Duration(number * float64(unit)); sum > longest {
+			return nil, false
+		}
+		rest = strings.TrimLeft(rest[letters:], " ")
 	}
-	d, err := time.ParseDuration(text)
-	return sum + d, err
+	return func(now time.Time) time.Time { return now.Add(-sum) }, true
 }
 
 // given says that the person wrote anything.
@@ -78,11 +154,17 @@ func (w when) given() bool { return w.text != "" }
 func (w when) isPosition() bool { return strings.HasPrefix(w.text, "@") }
 
 // time is the moment that is meant, seen from now. It has no meaning for a position.
-func (w when) time(now time.Time) time.Time {
-	if w.at.IsZero() {
-		return now.Add(-w.ago)
+func (w when) time(now time.Time) time.Time { return w.from(now) }
+
+// at is the moment that is meant, seen from now; the present one where nothing was given.
+func (w when) at(now time.Time) api.At {
+	switch {
+	case !w.given():
+		return api.At{}
+	case w.isPosition():
+		return api.AtPosition(w.position)
 	}
-	return w.at
+	return api.AtTime(w.time(now))
 }
 
 // age says how long ago t was, as a person would.

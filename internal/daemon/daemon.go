@@ -20,12 +20,14 @@
 //
 // The two events are about no entity, so that a restart says nothing about any; they explain gaps in what was
 // recorded. So does system{resumed}, which is recorded when the store could not write for a while, and can again. Once a
-// week everything that is stored is verified, slowly, and system{verified} or system{damaged} recorded.
+// week everything that is stored is verified, slowly, and system{verified} or system{damaged} recorded. All events of a
+// run have one correlation, and those after system{started} name that as their cause.
 package daemon
 
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -86,8 +88,9 @@ type Daemon struct {
 	background     sync.WaitGroup
 	verifier       *verifier
 
+	run     string // the correlation of the daemon's own events
 	ready   atomic.Bool
-	started bool // the event was recorded
+	started eventstore.Position // of the event; 0 until it was recorded
 	closing sync.Once
 	closed  error
 }
@@ -109,7 +112,7 @@ func Run(ctx context.Context, cfg Config, opts Options) error {
 // Start starts a daemon and returns when it is ready. The defaults of cfg must be set; what [Config.Check] says against it
 // is said before anything is opened. The context ends the start and nothing after it.
 func Start(ctx context.Context, cfg Config, opts Options) (*Daemon, error) {
-	d := &Daemon{cfg: cfg, opts: opts, log: opts.Logger}
+	d := &Daemon{cfg: cfg, opts: opts, log: opts.Logger, run: "run-" + rand.Text()}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -143,7 +146,6 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	if err := d.record(ctx, "started", d.opts.Version); err != nil {
 		return err
 	}
-	d.started = true
 	if err := d.server.SetHouse(d.house); err != nil {
 		return err
 	}
@@ -227,18 +229,23 @@ func thousands(n uint64) string {
 	return s
 }
 
-// record records an event of the daemon's own life.
+// record records an event of the daemon's own life. What follows the start of a run names it as its cause.
 func (d *Daemon) record(ctx context.Context, what, detail string) error {
 	return d.recordOf(ctx, what, "daemon", detail)
 }
 
 // recordOf records an event of the daemon about something.
 func (d *Daemon) recordOf(ctx context.Context, what, subject, detail string) error {
-	_, err := d.house.Append(ctx, eventstore.Event{Source: source, Payload: &eventv1.Payload{
-		Kind: &eventv1.Payload_System{System: &eventv1.System{What: what, Subject: subject, Detail: detail}},
-	}})
+	span, err := d.house.Append(ctx, eventstore.Event{
+		Source: source, CorrelationID: d.run, CausePosition: d.started, Payload: &eventv1.Payload{
+			Kind: &eventv1.Payload_System{System: &eventv1.System{What: what, Subject: subject, Detail: detail}},
+		},
+	})
 	if err != nil {
 		return fmt.Errorf("record that the %s %s: %w", subject, what, err)
+	}
+	if d.started == 0 {
+		d.started = span.First
 	}
 	return nil
 }
@@ -300,7 +307,7 @@ func (d *Daemon) close() error {
 		d.stopBackground()
 		d.background.Wait()
 	}
-	if d.started {
+	if d.started != 0 {
 		errs = append(errs, d.record(ctx, "stopped", ""))
 	}
 	if d.server != nil {

@@ -94,11 +94,17 @@ func ownEvents(t *testing.T, db string) (what []string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = h.Close() }()
+	var began eventstore.Event
 	for e, err := range h.Read(t.Context(), eventstore.Query{Kinds: []eventstore.Kind{eventstore.KindSystem}, Sources: []string{source}}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		what = append(what, e.Payload.GetSystem().GetWhat())
+		if what[len(what)-1] == "started" {
+			began = e
+		} else if e.CausePosition != began.Position || e.CorrelationID != began.CorrelationID {
+			t.Errorf("it does not belong to the start at %d: %v", began.Position, e)
+		}
 	}
 	return what
 }

@@ -82,7 +82,7 @@ func (d *Daemon) stopMQTT(ctx context.Context) error {
 		return nil
 	}
 	var published error
-	if d.started {
+	if d.started != 0 {
 		published = b.Publish(ctx, statusTopic, []byte(statusOffline), 1, true)
 	}
 	return errors.Join(published, b.Close())

@@ -1,5 +1,5 @@
-// Package server is the daemon's HTTP interface: the states, the registry, the log, the stream of changes, health and
-// metrics. Its JSON is that of package api.
+// Package server is the daemon's HTTP interface: the states, the registry, the past of both, the log, the stream of
+// changes, health and metrics. Its JSON is that of package api.
 //
 // # Two doors
 //

@@ -26,6 +26,7 @@ func ownerRoutes(s *Server) []route {
 		{method: http.MethodPatch, pattern: "/v1/devices/{id...}", serve: s.withHouse(patchDevice)},
 		{method: http.MethodPut, pattern: "/v1/areas/{id}", serve: s.withHouse(putArea)},
 		{method: http.MethodDelete, pattern: "/v1/areas/{id}", serve: s.withHouse(deleteArea)},
+		{method: http.MethodPost, pattern: "/v1/snapshots", serve: s.withHouse(postSnapshot)},
 	}
 }
 

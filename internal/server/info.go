@@ -25,14 +25,19 @@ func (s *Server) getInfo(h *statehouse.House, w http.ResponseWriter, r *http.Req
 	return writeJSON(w, http.StatusOK, info)
 }
 
-// getRegistry answers GET /v1/registry.
+// getRegistry answers GET /v1/registry?at=.
 func (s *Server) getRegistry(h *statehouse.House, w http.ResponseWriter, r *http.Request) error {
-	if p := newParams(r); p.err != nil {
+	p := newParams(r, "at")
+	at := p.at("at")
+	if p.err != nil {
 		return p.err
 	}
-	m := h.Now()
-	if notModified(w, r, h, m) {
+	m, as, err := at.Moment(r.Context(), h)
+	if err != nil {
+		return err
+	}
+	if notModified(w, r, h, at, as) {
 		return nil
 	}
-	return writeJSON(w, http.StatusOK, api.NewRegistry(m.Registry))
+	return writeJSON(w, http.StatusOK, api.NewRegistry(m.Registry, as))
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/api"
 )
 
 // params reads the parameters of a request. The first thing that is wrong with them is in err.
@@ -66,6 +67,16 @@ func (p *params) number(name string, least, most uint64) uint64 {
 
 func (p *params) position(name string) eventstore.Position {
 	return eventstore.Position(p.number(name, 0, uint64(eventstore.MaxPosition)))
+}
+
+// at is a moment, the present one where the parameter does not come.
+func (p *params) at(name string) api.At {
+	text := p.one(name)
+	at, err := api.ParseAt(text)
+	if err != nil || text == "" && p.values.Has(name) {
+		p.fail("%s=%.60q is neither a time nor a position; %s", name, text, api.AtForms)
+	}
+	return at
 }
 
 // flag is a yes or no, no where the parameter does not come.

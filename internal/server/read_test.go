@@ -116,7 +116,8 @@ func TestRegistryAndInfo(t *testing.T) {
 	s := start(t, Options{House: h, Version: "1.2.3"})
 	var reg api.Registry
 	get(t, s.URL()+"/v1/registry").decode(t, &reg)
-	want := `{"position":8,"areas":[{"id":"hall","name":"The Hall"},{"id":"kitchen","name":"Kitchen"}],` +
+	reg.RecordedAt = nil
+	want := `{"position":8,"final":false,"areas":[{"id":"hall","name":"The Hall"},{"id":"kitchen","name":"Kitchen"}],` +
 		`"devices":[{"id":"z2m/0x01","name":"Plug","area":"kitchen","kind":"device"}],"entities":[` +
 		`{"id":"light.hall","unique_id":"3","name":"Lamp","area":"hall","readable":false,"writable":false},` +
 		`{"id":"light.off","unique_id":"4","name":"light.off","disabled":true,"readable":false,"writable":false},` +
@@ -142,7 +143,8 @@ func TestHead(t *testing.T) {
 	furnish(t, h)
 	s := start(t, Options{House: h})
 	for _, path := range []string{
-		"/v1/states", "/v1/states/light.hall", "/v1/registry", "/v1/info", "/v1/events?follow=1", "/v1/changes", "/healthz", "/readyz", "/metrics",
+		"/v1/states", "/v1/states/light.hall", "/v1/registry", "/v1/info", "/v1/position", "/v1/diff?from=1",
+		"/v1/why?position=8", "/v1/why/light.hall", "/v1/history/light.hall", "/v1/snapshots", "/v1/events?follow=1", "/v1/changes", "/healthz", "/readyz", "/metrics",
 	} {
 		if r := do(t, http.DefaultClient, http.MethodHead, s.URL()+path, nil); r.status != http.StatusOK || len(r.body) != 0 {
 			t.Errorf("%s: %d %s", path, r.status, r.body)

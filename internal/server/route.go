@@ -35,6 +35,13 @@ func readRoutes(s *Server) []route {
 		get("/v1/states", s.getStates),
 		get("/v1/states/{entity_id}", s.getState),
 		get("/v1/registry", s.getRegistry),
+		get("/v1/position", s.getPosition),
+		get("/v1/diff", s.getDiff),
+		get("/v1/why", s.getWhy),
+		get("/v1/why/{entity_id}", s.getWhyEntity),
+		get("/v1/history/{entity_id}", s.getHistory),
+		get("/v1/snapshots", s.getSnapshots),
+		get("/v1/snapshots/{owner}/{position}", s.getSnapshot),
 		{method: http.MethodGet, pattern: "/v1/events", serve: s.withHouse(s.getEvents), stream: true},
 		{method: http.MethodGet, pattern: "/v1/changes", serve: s.withHouse(s.getChanges), stream: true},
 		{method: http.MethodGet, pattern: "/healthz", serve: s.getHealthz},
@@ -93,6 +100,7 @@ func reserved(http.ResponseWriter, *http.Request) error {
 
 func unknown(_ http.ResponseWriter, r *http.Request) error {
 	return notFound("there is no %.200q; there are /v1/info, /v1/states, /v1/states/{entity_id}, /v1/registry, "+
+		"/v1/position, /v1/diff, /v1/why, /v1/why/{entity_id}, /v1/history/{entity_id}, /v1/snapshots, "+
 		"/v1/events, /v1/changes, /healthz, /readyz and /metrics", r.URL.Path)
 }
 
@@ -171,5 +179,6 @@ func (s *Server) fail(a *answer, r *http.Request, err error) {
 		a.Header().Set("Retry-After", f.retryAfter)
 	}
 	a.Header().Del("ETag")
+	a.Header().Set("Cache-Control", "no-store")
 	_ = writeJSON(a, f.status, f.body())
 }

@@ -13,16 +13,19 @@ import (
 	"github.com/statehouse/statehouse/timeline"
 )
 
-// getStates answers GET /v1/states?domain=&area=&q=.
+// getStates answers GET /v1/states?domain=&area=&q=&at=.
 func (s *Server) getStates(h *statehouse.House, w http.ResponseWriter, r *http.Request) error {
-	p := newParams(r, "domain", "area", "q")
-	domains := p.domains("domain")
+	p := newParams(r, "domain", "area", "q", "at")
+	domains, at := p.domains("domain"), p.at("at")
 	area, q := p.one("area"), strings.ToLower(p.one("q"))
 	if p.err != nil {
 		return p.err
 	}
-	m := h.Now()
-	if notModified(w, r, h, m) {
+	m, as, err := at.Moment(r.Context(), h)
+	if err != nil {
+		return err
+	}
+	if notModified(w, r, h, at, as) {
 		return nil
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -31,7 +34,11 @@ func (s *Server) getStates(h *statehouse.House, w http.ResponseWriter, r *http.R
 	}
 	// One state after another: the whole would be in memory twice.
 	var buf bytes.Buffer
-	fmt.Fprintf(&buf, `{"position":%d,"states":[`, m.Position())
+	if err := appendJSON(&buf, as); err != nil {
+		return err
+	}
+	buf.Truncate(buf.Len() - len("}\n"))
+	buf.WriteString(`,"states":[`)
 	first := true
 	for _, id := range sortedIDs(m, filter{domains: domains}) {
 		st, err := stateOf(m, id)
@@ -63,30 +70,48 @@ func (s *Server) getStates(h *statehouse.House, w http.ResponseWriter, r *http.R
 	return nil
 }
 
-// getState answers GET /v1/states/{entity_id}.
+// getState answers GET /v1/states/{entity_id}?at=.
 func (s *Server) getState(h *statehouse.House, w http.ResponseWriter, r *http.Request) error {
-	if p := newParams(r); p.err != nil {
+	p := newParams(r, "at")
+	at := p.at("at")
+	if p.err != nil {
 		return p.err
 	}
 	id := r.PathValue("entity_id")
 	if err := eventstore.CheckEntityID(id); err != nil {
 		return err
 	}
-	m := h.Now()
-	if _, ok := m.State.Get(id); !ok {
-		if _, known := m.Registry.Entity(id); known {
-			return notFound("%s has no state: it is disabled", id)
-		}
-		return notFound("there is no %s; /v1/states lists what there is", id)
+	m, as, err := at.Moment(r.Context(), h)
+	if err != nil {
+		return err
 	}
-	if notModified(w, r, h, m) {
+	if _, ok := m.State.Get(id); !ok {
+		return noState(m, at, id)
+	}
+	if notModified(w, r, h, at, as) {
 		return nil
 	}
 	st, err := stateOf(m, id)
 	if err != nil {
 		return err
 	}
+	if at != (api.At{}) {
+		st.AsOf = &as
+	}
 	return writeJSON(w, http.StatusOK, st)
+}
+
+// noState is the error for an entity that has no state in a moment.
+func noState(m timeline.Moment, at api.At, id string) error {
+	_, known := m.Registry.Entity(id)
+	switch {
+	case at != (api.At{}):
+		return fmt.Errorf("%w; /v1/states?at=@%d lists what there is", api.NoState(m, id), m.Position())
+	case known:
+		return notFound("%s has no state: it is disabled", id)
+	default:
+		return notFound("there is no %s; /v1/states lists what there is", id)
+	}
 }
 
 // stateOf is the state of an entity that the moment has.
@@ -118,20 +143,4 @@ func sortedIDs(m timeline.Moment, f filter) []string {
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-// notModified sets the ETag of a moment, and answers 304 if the client has it.
-func notModified(w http.ResponseWriter, r *http.Request, h *statehouse.House, m timeline.Moment) bool {
-	tag := `"` + newCursor(h, m.Position()).String() + `"`
-	w.Header().Set("ETag", tag)
-	for _, header := range r.Header.Values("If-None-Match") {
-		for have := range strings.SplitSeq(header, ",") {
-			have = strings.TrimPrefix(strings.TrimSpace(have), "W/")
-			if have == tag || have == "*" {
-				w.WriteHeader(http.StatusNotModified)
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/state"
 )
@@ -69,20 +70,29 @@ const (
 	bridgeOffline
 )
 
-// bridge is what is known of the bridge, as the batch left it. Its connection state tells, and where a user disabled
-// that, the availability of its other entities.
+// bridge is what is known of the bridge, as the batch left it.
 func (b *batch) bridge() reach {
-	said := bridgeUnheard
+	said, _ := b.bridgeSays()
+	return said
+}
+
+// bridgeSays is what is known of the bridge, as the batch left it, and the position of the event that last said so, 0 where
+// that is in the batch. The bridge's connection state tells, and where a user disabled that, the availability of its other
+// entities.
+func (b *batch) bridgeSays() (said reach, at eventstore.Position) {
 	for _, e := range b.pending.DeviceEntities(b.bridgeID) {
-		_, a := b.stateOf(e.GetId())
+		st, a := b.stateOf(e.GetId())
+		if _, here := b.states[e.GetId()]; here {
+			st.Position = 0
+		}
 		if b.saysBridge(e) && a.GetBinarySensor() != nil && a.GetBinarySensor().On != nil {
-			return reachOf(a.GetBinarySensor().GetOn())
+			return reachOf(a.GetBinarySensor().GetOn()), st.Position
 		}
 		if a.GetAvailability() != entityv1.Availability_AVAILABILITY_UNSPECIFIED {
-			said = reachOf(a.GetAvailability() == entityv1.Availability_AVAILABILITY_ONLINE)
+			said, at = reachOf(a.GetAvailability() == entityv1.Availability_AVAILABILITY_ONLINE), st.Position
 		}
 	}
-	return said
+	return said, at
 }
 
 func reachOf(isOnline bool) reach {
@@ -140,8 +150,12 @@ func (b *batch) available(id string, own entityv1.Availability, bridge bool) {
 		a.Availability = entityv1.Availability_AVAILABILITY_OFFLINE
 		setExtra(a, extraAvailability, stringValue(availabilityWords[own]))
 	}
-	if !state.Equal(old, a) {
-		b.changed(id, a, b.at)
+	if state.Equal(old, a) {
+		return
+	}
+	b.changed(id, a, b.at)
+	if offline := entityv1.Availability_AVAILABILITY_OFFLINE; !bridge && own != offline && old.GetAvailability() != offline {
+		_, b.events[len(b.events)-1].CausePosition = b.bridgeSays() // it alone makes the entity unavailable
 	}
 }
 

@@ -95,6 +95,37 @@ func TestNewEntitiesTakeOverTheAvailability(t *testing.T) {
 	}
 }
 
+// What is unavailable because the bridge is names the event that said so as its cause. One that came in the same batch
+// cannot be a cause, and neither is the bridge the cause of what a device says of itself.
+func TestTheBridgeIsTheCause(t *testing.T) {
+	b := newBench(t, Options{})
+	b.say("zigbee2mqtt/bridge/state", "online")
+	b.lists(device("0x1", "x", exposeTemperature))
+	for _, e := range b.say("zigbee2mqtt/bridge/state", "offline") {
+		if e.CausePosition != 0 {
+			t.Errorf("in the batch of its cause: %v", e)
+		}
+	}
+	st, _ := b.house.State("binary_sensor.zigbee2mqtt_bridge_connection_state")
+	caused := 0
+	for _, e := range b.say("zigbee2mqtt/bridge/devices", "["+device("0x1", "x", exposeTemperature, exposeHumidity)+","+device("0x2", "y", exposeTemperature)+"]") {
+		switch {
+		case e.Payload.GetStateChanged() != nil && e.CausePosition == st.Position:
+			caused++
+		case e.CausePosition != 0 || e.Payload.GetStateChanged() != nil:
+			t.Errorf("the cause is not %d: %v", st.Position, e)
+		}
+	}
+	if caused != 2 || st.Position == 0 {
+		t.Errorf("%d events name the bridge at %d as their cause", caused, st.Position)
+	}
+	for _, e := range b.say("zigbee2mqtt/x/availability", "offline") {
+		if e.CausePosition != 0 {
+			t.Errorf("it is the device: %v", e)
+		}
+	}
+}
+
 func TestNewDevicesTakeOverTheAvailabilityOfTheBridge(t *testing.T) {
 	b := newBench(t, Options{})
 	b.say("zigbee2mqtt/bridge/state", "offline")

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/timeline"
+)
+
+// At names a moment of a house: by a position, by a time, or, as the zero At, the present one.
+type At struct {
+	position eventstore.Position
+	time     time.Time
+	kind     atKind
+}
+
+type atKind int
+
+const (
+	atPresent atKind = iota
+	atPosition
+	atTime
+)
+
+// AtPosition is the moment when the event at a position had just been recorded; position 0 is the empty house.
+func AtPosition(p eventstore.Position) At { return At{position: p, kind: atPosition} }
+
+// AtTime is the moment of the last event that was recorded at a time or before it. A time that no log can hold stands for
+// one before or after everything.
+func AtTime(t time.Time) At {
+	if first := time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC); t.Before(first) {
+		t = first
+	}
+	if last := time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC); t.After(last) {
+		t = last
+	}
+	return At{time: t, kind: atTime}
+}
+
+// AtForms says how an At is written.
+const AtForms = "write a time (2026-01-31T18:00:00Z, or with an offset: 2026-01-31T18:00:00+01:00) or a position (@1204)"
+
+// ParseAt reads an At: a time as RFC 3339 has it, "@1204" or "1204" for a position, and nothing for the present.
+// An offset whose + a URL made a space of is read as it was meant.
+func ParseAt(text string) (At, error) {
+	if text == "" {
+		return At{}, nil
+	}
+	if n, err := strconv.ParseUint(strings.TrimPrefix(text, "@"), 10, 63); err == nil {
+		return AtPosition(eventstore.Position(n)), nil
+	}
+	for _, t := range [...]string{text, strings.Replace(text, " ", "+", 1)} {
+		if at, err := time.Parse(time.RFC3339Nano, t); err == nil {
+			return AtTime(at), nil
+		}
+	}
+	return At{}, fmt.Errorf("%w: %.60q is neither a time nor a position; %s", eventstore.ErrInvalid, text, AtForms)
+}
+
+// String is what ParseAt reads.
+func (a At) String() string {
+	switch a.kind {
+	case atPosition:
+		return "@" + strconv.FormatUint(uint64(a.position), 10)
+	case atTime:
+		return a.time.UTC().Format(time.RFC3339Nano)
+	default:
+		return ""
+	}
+}
+
+// AsOf says which moment an answer is of.
+type AsOf struct {
+	Position eventstore.Position `json:"position"`
+	// RecordedAt is when the event at the position was recorded, left out at position 0.
+	RecordedAt *time.Time `json:"recorded_at,omitempty"`
+	// Final says that the same question will always be answered with this position. The present is not final, nor is a
+	// time at or after which nothing was recorded yet.
+	Final bool `json:"final"`
+}
+
+// Resolve is the position that an At stands for in a house.
+func (a At) Resolve(ctx context.Context, h *statehouse.House) (AsOf, error) {
+	return a.resolve(ctx, h, h.Now().Position())
+}
+
+func (a At) resolve(ctx context.Context, h *statehouse.House, head eventstore.Position) (AsOf, error) {
+	as := AsOf{Position: head}
+	switch a.kind {
+	case atPosition:
+		if a.position > head {
+			return AsOf{}, fmt.Errorf("%w: position %d is still to come: the log ends at %d", eventstore.ErrInvalid, a.position, head)
+		}
+		as.Position, as.Final = a.position, true
+	case atTime:
+		var err error
+		if as.Position, err = h.Store().PositionAt(ctx, a.time); err != nil {
+			return AsOf{}, err
+		}
+		as.Final = as.Position < head
+	}
+	recorded, err := recordedAt(ctx, h, as.Position)
+	if err != nil {
+		return AsOf{}, err
+	}
+	as.RecordedAt = recorded
+	return as, nil
+}
+
+// Moment is the moment that an At stands for in a house.
+func (a At) Moment(ctx context.Context, h *statehouse.House) (timeline.Moment, AsOf, error) {
+	m := h.Now()
+	as, err := a.resolve(ctx, h, m.Position())
+	if err == nil && as.Position != m.Position() {
+		m, err = h.AsOf(ctx, as.Position)
+	}
+	return m, as, err
+}
+
+// recordedAt is when the event at a position was recorded, nil for position 0.
+func recordedAt(ctx context.Context, h *statehouse.House, at eventstore.Position) (*time.Time, error) {
+	if at == 0 {
+		return nil, nil
+	}
+	if s := h.Store().Stats(); s.Head == at { // the present is asked for most
+		return &s.HeadRecorded, nil
+	}
+	e, err := h.Store().Event(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return &e.RecordedAt, nil
+}

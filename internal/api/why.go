@@ -1,0 +1,170 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/timeline"
+)
+
+// WhyQuery asks for a chain of causes.
+type WhyQuery struct {
+	// Entity is the entity whose state is asked about, as it is at At. Where it is empty, At must name a position: that
+	// of the event that is asked about.
+	Entity string
+	At     At
+	// Saw asks for the states of these entities just before each link; SawChain, for those of the entities that the
+	// links are about.
+	Saw      []string
+	SawChain bool
+}
+
+// Why is a chain of causes.
+type Why struct {
+	// AsOf is the moment that was asked about.
+	AsOf
+	EntityID string `json:"entity_id,omitempty"`
+	// Links are what was asked about, its cause, the cause of that, and so on.
+	Links []Link `json:"links"`
+	// Next is the position of the next link where there are too many for one answer, 0 otherwise.
+	Next eventstore.Position `json:"next,omitempty"`
+}
+
+// MaxLinks is the number of links that one answer has at most.
+const MaxLinks = 1000
+
+// Link is one event of a chain of causes.
+type Link struct {
+	Event Event `json:"event"`
+	// Changes are what the event changed, names and areas included.
+	Changes []EntityChange `json:"changes"`
+	// Saw are states in the moment just before the event, sorted by id: what its source could see.
+	Saw []State `json:"saw,omitempty"`
+	// Batch is the first event of the batch that the event came in, where it names no cause and is not that itself.
+	Batch *Event `json:"batch,omitempty"`
+}
+
+// NewWhy answers a question for causes. It fails with [statehouse.ErrNotFound] where the entity had no state.
+func NewWhy(ctx context.Context, h *statehouse.House, q WhyQuery) (Why, error) {
+	var w Why
+	origin := q.At.position
+	if q.Entity == "" {
+		if q.At.kind != atPosition || origin == 0 {
+			return Why{}, fmt.Errorf("%w: say which event is meant by its position, from 1", eventstore.ErrInvalid)
+		}
+		var err error
+		if w.AsOf, err = q.At.Resolve(ctx, h); err != nil {
+			return Why{}, err
+		}
+	} else {
+		m, as, err := q.At.Moment(ctx, h)
+		if err != nil {
+			return Why{}, err
+		}
+		if origin, err = h.Timeline().Origin(ctx, m, q.Entity); err != nil {
+			return Why{}, err
+		}
+		if origin == 0 {
+			return Why{}, NoState(m, q.Entity)
+		}
+		w.AsOf, w.EntityID = as, q.Entity
+	}
+	saw := map[string]bool{}
+	for _, id := range q.Saw {
+		saw[id] = true
+	}
+	var links []timeline.Link
+	for l, err := range h.Timeline().Causes(ctx, origin) {
+		if err != nil {
+			return Why{}, err
+		}
+		if len(links) == MaxLinks {
+			w.Next = l.Event.Position
+			break
+		}
+		links = append(links, l)
+		if q.SawChain && l.Event.Entity != "" {
+			saw[l.Event.Entity] = true
+		}
+	}
+	w.Links = make([]Link, 0, len(links))
+	for _, l := range links {
+		link, err := newLink(ctx, h, l, saw)
+		if err != nil {
+			return Why{}, err
+		}
+		w.Links = append(w.Links, link)
+	}
+	return w, nil
+}
+
+func newLink(ctx context.Context, h *statehouse.House, l timeline.Link, saw map[string]bool) (link Link, err error) {
+	if link.Event, err = NewEvent(l.Event); err != nil {
+		return link, err
+	}
+	before, err := l.Saw(ctx)
+	if err != nil {
+		return link, err
+	}
+	after, err := h.AsOf(ctx, l.Event.Position)
+	if err != nil {
+		return link, err
+	}
+	if link.Changes, err = NewChanges(before, after); err != nil {
+		return link, err
+	}
+	if link.Batch, err = batchOf(ctx, h, l.Event); err != nil {
+		return link, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(saw)) {
+		if s, ok := before.State.Get(id); ok {
+			w, err := NewState(before, s)
+			if err != nil {
+				return link, err
+			}
+			link.Saw = append(link.Saw, w)
+		}
+	}
+	return link, nil
+}
+
+// batchOf is the first event of the batch that an event without a cause came in, nil where it is that itself or the batch
+// was given a correlation of its own.
+func batchOf(ctx context.Context, h *statehouse.House, e eventstore.Event) (*Event, error) {
+	digits, own := strings.CutPrefix(e.CorrelationID, "@")
+	first, err := strconv.ParseUint(digits, 10, 63)
+	if !own || err != nil || e.CausePosition != 0 || eventstore.Position(first) >= e.Position {
+		return nil, nil
+	}
+	b, err := h.Store().Event(ctx, eventstore.Position(first))
+	if err != nil {
+		return nil, err
+	}
+	w, err := NewEvent(b)
+	return &w, err
+}
+
+// NoState is the error for an entity that has no state in a moment; it matches [statehouse.ErrNotFound].
+func NoState(m timeline.Moment, id string) error {
+	if _, known := m.Registry.Entity(id); known {
+		return notFoundf("%s has no state at position %d: it is disabled", id, m.Position())
+	}
+	return notFoundf("there is no %s at position %d", id, m.Position())
+}
+
+// notFound is an error that matches [statehouse.ErrNotFound], whose words it does not repeat.
+type notFound string
+
+func notFoundf(format string, args ...any) error { return notFound(fmt.Sprintf(format, args...)) }
+
+// Error implements error.
+func (e notFound) Error() string { return string(e) }
+
+// Is implements what errors.Is asks for.
+func (e notFound) Is(target error) bool { return target == statehouse.ErrNotFound }
