@@ -90,10 +90,11 @@ func (w *writer) serve(ctx context.Context) {
 // gather takes what is queued behind r, up to the size of a group or to something that is no batch.
 //
 // Draining once finds only half of what could be there, since the callers that were just answered have not queued
-// again: so it yields the processor once and drains a second time. That is no timer; a lone caller does not wait.
+// again: so it yields the processor and drains again, as long as that brings more. That is no timer; a lone caller does
+// not wait.
 func (w *writer) gather(r *request) (group []*request, control *request) {
-	size := int64(0)
-	for yielded := false; ; {
+	size, yielded := int64(0), 0
+	for {
 		if r.control != nil {
 			return group, r
 		}
@@ -101,22 +102,22 @@ func (w *writer) gather(r *request) (group []*request, control *request) {
 		if size += r.size; size >= int64(w.s.opts.GroupBytes) {
 			return group, nil
 		}
-		var ok bool
-		select {
-		case r, ok = <-w.s.queue:
-		default:
-			if yielded {
-				return group, nil
-			}
-			yielded = true
-			runtime.Gosched()
+		for {
+			var ok bool
 			select {
 			case r, ok = <-w.s.queue:
+				if !ok {
+					return group, nil
+				}
 			default:
+				if yielded == len(group) {
+					return group, nil
+				}
+				yielded = len(group)
+				runtime.Gosched()
+				continue
 			}
-		}
-		if !ok {
-			return group, nil
+			break
 		}
 	}
 }
