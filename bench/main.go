@@ -55,7 +55,7 @@ func run(args []string, all []Measure, out, progress io.Writer) error {
 			continue
 		}
 		if !*asJSON {
-			fmt.Fprintf(progress, "%s …\r", m.Name)
+			_, _ = fmt.Fprintf(progress, "%s …\r", m.Name)
 		}
 		runtime.GC()
 		figures, err := m.Run()
