@@ -62,9 +62,9 @@ func TestGoals(t *testing.T) {
 		{atMost(1.1), 11, 10, "≤ 1.1×", true},
 		{atMost(1.1), 11.1, 10, "≤ 1.1×", false},
 		{atMost(1. / 200), 1, 200, "≤ 1/200", true},
-		{atMost(2).and("no allocation", true), 1, 1, "≤ 2×, no allocation", true},
-		{atMost(2).and("no allocation", false), 1, 1, "≤ 2×, no allocation", false},
-		{atMost(2).and("no allocation", true), 3, 1, "≤ 2×, no allocation", false},
+		{atMost(2).withoutAllocation(0), 1, 1, "≤ 2×, no allocation", true},
+		{atMost(2).withoutAllocation(1), 1, 1, "≤ 2×, no allocation", false},
+		{atMost(2).withoutAllocation(0), 3, 1, "≤ 2×, no allocation", false},
 	} {
 		r := newResult("x", Figure{"ns", c.ours, "limit", c.reference, c.goal})
 		if r.Goal != c.text || r.Met == nil || *r.Met != c.met {

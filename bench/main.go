@@ -8,6 +8,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,8 +24,7 @@ func groups() []Measure {
 
 func main() {
 	err := run(os.Args[1:], groups(), os.Stdout, os.Stderr)
-	removeBigLog()
-	if err != nil {
+	if err = errors.Join(err, removeBigLog()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -57,7 +57,7 @@ func run(args []string, all []Measure, out, progress io.Writer) error {
 			continue
 		}
 		if !*asJSON {
-			fmt.Fprintf(progress, "%s …\r", m.Name)
+			_, _ = fmt.Fprintf(progress, "%s …\r", m.Name)
 		}
 		runtime.GC()
 		figures, err := m.Run()

@@ -141,7 +141,7 @@ func mapGet(size string, entries int) ([]Figure, error) {
 		t := takeTurns(rounds, ours.lookupTurn(asked), builtin.lookupTurn(asked))
 		allocated := testing.AllocsPerRun(1, func() { sink.Add(ours.lookups(asked)) })
 		figures = append(figures, Figure{"ns", t[0], builtin.name + ", " + skew, t[1],
-			atMost(goal).and("no allocation", allocated == 0)})
+			atMost(goal).withoutAllocation(allocated)})
 	}
 	for _, newPeer := range persistent(size) {
 		peer := newPeer(keys)

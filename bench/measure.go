@@ -39,11 +39,11 @@ func atMost(ratio float64) *Goal {
 	}
 }
 
-// and is the goal with one more condition, which was found to hold or not.
-func (g *Goal) and(text string, holds bool) *Goal {
+// withoutAllocation is the goal with one more condition: that nothing was allocated, of which allocations says how much.
+func (g *Goal) withoutAllocation(allocations float64) *Goal {
 	return &Goal{
-		Text: g.Text + ", " + text,
-		Met:  func(ours, reference float64) bool { return holds && g.Met(ours, reference) },
+		Text: g.Text + ", no allocation",
+		Met:  func(ours, reference float64) bool { return allocations == 0 && g.Met(ours, reference) },
 	}
 }
 

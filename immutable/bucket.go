@@ -75,7 +75,7 @@ func tag(hash uint64) uint64 {
 // bucketOf is a bucket with the array of its slots.
 type bucketOf[K comparable, V any, A any] struct {
 	bucket bucket[K, V]
-	slots  A
+	_      A
 }
 
 // newBucket answers a bucket of o with room for so many slots, up to maxSlots. There are

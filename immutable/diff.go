@@ -87,7 +87,7 @@ func (d *differ[K, V]) branches(a, b *branch) bool {
 		// Of two regions one is within the other, or they are the same; and both of these begin at the same place.
 		inA, inB := a.region(at), b.region(at)
 		x, y := *a.element(a.index(at)), *b.element(b.index(at))
-		whole := true
+		var whole bool
 		switch {
 		case inA.size == inB.size:
 			whole = d.elements(x, y, a.isBranch(at), b.isBranch(at))
@@ -141,18 +141,21 @@ func (d *differ[K, V]) elements(x, y unsafe.Pointer, xIsBranch, yIsBranch bool) 
 // buckets compares two buckets, or lists, for the same hashes; either may be nil.
 func (d *differ[K, V]) buckets(a, b *bucket[K, V]) bool {
 	inA, inB := a.slots(), b.slots()
-	shared := func(i int) bool { return i < min(len(inA), len(inB)) && inA[i].isOne(&inB[i]) }
+	// Most keys that both have are at one index, and other keys' bytes need not be fetched for comparing.
+	aligned := func(i int) bool {
+		return i < min(len(inA), len(inB)) && (inA[i].key == inB[i].key || inA[i].isOne(&inB[i]))
+	}
 	for i := range inA {
-		if shared(i) {
-			continue
+		j := i
+		if !aligned(i) {
+			j = b.counterpart(&inA[i])
 		}
-		j := b.counterpart(&inA[i])
 		if j < 0 && !d.one(Removed, &inA[i]) || j >= 0 && !d.both(&inA[i], &inB[j]) {
 			return false
 		}
 	}
 	for j := range inB {
-		if !shared(j) && a.counterpart(&inB[j]) < 0 && !d.one(Added, &inB[j]) {
+		if !aligned(j) && a.counterpart(&inB[j]) < 0 && !d.one(Added, &inB[j]) {
 			return false
 		}
 	}

@@ -45,8 +45,8 @@ func hash[K comparable](h hasher, key K) uint64 {
 // hashString answers the keyed hash of s.
 //
 // It is wyhash by Wang Yi, as the Go runtime itself hashes the keys of maps on machines
-// without AES instructions, with keys of our own. [maphash.String] would do as well, but takes 2 ns longer
-// for an entity's name, of the 12 to 14 ns that a Get takes in a small map (BenchmarkHash).
+// without AES instructions, with keys of our own. [maphash.String] would do as well, but takes 2 to 3 ns longer
+// for an entity's name, of the 11 to 14 ns that a Get takes in a small map (BenchmarkHash).
 func hashString(s string) uint64 {
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
 	state := stringKeys[0]

@@ -224,6 +224,13 @@ func TestKeyTypes(t *testing.T) {
 		if _, ok := m.Get(nan); ok || m.Len() != 100 || m.Delete(nan) != m {
 			t.Errorf("NaN is found, or counted %d times", m.Len())
 		}
+		// One that has moved within its bucket is still the same entry.
+		few := New[float64, int]().Set(1, 1).Set(nan, 2).Set(3, 3)
+		for c := range Diff(few, few.Delete(1), func(a, b int) bool { return a == b }) {
+			if c.Kind != Removed || c.Key != 1 {
+				t.Errorf("after a deletion, Diff yields %v", c)
+			}
+		}
 		next := m.Set(1, 1)
 		for c := range Diff(m, next, func(a, b int) bool { return a == b }) {
 			if c.Kind != Added || c.Key != 1 {
