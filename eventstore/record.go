@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -181,11 +182,12 @@ var kindsByField = func() (kinds [16]Kind) {
 
 // correlatedBy says whether id is the correlation id of the event at a position.
 func (r *record) correlatedBy(id string, at Position) bool {
-	if r.correlation != "" || id == "" || id[0] != '@' {
+	if r.correlation != "" {
 		return r.correlation == id
 	}
-	first, err := strconv.ParseUint(id[1:], 10, 63)
-	return err == nil && Position(first) == at-Position(r.index)
+	number, own := strings.CutPrefix(id, "@")
+	first, err := strconv.ParseUint(number, 10, 63)
+	return own && err == nil && number[0] != '0' && Position(first) == at-Position(r.index)
 }
 
 // batchCorrelation is the correlation id of a batch whose caller gave none.

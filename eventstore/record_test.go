@@ -96,6 +96,19 @@ func TestRecordRoundTrip(t *testing.T) {
 	})
 }
 
+// An event has one correlation id, and is found by that alone.
+func TestCorrelatedBy(t *testing.T) {
+	own, given := record{index: 2}, record{index: 2, correlation: "x"}
+	for _, id := range []string{"@5", "@05", "@+5", "@", "5", "", "@7", "x"} {
+		if got := own.correlatedBy(id, 7); got != (id == batchCorrelation(5)) {
+			t.Errorf("%q, of the batch's own: %t", id, got)
+		}
+		if got := given.correlatedBy(id, 7); got != (id == "x") {
+			t.Errorf("%q, of one that was given: %t", id, got)
+		}
+	}
+}
+
 // A golden chain: the records and chain values of a few events are what every version since the first has written.
 func TestGoldenChain(t *testing.T) {
 	on := true
