@@ -75,8 +75,6 @@ func TestCatchUpCanBeTriedAgain(t *testing.T) {
 	if err := w.catchUp(ctx, nil); err == nil || w.head.position != 0 || p.pending != nil {
 		t.Fatalf("a failed catch-up: %v, head %d, pending %v", err, w.head.position, p.pending)
 	}
-	s.commits = broadcast{}
-	s.commits.init()
 	if err := w.catchUp(ctx, nil); err != nil || w.head.position != 3 || !slices.Equal(p.applied, []Position{1, 2, 3}) {
 		t.Fatalf("the next one: %v, head %d, applied %v", err, w.head.position, p.applied)
 	}

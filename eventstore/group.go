@@ -19,6 +19,7 @@ type grouping struct {
 	recorded int64
 	head     head // after the events added so far
 	body     []byte
+	tail     groupTail
 	results  []result
 	applying Projector     // whose Apply is running
 	cursors  []cursorWrite // what it writes of the cursors
@@ -167,6 +168,7 @@ func (g *grouping) addEvent(ctx context.Context, p *prepared, first Position, in
 			return fmt.Errorf("projector %s: %w", projector.Name(), err)
 		}
 	}
+	g.tail.add(e, len(p.record))
 	g.head.position = e.Position
 	g.head.chain = g.head.chain.next(e.Position, g.recorded, p.content)
 	g.body = append(binary.AppendUvarint(g.body, uint64(len(p.record))), p.record...)

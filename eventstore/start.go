@@ -36,6 +36,7 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	// The writer outlives the context of the start: it ends when the store is closed.
 	background := context.WithoutCancel(ctx)
 	s.writer.Go(func() { w.run(background) })
+	s.waking.Go(s.waker.run)
 	s.snapshots.ends.Go(func() { s.snapshots.loop(background) })
 	if s.opts.SealAfter > 0 {
 		sealing, stop := context.WithCancel(background)
@@ -152,5 +153,6 @@ func (w *writer) catchUp(ctx context.Context, restored []Position) error {
 	}
 	done = true
 	w.promote()
+	w.s.waker.poke()
 	return nil
 }

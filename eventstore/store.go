@@ -84,7 +84,9 @@ type Store struct {
 	closed  bool
 
 	head      atomic.Pointer[head]
-	commits   broadcast
+	tail      tail
+	waker     waker
+	waking    sync.WaitGroup // for the waker's goroutine
 	cursors   cursors
 	followers followers
 	stats     counters
@@ -124,7 +126,7 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 		room: semaphore.NewWeighted(opts.QueueBytes),
 	}
 	s.snapshots.init(s)
-	s.commits.init()
+	s.waker.init()
 	s.cursors.init()
 	var err error
 	if s.uuid, err = ensureUUID(ctx, db); err != nil {
@@ -192,41 +194,10 @@ func (s *Store) Close() error {
 	s.closing.Unlock()
 	s.writer.Wait()
 	if first {
-		s.commits.close()
+		s.waker.close()
 	}
+	s.waking.Wait()
 	return nil
-}
-
-// broadcast wakes everybody who waits for a commit.
-type broadcast struct {
-	mu     sync.Mutex // guards the rest; nothing else is locked under it
-	next   chan struct{}
-	closed bool
-}
-
-func (b *broadcast) init() { b.next = make(chan struct{}) }
-
-// wait returns a channel that is closed at the next commit or at the end, and whether the end has come.
-func (b *broadcast) wait() (next <-chan struct{}, closed bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.next, b.closed
-}
-
-func (b *broadcast) wake() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	close(b.next)
-	b.next = make(chan struct{})
-}
-
-func (b *broadcast) close() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.closed {
-		b.closed = true
-		close(b.next)
-	}
 }
 
 // counters are what Stats reports.

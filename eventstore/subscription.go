@@ -8,8 +8,9 @@ import (
 )
 
 // Subscription reads the log and goes on with new events as they are committed. Each matching event comes exactly once
-// and in order, however slow its consumer is: it reads from the log at its own pace, is never dropped, and costs the
-// writer nothing. One consumer at a time may use it; Position and Behind may be called by anybody.
+// and in order, however slow its consumer is: it reads at its own pace, from memory what was just committed and from the
+// log what was before, is never dropped, and never holds up the writer. One consumer at a time may use it; Position and
+// Behind may be called by anybody.
 type Subscription struct {
 	s  *Store
 	q  Query
@@ -74,14 +75,16 @@ func (sub *Subscription) run(ctx context.Context, yield func(Event, error) bool,
 		}
 		sub.at.Store(max(sub.at.Load(), uint64(at)))
 	}
+	sub.s.tail.readers.Add(1)
+	defer sub.s.tail.readers.Add(-1)
+	ready := make(chan struct{}, 1)
+	defer sub.s.waker.leave(ready)
 	for q.After = sub.Position(); sub.q.Until == 0 || q.After < sub.q.Until; q.After = sub.Position() {
-		// Before the head is read: a commit that comes between the two is then noticed.
-		next, closed := sub.s.commits.wait()
 		q.Until = sub.s.Head()
 		if sub.q.Until != 0 {
 			q.Until = min(q.Until, sub.q.Until)
 		}
-		goOn, err := newScan(sub.s, q).run(ctx, func(e Event, err error) bool {
+		goOn, err := sub.deliver(ctx, q, func(e Event, err error) bool {
 			goOn := yield(e, err)
 			if goOn {
 				sub.at.Store(uint64(e.Position))
@@ -99,14 +102,47 @@ func (sub *Subscription) run(ctx context.Context, yield func(Event, error) bool,
 		if sub.q.Until != 0 && q.Until >= sub.q.Until {
 			return true, nil
 		}
-		if closed {
-			return true, ErrClosed
-		}
-		select {
-		case <-next:
-		case <-ctx.Done():
-			return true, fmt.Errorf("subscription: %w", context.Cause(ctx))
+		if err := sub.wait(ctx, ready, q.Until); err != nil {
+			return true, err
 		}
 	}
 	return true, nil
 }
+
+// deliver yields the matching events in (q.After, q.Until], where q.Until is at most the head: from the tail as long as
+// it has them, and from there on from the log.
+func (sub *Subscription) deliver(ctx context.Context, q Query, yield func(Event, error) bool) (goOn bool, err error) {
+	for ; q.After < q.Until; q.After++ {
+		e := sub.s.tail.at(q.After + 1)
+		if e == nil {
+			return newScan(sub.s, q).run(ctx, yield)
+		}
+		if ctx.Err() != nil {
+			return true, ended(ctx)
+		}
+		if q.wants(e) && !yield(*e, nil) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// wait returns when there may be events after a position that was the head.
+func (sub *Subscription) wait(ctx context.Context, ready chan struct{}, head Position) error {
+	closed := sub.s.waker.wait(ready)
+	// In this order: a commit that comes between the two is noticed here, and a later one wakes.
+	if sub.s.Head() > head {
+		return nil
+	}
+	if closed {
+		return ErrClosed
+	}
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return ended(ctx)
+	}
+}
+
+func ended(ctx context.Context) error { return fmt.Errorf("subscription: %w", context.Cause(ctx)) }

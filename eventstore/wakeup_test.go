@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
@@ -37,9 +38,9 @@ func systemEvent(size int) Event {
 	return Event{Payload: &eventv1.Payload{Kind: &eventv1.Payload_System{System: &eventv1.System{What: what}}}}
 }
 
-// A commit in the moment in which a subscriber looks whether there is anything new is not missed: it asks to be woken
-// before it looks. Here it is held where it asks, and the commit happens meanwhile: had it looked before, it would now
-// wait for the next one.
+// A commit in the moment in which a subscriber finds nothing new is not missed: it looks once more after it has asked to
+// be woken. Here it is held where it asks, and meanwhile the head moves and those that wait are woken, of which it is none
+// yet: did it not look again, it would wait for the next commit.
 func TestSubscribersMissNoWakeup(t *testing.T) {
 	s := openInside(t, Options{})
 	if err := s.Start(t.Context()); err != nil {
@@ -52,7 +53,7 @@ func TestSubscribersMissNoWakeup(t *testing.T) {
 	}
 	second := s.head.Load()
 	s.head.Store(&head{position: 1})
-	s.commits.mu.Lock()
+	s.waker.mu.Lock()
 	var got []Position
 	done := make(chan struct{})
 	go func() {
@@ -64,14 +65,12 @@ func TestSubscribersMissNoWakeup(t *testing.T) {
 			got = append(got, e.Position)
 		}
 	}()
-	for !someGoroutine(`(?s)\[sync\.Mutex\.Lock.*\(\*broadcast\)\.wait.*\(\*Store\)\.Subscribe`) {
+	for !someGoroutine(`(?s)\[sync\.Mutex\.Lock.*\(\*waker\)\.wait.*\(\*Subscription\)\.wait`) {
 		runtime.Gosched()
 	}
-	// What a commit does, under the lock that is held already.
 	s.head.Store(second)
-	close(s.commits.next)
-	s.commits.next = make(chan struct{})
-	s.commits.mu.Unlock()
+	s.waker.poke() // as a commit does
+	s.waker.mu.Unlock()
 	for {
 		select {
 		case <-done:
@@ -81,12 +80,79 @@ func TestSubscribersMissNoWakeup(t *testing.T) {
 			return
 		default:
 		}
-		if someGoroutine(`(?s)\[select.*\(\*Store\)\.Subscribe`) {
+		if someGoroutine(`(?s)\[select.*\(\*Subscription\)\.wait`) {
 			t.Error("it waits for another commit")
-			s.commits.wake()
+			s.waker.poke()
 			<-done
 			return
 		}
+	}
+}
+
+// The writer waits neither for the waker nor for who is woken.
+func TestAppendsDoNotWaitForTheWaker(t *testing.T) {
+	s := openInside(t, Options{})
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const n = 5
+	var subscriber sync.WaitGroup
+	subscriber.Go(func() {
+		want := Position(0)
+		for e, err := range s.Subscribe(t.Context(), Query{Until: n}) {
+			if want++; err != nil || e.Position != want {
+				t.Errorf("position %d, %v; want %d", e.Position, err, want)
+			}
+		}
+	})
+	for s.waker.count.Load() == 0 {
+		runtime.Gosched()
+	}
+	s.waker.mu.Lock()
+	for range n {
+		if _, err := s.Append(t.Context(), Batch{Events: []Event{systemEvent(1)}}); err != nil {
+			t.Error(err)
+		}
+	}
+	s.waker.mu.Unlock()
+	subscriber.Wait()
+}
+
+// When the store is closed, all who wait hear of it, and those that the waker has taken over too; each has got
+// everything before.
+func TestCloseWakesACrowd(t *testing.T) {
+	s := openInside(t, Options{})
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const count = 20 * wakeAtOnce
+	var crowd sync.WaitGroup
+	for range count {
+		crowd.Go(func() {
+			got := 0
+			for _, err := range s.Subscribe(t.Context(), Query{}) {
+				if err == nil {
+					got++
+				} else if !errors.Is(err, ErrClosed) || got != 2 {
+					t.Errorf("after %d events: %v", got, err)
+				}
+			}
+		})
+	}
+	for s.waker.count.Load() != count {
+		runtime.Gosched()
+	}
+	for range 2 {
+		if _, err := s.Append(t.Context(), Batch{Events: []Event{systemEvent(1)}}); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	crowd.Wait()
+	if n := len(s.waker.waiting); n != 0 || s.tail.readers.Load() != 0 {
+		t.Errorf("%d wait and %d read after the end", n, s.tail.readers.Load())
 	}
 }
 

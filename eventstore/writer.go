@@ -174,6 +174,7 @@ func (e *batchError) Unwrap() error { return e.err }
 // try commits a group and answers its callers, or leaves everything as it was and returns why.
 func (w *writer) try(ctx context.Context, group []*request) error {
 	g := &grouping{w: w, recorded: w.recordedTime(), head: w.head, results: make([]result, len(group))}
+	g.tail.wanted = w.s.tail.readers.Load() > 0
 	for i, r := range group {
 		if err := g.add(ctx, r, &g.results[i]); err != nil {
 			return w.failed(g, err)
@@ -193,12 +194,14 @@ func (w *writer) try(ctx context.Context, group []*request) error {
 	if g.body != nil {
 		w.s.stats.events.Add(uint64(g.head.position - w.head.position))
 		w.head = head{position: g.head.position, recorded: g.recorded, chain: g.head.chain}
+		w.s.tail.add(g.tail.events)
 		w.promote()
 		w.tellSealer()
 	}
 	w.s.stats.fault.Store(nil)
 	w.s.stats.groups.Add(1)
 	w.answer(group, g.results)
+	w.s.waker.poke()
 	return nil
 }
 
@@ -213,12 +216,11 @@ func (w *writer) failed(g *grouping, err error) error {
 	return errors.Join(err, w.rollback(g.tx))
 }
 
-// promote makes the committed head and what the projectors hold pending visible, and wakes who waits for it.
+// promote makes the committed head and what the projectors hold pending visible.
 func (w *writer) promote() {
 	w.s.projectors.promote()
 	h := w.head
 	w.s.head.Store(&h)
-	w.s.commits.wake()
 }
 
 // tellSealer tells the sealer if there is enough to seal.
