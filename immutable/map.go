@@ -53,7 +53,7 @@ func (m *Map[K, V]) find(key K) *V {
 	}
 	var h uint64
 	if m.hasher.isString {
-		h = hashString(*(*string)(unsafe.Pointer(&key))) &^ m.hasher.dropped
+		h = hashString(*(*string)(unsafe.Pointer(&key)))
 	} else {
 		h = hash(m.hasher, key)
 	}
@@ -176,7 +176,7 @@ func (m *Map[K, V]) set(o owner, key K, value *V) {
 		var p pieces
 		p.add(0, nil)
 		m.root = p.branch(o)
-		m.hasher.isString = isStringType[K]()
+		m.hasher = hasherFor[K](m.hasher)
 	}
 	h := hash(m.hasher, key)
 	if o != nobody {
