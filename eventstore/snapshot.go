@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
@@ -255,6 +256,9 @@ func encodeSnapshot(records iter.Seq[proto.Message]) (body []byte, count int64, 
 	m := proto.MarshalOptions{Deterministic: true}
 	var frame, message []byte
 	for r := range records {
+		if count%64 == 0 {
+			runtime.Gosched() // what is not done in the background goes first
+		}
 		if message, err = m.MarshalAppend(message[:0], r); err != nil {
 			return nil, 0, errors.Join(err, z.Close())
 		}
