@@ -31,7 +31,9 @@
 // # Reading
 //
 // [Store.Read] and [Store.Subscribe] read the log itself, page by page, and hold no transaction open while their
-// consumer works: a slow subscriber reads later, loses nothing and slows nobody. They see positions up to
+// consumer works: a slow subscriber reads later, loses nothing and slows nobody. Where a query names entities, sealed
+// segments without them are left out, by what is known of all of them in memory, and others are opened ahead of the consumer
+// by goroutines that end with the read. They see positions up to
 // [Store.Head], thus only what the projectors have promoted. A [Consumer] is a subscription whose place is kept in the
 // file, a [Follower] one that runs a handler.
 //
