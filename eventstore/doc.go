@@ -31,7 +31,9 @@
 // # Reading
 //
 // [Store.Read] and [Store.Subscribe] read the log itself, page by page, and hold no transaction open while their
-// consumer works: a slow subscriber reads later, loses nothing and slows nobody. What was just committed subscribers
+// consumer works: a slow subscriber reads later, loses nothing and slows nobody. Where a query names entities, sealed
+// segments without them are left out, by what is known of all of them in memory, and others are opened ahead of the
+// consumer by goroutines that end with the read. What was just committed subscribers
 // take from memory, where the last 4,096 events are, or fewer where they have more than 8 MiB, as long as somebody
 // subscribes. They are woken by a goroutine of its own: up to 32 at once after a commit, further ones in turns, so that a
 // thousand hear of it within some tens of milliseconds, and take but a fraction of a processor. Readers see positions up to

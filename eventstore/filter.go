@@ -52,9 +52,11 @@ func (f filter) intact(last Position) bool {
 
 // mayHold says whether one of the entities may be in the segment. A filter that is not intact excludes nothing.
 func (f filter) mayHold(last Position, hashes []uint64) bool {
-	if !f.intact(last) {
-		return true
-	}
+	return !f.intact(last) || f.claims(hashes)
+}
+
+// claims says whether the filter, which must be intact, claims one of the entities.
+func (f filter) claims(hashes []uint64) bool {
 	for _, h := range hashes {
 		if f.each(h, func(bit uint32) bool { return f[4+bit/8]&(1<<(bit%8)) != 0 }) {
 			return true

@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 )
@@ -17,8 +16,7 @@ const (
 // page is a part of the log as it is stored.
 type page struct {
 	segments []segment
-	// The page stands for the positions from first to last: all that are not in one of its segments were left out
-	// because nothing that is looked for is in them. Both are 0 for the page behind the end of the log.
+	// The positions that it has. Both are 0 for the page behind the end of the log.
 	first, last Position
 }
 
@@ -43,9 +41,9 @@ func segmentsBetween(ctx context.Context, db querier, from, to Position) (page, 
 
 // The segments from the one that holds a position on, forward and backward.
 const (
-	fromForward  = ` WHERE s.last_position >= ? ORDER BY s.last_position LIMIT ?`
-	fromBackward = ` WHERE s.last_position <= (SELECT min(last_position) FROM segments WHERE last_position >= ?)
-		ORDER BY s.last_position DESC LIMIT ?`
+	fromForward  = ` WHERE last_position >= ? ORDER BY last_position LIMIT ?`
+	fromBackward = ` WHERE last_position <= (SELECT min(last_position) FROM segments WHERE last_position >= ?)
+		ORDER BY last_position DESC LIMIT ?`
 )
 
 func readPage(ctx context.Context, db querier, from, to Position) (p page, err error) {
@@ -53,7 +51,7 @@ func readPage(ctx context.Context, db querier, from, to Position) (p page, err e
 	if backward {
 		where = fromBackward
 	}
-	rows, err := db.QueryContext(ctx, `SELECT `+segmentColumns+` FROM segments s`+where, int64(from), pageRows)
+	rows, err := db.QueryContext(ctx, `SELECT `+segmentColumns+` FROM segments`+where, int64(from), pageRows)
 	if err != nil {
 		return page{}, err
 	}
@@ -68,12 +66,14 @@ func readPage(ctx context.Context, db querier, from, to Position) (p page, err e
 		}
 		p.segments = append(p.segments, s)
 		size += len(s.body)
-		if p.first <= to && to <= p.last {
+		if p.holds(to) {
 			break
 		}
 	}
 	return p, rows.Err()
 }
+
+func (p *page) holds(at Position) bool { return p.first <= at && at <= p.last }
 
 // add notes that the page has the segment with the positions from first to last, and checks that it follows those
 // before it, or precedes them, without a gap. The page's first segment must hold the position want.
@@ -104,73 +104,4 @@ func (p *page) add(want Position, backward bool, first, last Position, recorded 
 		p.last = last
 	}
 	return nil
-}
-
-// segmentsOf is segmentsFrom without the sealed segments that hold nothing of the entities with
-// these hashes. It opens those that are left one by one, in the transaction in which it looked at their filters.
-func segmentsOf(ctx context.Context, db *sql.DB, from Position, backward bool, hashes []uint64) (p page, err error) {
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return page{}, fmt.Errorf("read the log: %w", err)
-	}
-	defer func() { err = errors.Join(err, tx.Rollback()) }() // it only reads
-	p, candidates, err := candidates(ctx, tx, from, backward, hashes)
-	if err != nil {
-		return page{}, fmt.Errorf("read the log from position %d: %w", from, err)
-	}
-	if len(candidates) == 0 {
-		return p, nil
-	}
-	stmt, err := tx.PrepareContext(ctx, `SELECT `+segmentColumns+` FROM segments WHERE last_position = ?`)
-	if err != nil {
-		return page{}, fmt.Errorf("read the log from position %d: %w", from, err)
-	}
-	defer func() { err = errors.Join(err, stmt.Close()) }()
-	size := 0
-	for i, at := range candidates {
-		s, err := scanSegment(stmt.QueryRowContext(ctx, int64(at)))
-		if err != nil {
-			return page{}, fmt.Errorf("read the log at position %d: %w", at, err)
-		}
-		p.segments = append(p.segments, s)
-		if size += len(s.body); size < pageBytes || i == len(candidates)-1 {
-			continue
-		}
-		if backward {
-			p.first = s.first
-		} else {
-			p.last = s.last
-		}
-		break
-	}
-	return p, nil
-}
-
-// candidates are the segments of a page that may hold what is looked for, by their last positions.
-func candidates(ctx context.Context, tx *sql.Tx, from Position, backward bool, hashes []uint64) (p page, found []Position, err error) {
-	where := fromForward
-	if backward {
-		where = fromBackward
-	}
-	rows, err := tx.QueryContext(ctx, `SELECT s.last_position, s.first_position, s.first_recorded, f.filter
-		FROM segments s LEFT JOIN segment_filters f ON f.last_position = s.last_position`+where, int64(from), pageRows)
-	if err != nil {
-		return page{}, nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var first, last Position
-		var recorded int64
-		var raw sql.RawBytes
-		if err := rows.Scan(&last, &first, &recorded, &raw); err != nil {
-			return page{}, nil, err
-		}
-		if err := p.add(from, backward, first, last, recorded); err != nil {
-			return page{}, nil, err
-		}
-		if raw == nil || filter(raw).mayHold(last, hashes) {
-			found = append(found, last)
-		}
-	}
-	return p, found, rows.Err()
 }

@@ -83,7 +83,7 @@ func (s *Store) bound(ctx context.Context, q *Query) error {
 func (s *Store) PositionAt(ctx context.Context, t time.Time) (Position, error) {
 	at := nanosOf(t)
 	// Recorded times do not decrease, so positions and times can be searched together.
-	low, high := Position(0), s.Head() // the answer is in [low, high]
+	low, high := s.directory.loaded().narrow(0, s.Head(), at) // the answer is in [low, high]
 	for low < high {
 		s1, err := segmentWith(ctx, s.db.Reader(), low+(high-low+1)/2)
 		switch {
@@ -131,6 +131,7 @@ type scan struct {
 }
 
 func newScan(s *Store, q Query) *scan {
+	q.Entities = slices.Compact(slices.Sorted(slices.Values(q.Entities)))
 	c := &scan{s: s, q: q, from: newRun()}
 	for _, e := range q.Entities {
 		c.hashes = append(c.hashes, entityHash(e))
@@ -138,70 +139,123 @@ func newScan(s *Store, q Query) *scan {
 	return c
 }
 
-// run yields the matching events in (q.After, q.Until]. It pages by positions scanned, never by rows matched.
-// goOn is false when the consumer has had enough.
+// run yields the matching events in (q.After, q.Until], stretch by stretch. goOn is false when the consumer has had enough.
 func (c *scan) run(ctx context.Context, yield func(Event, error) bool) (goOn bool, err error) {
-	for c.q.After < c.q.Until {
-		p, err := c.page(ctx)
-		if err == nil && p.last == 0 {
-			err = fmt.Errorf("%w: it ends before position %d", ErrCorrupt, c.q.Until)
-		}
-		if err != nil {
-			return false, c.s.orClosed(err)
-		}
-		for i := range p.segments {
-			if goOn, err := c.segment(&p.segments[i], yield); err != nil || !goOn {
-				return goOn, err
+	for goOn = true; goOn && err == nil && c.q.After < c.q.Until; {
+		goOn, err = c.stretch(ctx, yield)
+	}
+	return goOn && err == nil, err
+}
+
+// stretch yields the matching events of the part of the log that comes next: where entities are looked for and the log
+// is sealed, of as much as the directory knows, and otherwise of a page.
+func (c *scan) stretch(ctx context.Context, yield func(Event, error) bool) (goOn bool, err error) {
+	from, to := c.q.After+1, c.q.Until
+	if c.q.Backward {
+		from, to = to, from
+	}
+	if sealed := Position(c.s.stats.sealed.Load()); len(c.hashes) > 0 && min(from, to) <= sealed {
+		end := sealed
+		if from <= sealed {
+			l, err := c.s.directory.upTo(ctx, c.s.db.Reader(), sealed)
+			if err != nil {
+				return false, c.s.orClosed(err)
+			}
+			if end = l.end(); from <= end {
+				return c.sealed(ctx, newSearch(c.s.db.Reader(), l, from, to, c.q.Backward, c.hashes), yield)
 			}
 		}
 		if c.q.Backward {
-			c.q.Until = min(c.q.Until, p.first-1)
-		} else {
-			c.q.After = max(c.q.After, p.last)
+			to = max(to, end+1)
+		}
+	}
+	p, err := segmentsBetween(ctx, c.s.db.Reader(), from, to)
+	if err == nil && p.last == 0 {
+		err = fmt.Errorf("%w: it ends before position %d", ErrCorrupt, c.q.Until)
+	}
+	if err != nil {
+		return false, c.s.orClosed(err)
+	}
+	for i := range p.segments {
+		if err := c.from.open(&p.segments[i], c.q.Entities); err != nil {
+			return false, err
+		}
+		if goOn, err := c.events(c.from, yield); err != nil || !goOn {
+			return goOn, err
+		}
+	}
+	c.pass(p)
+	return true, nil
+}
+
+// sealed yields the matching events of what a search finds. The first segment is opened for itself, since that is all that many
+// readers want, and the others ahead of their turn.
+func (c *scan) sealed(ctx context.Context, found *search, yield func(Event, error) bool) (goOn bool, err error) {
+	first, err := found.candidate(ctx)
+	if err != nil {
+		return false, c.s.orClosed(err)
+	}
+	if first != nil {
+		var s segment
+		if _, err := readListed(ctx, found.db, []*listed{first}, []*segment{&s}); err != nil {
+			return false, c.s.orClosed(err)
+		}
+		if err := c.from.open(&s, c.q.Entities); err != nil {
+			return false, err
+		}
+		if goOn, err := c.events(c.from, yield); err != nil || !goOn {
+			return goOn, err
+		}
+		for r, err := range c.openFound(ctx, found) {
+			if err != nil {
+				return false, err
+			}
+			if goOn, err := c.events(r, yield); err != nil || !goOn {
+				return goOn, err
+			}
+		}
+	}
+	c.pass(found.passed)
+	return true, nil
+}
+
+// pass notes that all events of a page were yielded.
+func (c *scan) pass(p page) {
+	if c.q.Backward {
+		c.q.Until = min(c.q.Until, p.first-1)
+	} else {
+		c.q.After = max(c.q.After, p.last)
+	}
+}
+
+// events yields the matching events of a run.
+func (c *scan) events(r *run, yield func(Event, error) bool) (goOn bool, err error) {
+	for k := range r.records {
+		if c.q.Backward {
+			k = len(r.records) - 1 - k
+		}
+		if at := r.position(k); at <= c.q.After || at > c.q.Until || !c.matches(r, k) {
+			continue
+		}
+		e, err := r.event(k)
+		if err != nil {
+			return false, err
+		}
+		if !yield(e, nil) {
+			return false, nil
 		}
 	}
 	return true, nil
 }
 
-func (c *scan) page(ctx context.Context) (page, error) {
-	from, to := c.q.After+1, c.q.Until
-	if c.q.Backward {
-		from, to = to, from
-	}
-	if len(c.hashes) > 0 {
-		return segmentsOf(ctx, c.s.db.Reader(), from, c.q.Backward, c.hashes)
-	}
-	return segmentsBetween(ctx, c.s.db.Reader(), from, to)
-}
-
-// segment yields the matching events of one segment.
-func (c *scan) segment(s *segment, yield func(Event, error) bool) (goOn bool, err error) {
-	if err := c.from.open(s, c.q.Entities); err != nil {
-		return false, err
-	}
-	goOn = true
-	c.from.indexes(c.q.Backward, func(i int) bool {
-		if at := c.from.position(i); at <= c.q.After || at > c.q.Until || !c.matches(i) {
-			return true
-		}
-		var e Event
-		if e, err = c.from.event(i); err != nil {
-			return false
-		}
-		goOn = yield(e, nil)
-		return goOn
-	})
-	return goOn, err
-}
-
-// matches tells from what is not decoded yet whether the query matches.
-func (c *scan) matches(i int) bool {
-	r, q := &c.from.records[i], &c.q
+// matches tells from what is not decoded yet whether the query matches the i-th record.
+func (c *scan) matches(run *run, i int) bool {
+	r, q := &run.records[i], &c.q
 	return (len(q.Entities) == 0 || slices.Contains(q.Entities, r.entity)) &&
 		(len(q.Sources) == 0 || slices.Contains(q.Sources, r.source)) &&
 		(len(q.Kinds) == 0 || slices.Contains(q.Kinds, r.kind())) &&
 		(len(q.Correlations) == 0 || slices.ContainsFunc(q.Correlations, func(id string) bool {
-			return r.correlatedBy(id, c.from.position(i))
+			return r.correlatedBy(id, run.position(i))
 		}))
 }
 

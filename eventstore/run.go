@@ -12,20 +12,22 @@ import (
 // one segment after another, in memory that it uses again, so that a scan allocates nothing for what it passes over.
 type run struct {
 	segment  *segment
-	records  []record // records[i] is at position segment.first+i
+	records  []record
 	recorded []int64
-	// picked are the indexes of the events that were asked for, when not all were: only those are whole.
-	picked []int32
-	some   bool
+	// indexes say for each record which event of the segment it is, if not all were asked for: some says that. Otherwise
+	// records[i] is at position segment.first+i.
+	indexes []int32
+	some    bool
 
 	names  *names
 	sealed unsealing
+	picked picking
 }
 
 func newRun() *run { return &run{names: newNames()} }
 
-// open checks a segment and decodes its events; where entities are given, only those about one of them.
-// What it decodes is valid until the next open, and payloads alias the segment's body.
+// open checks a segment and decodes its events. Where entities are given, all different, it may leave out the events that
+// are about others. What it decodes is valid until the next open, and payloads alias the segment's body.
 func (r *run) open(s *segment, entities []string) error {
 	if len(s.body) < 4 || binary.LittleEndian.Uint32(s.body) != s.checksum() {
 		return s.damaged(errors.New("its checksum does not fit"))
@@ -41,11 +43,13 @@ func (r *run) open(s *segment, entities []string) error {
 		}
 		return nil
 	case encodingSealed:
-		r.some = len(entities) > 0
-		if !r.some {
-			entities = nil
+		var err error
+		if r.some = len(entities) > 0; r.some {
+			err = r.picked.open(s, r, entities)
+		} else {
+			err = r.sealed.open(s, r)
 		}
-		if err := r.sealed.open(s, r, entities); err != nil {
+		if err != nil {
 			return s.damaged(err)
 		}
 		return nil
@@ -84,37 +88,21 @@ func (r *run) openPlain(s *segment) error {
 	return nil
 }
 
-// position is that of the i-th event.
-func (r *run) position(i int) Position { return r.segment.first + Position(i) }
+// position is that of the i-th record.
+func (r *run) position(i int) Position {
+	if r.some {
+		i = int(r.indexes[i])
+	}
+	return r.segment.first + Position(i)
+}
 
-// event decodes the i-th event.
+// event decodes the event of the i-th record.
 func (r *run) event(i int) (Event, error) {
 	e, err := r.records[i].event(r.position(i), r.recorded[i])
 	if err != nil {
 		return Event{}, r.segment.damaged(err)
 	}
 	return e, nil
-}
-
-// indexes calls f with the index of each event that was asked for, in the order of positions or against it, until f
-// returns false.
-func (r *run) indexes(backward bool, f func(i int) bool) {
-	n := len(r.records)
-	if r.some {
-		n = len(r.picked)
-	}
-	for k := range n {
-		if backward {
-			k = n - 1 - k
-		}
-		i := k
-		if r.some {
-			i = int(r.picked[k])
-		}
-		if !f(i) {
-			return
-		}
-	}
 }
 
 // chainFrom recomputes the chain over the segment, from the value before it, and compares it with the one stored.

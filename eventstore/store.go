@@ -83,6 +83,8 @@ type Store struct {
 	closing sync.RWMutex
 	closed  bool
 
+	directory directory
+
 	head      atomic.Pointer[head]
 	tail      tail
 	waker     waker
@@ -123,7 +125,7 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	s := &Store{
 		db: db, opts: opts, segmentBytes: maxSegmentBytes,
 		queue: make(chan *request, 4096), sealing: make(chan struct{}, 1), stopSealer: func() {},
-		room: semaphore.NewWeighted(opts.QueueBytes),
+		room: semaphore.NewWeighted(opts.QueueBytes), directory: newDirectory(),
 	}
 	s.snapshots.init(s)
 	s.waker.init()

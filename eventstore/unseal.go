@@ -6,11 +6,12 @@ import (
 	"slices"
 )
 
-// unsealing decodes sealed segments, one after another, in memory that it uses again.
+// unsealing decodes whole sealed segments, one after another, in memory that it uses again.
 type unsealing struct {
-	order    []byte   // the order frame
-	facts    []byte   // of the last block
-	payloads [][]byte // by block
+	body     sealedBody
+	order    []byte // the order frame
+	facts    []byte // of the last block
+	payloads [sealedEvents / blockEvents][]byte
 
 	entities int      // how many there are
 	fences   [][]byte // by block: its first entity
@@ -18,10 +19,19 @@ type unsealing struct {
 	index    []uint64 // by position: the index in the batch
 	starts   []int32  // by entity: the rank behind its last event
 	at       []int32  // by rank: the index of the event in the order of positions
-	picked   []uint16 // the entities that are looked for
 
 	block block
 }
+
+// sealedBody is what the head of a sealed segment's body says of its frames.
+type sealedBody struct {
+	blocks int
+	frames [1 + 2*sealedEvents/blockEvents]frameHead
+}
+
+func (b *sealedBody) order() frameHead             { return b.frames[0] }
+func (b *sealedBody) facts(block int) frameHead    { return b.frames[1+2*block] }
+func (b *sealedBody) payloads(block int) frameHead { return b.frames[2+2*block] }
 
 // block is what was decoded of one.
 type block struct {
@@ -36,87 +46,55 @@ type block struct {
 
 var errSealed = errors.New("its columns are not as they were written")
 
-// blockHead is what the head of a body says of a block: its two frames.
-type blockHead struct{ facts, payloads frameHead }
-
 type frameHead struct {
 	size  int // when it is decompressed
 	bytes []byte
 }
 
-// open decodes the events of a segment into r, all of them or those about some entities, which it lists in r.picked.
-func (u *unsealing) open(s *segment, r *run, only []string) error {
+// open decodes the events of a segment into r.
+func (u *unsealing) open(s *segment, r *run) error {
 	n := int(s.last - s.first + 1)
-	if n > sealedEvents {
-		return errSealed
-	}
-	order, blocks, err := splitSealed(s.body[4:], n)
+	err := u.body.split(s)
 	if err != nil {
 		return err
 	}
-	if u.order, err = order.inflate(u.order); err != nil {
+	if u.order, err = u.body.order().inflate(u.order); err != nil {
 		return err
 	}
 	if err := u.openOrder(s, r, n); err != nil {
 		return err
 	}
-	for len(u.payloads) < len(blocks) {
-		u.payloads = append(u.payloads, nil)
-	}
-	r.picked, u.picked = r.picked[:0], u.picked[:0]
-	for i, b := range blocks {
-		if only != nil && !u.mayHold(i, only) {
-			continue
-		}
-		if err := u.openBlock(b, i, r, only); err != nil {
+	for i := range u.body.blocks {
+		if err := u.openBlock(i, r); err != nil {
 			return err
-		}
-	}
-	if len(u.picked) > 0 {
-		for i, e := range u.entityOf {
-			if slices.Contains(u.picked, e) {
-				r.picked = append(r.picked, int32(i))
-			}
 		}
 	}
 	return nil
 }
 
-// mayHold says whether a block may have events about one of some entities.
-func (u *unsealing) mayHold(block int, only []string) bool {
-	return slices.ContainsFunc(only, func(entity string) bool {
-		if string(u.fences[block]) > entity {
-			return false
-		}
-		return block+1 == len(u.fences) || string(u.fences[block+1]) >= entity // it may go on in the next one
-	})
-}
-
-// splitSealed reads the head of a body.
-func splitSealed(body []byte, n int) (order frameHead, blocks []blockHead, err error) {
-	d := decoder{rest: body}
-	count := d.uvarint()
-	if count != uint64((n+blockEvents-1)/blockEvents) {
-		return order, nil, errSealed
+// split reads the head of a segment's body.
+func (b *sealedBody) split(s *segment) error {
+	n := uint64(s.last - s.first + 1)
+	d := decoder{rest: s.body[4:]}
+	if b.blocks = int((n + blockEvents - 1) / blockEvents); n > sealedEvents || d.uvarint() != uint64(b.blocks) {
+		return errSealed
 	}
-	sizes := make([][2]uint64, 1+2*count)
-	for i := range sizes {
-		sizes[i] = [2]uint64{d.uvarint(), d.uvarint()}
-	}
-	frames := make([]frameHead, len(sizes))
-	for i, size := range sizes {
-		if size[0] > maxFrame {
-			return order, nil, errSealed
+	frames := b.frames[:1+2*b.blocks]
+	var sizes [len(b.frames)]uint64 // when they are compressed
+	for i := range frames {
+		size := d.uvarint()
+		if size > maxFrame {
+			return errSealed
 		}
-		frames[i] = frameHead{int(size[0]), d.take(size[1])}
+		frames[i].size, sizes[i] = int(size), d.uvarint()
+	}
+	for i := range frames {
+		frames[i].bytes = d.take(sizes[i])
 	}
 	if d.failed || len(d.rest) != 0 {
-		return order, nil, errSealed
+		return errSealed
 	}
-	for i := 1; i < len(frames); i += 2 {
-		blocks = append(blocks, blockHead{frames[i], frames[i+1]})
-	}
-	return frames[0], blocks, nil
+	return nil
 }
 
 // inflate decompresses a frame into memory that may be used again.
@@ -208,10 +186,10 @@ func (u *unsealing) openEntities(d *decoder, n int) error {
 	return nil
 }
 
-// openBlock decodes the events of a block that are looked for.
-func (u *unsealing) openBlock(head blockHead, i int, r *run, only []string) (err error) {
+// openBlock decodes the events of a block.
+func (u *unsealing) openBlock(i int, r *run) (err error) {
 	at := u.at[i*blockEvents : min((i+1)*blockEvents, len(u.at))]
-	if u.facts, err = head.facts.inflate(u.facts); err != nil {
+	if u.facts, err = u.body.facts(i).inflate(u.facts); err != nil {
 		return err
 	}
 	d, b := decoder{rest: u.facts}, &u.block
@@ -222,16 +200,16 @@ func (u *unsealing) openBlock(head blockHead, i int, r *run, only []string) (err
 	if len(b.entities) != int(last-first)+1 || !bytes.Equal(b.entities[0], u.fences[i]) {
 		return errSealed
 	}
-	if only != nil && !u.pick(first, only) {
-		return nil
-	}
 	if b.names, err = list(&d, b.names, 2*len(at)); err != nil {
 		return err
+	}
+	if !ascending(b.entities) || !ascending(b.names) {
+		return errSealed
 	}
 	if err := b.open(&d, at, r.recorded); err != nil {
 		return err
 	}
-	rest, err := head.payloads.inflate(u.payloads[i])
+	rest, err := u.body.payloads(i).inflate(u.payloads[i])
 	if err != nil {
 		return err
 	}
@@ -242,9 +220,7 @@ func (u *unsealing) openBlock(head blockHead, i int, r *run, only []string) (err
 			return errSealed
 		}
 		payload := rest[:size:size]
-		if rest = rest[size:]; only != nil && !slices.Contains(u.picked, u.entityOf[i]) {
-			continue
-		}
+		rest = rest[size:]
 		r.records[i] = record{
 			index: u.index[i], timestamp: b.timestamp[k], entity: r.names.get(b.entities[u.entityOf[i]-first]),
 			source: b.name(b.source[k], r.names), correlation: b.name(b.correlation[k], r.names),
@@ -257,35 +233,30 @@ func (u *unsealing) openBlock(head blockHead, i int, r *run, only []string) (err
 	return nil
 }
 
-// pick adds to u.picked those of some entities that the block has, whose first entity has the number first, and says
-// whether there are any.
-func (u *unsealing) pick(first uint16, only []string) bool {
-	found := false
-	for _, name := range only {
-		n, ok := slices.BinarySearchFunc(u.block.entities, name, func(b []byte, name string) int {
-			return bytes.Compare(b, []byte(name))
-		})
-		if ok {
-			u.picked, found = append(u.picked, first+uint16(n)), true
-		}
-	}
-	return found
-}
-
-// list decodes sorted strings, at least one and at most limit. They alias what is decoded.
+// list decodes strings, at least one and at most limit. They alias what is decoded.
 func list(d *decoder, into [][]byte, limit int) ([][]byte, error) {
 	n := d.uvarint()
 	if n == 0 || n > uint64(limit) {
 		return nil, errSealed
 	}
 	into = into[:0]
-	for i := range int(n) {
+	for range n {
 		into = append(into, d.bytes())
-		if d.failed || i > 0 && bytes.Compare(into[i-1], into[i]) >= 0 {
-			return nil, errSealed
-		}
+	}
+	if d.failed {
+		return nil, errSealed
 	}
 	return into, nil
+}
+
+// ascending says that strings are sorted and different.
+func ascending(list [][]byte) bool {
+	for i := 1; i < len(list); i++ {
+		if bytes.Compare(list[i-1], list[i]) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // open decodes the columns of a block behind its names.
