@@ -11,9 +11,13 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// directoryBytes bounds the filters that a directory keeps: those of 80 million events about 10,000 entities. Without
-// its filter an entry takes 56 bytes.
-const directoryBytes = 64 << 20
+const (
+	// directoryBytes bounds the filters that a directory keeps: those of 80 million events about 10,000 entities. Without
+	// its filter an entry takes 56 bytes.
+	directoryBytes = 64 << 20
+	// directoryPage is the number of entries, or of filters, that are read in one go.
+	directoryPage = 1024
+)
 
 // directory is what a store keeps in memory of its sealed segments, so that the history of one entity costs what the
 // segments that it is in cost, and not a look at every segment's row: in a log of ten million events that takes longer than all
@@ -24,13 +28,14 @@ const directoryBytes = 64 << 20
 // nothing, a gap is found by who reads across it, and where the rows cannot be read the directory ends. What becomes damaged
 // later is found by the reads that need it, and by [Store.Inspect].
 type directory struct {
-	room    int                 // in bytes of filters
+	room    int                 // in bytes of filters: directoryBytes
+	page    int                 // directoryPage
 	loading *semaphore.Weighted // held by who extends it
 	current atomic.Pointer[listing]
 }
 
 func newDirectory() directory {
-	return directory{room: directoryBytes, loading: semaphore.NewWeighted(1)}
+	return directory{room: directoryBytes, page: directoryPage, loading: semaphore.NewWeighted(1)}
 }
 
 // listing is a state of the directory. It does not change.
@@ -68,7 +73,7 @@ func (d *directory) upTo(ctx context.Context, db querier, sealed Position) (*lis
 	defer d.loading.Release(1)
 	l := d.loaded()
 	for l.until < sealed {
-		next, err := l.extended(ctx, db, sealed)
+		next, err := l.extended(ctx, db, sealed, d.page)
 		next.forget(d.room)
 		d.current.Store(next)
 		if isDamage(err) {
@@ -82,16 +87,13 @@ func (d *directory) upTo(ctx context.Context, db querier, sealed Position) (*lis
 	return l, nil
 }
 
-// listingPage is the number of entries that are read in one go.
-const listingPage = 2048
-
 // extended is the listing with the next page of entries, up to a position at most. It is of use also where it fails.
-func (l *listing) extended(ctx context.Context, db querier, sealed Position) (*listing, error) {
+func (l *listing) extended(ctx context.Context, db querier, sealed Position, limit int) (*listing, error) {
 	next := *l
 	// Who has the listing from before does not look behind its end.
-	err := next.readEntries(ctx, db, sealed)
+	err := next.readEntries(ctx, db, sealed, limit)
 	added := next.entries[len(l.entries):]
-	if err == nil && len(added) < listingPage {
+	if err == nil && len(added) < limit {
 		next.until = sealed
 	} else if len(added) > 0 {
 		next.until = added[len(added)-1].last
@@ -109,9 +111,9 @@ func (l *listing) extended(ctx context.Context, db querier, sealed Position) (*l
 	return &next, err
 }
 
-func (l *listing) readEntries(ctx context.Context, db querier, sealed Position) error {
+func (l *listing) readEntries(ctx context.Context, db querier, sealed Position, limit int) error {
 	rows, err := db.QueryContext(ctx, `SELECT last_position, first_position, first_recorded, last_recorded FROM segments
-		WHERE last_position > ? AND last_position <= ? ORDER BY last_position LIMIT ?`, int64(l.until), int64(sealed), listingPage)
+		WHERE last_position > ? AND last_position <= ? ORDER BY last_position LIMIT ?`, int64(l.until), int64(sealed), limit)
 	if err != nil {
 		return err
 	}
@@ -206,16 +208,13 @@ type search struct {
 	from, to Position // backward if to is before from; from must not be behind the end of the directory
 	backward bool
 	next     int // the index of the next entry
+	page     int // the number of filters to read in one go, where the directory does not have them
 
 	// passed are the positions that were looked at.
 	passed page
 	// filters are those that the directory does not have with it, of the entries from the one with the index filtersAt on.
 	filters   []filter
 	filtersAt int
-}
-
-func newSearch(db querier, list *listing, from, to Position, backward bool, hashes []uint64) *search {
-	return &search{db: db, list: list, hashes: hashes, from: from, to: to, backward: backward, next: list.index(from)}
 }
 
 // candidate is the next segment that may hold what is looked for, nil behind the last one. It fails with ErrCorrupt
@@ -240,18 +239,15 @@ func (c *search) candidate(ctx context.Context) (*listed, error) {
 	return nil, nil
 }
 
-// filtersPage is the number of filters that are read in one go where the directory does not have them.
-const filtersPage = 512
-
 // filter is that of the entry with an index.
 func (c *search) filter(ctx context.Context, i int) (filter, error) {
 	if i >= c.list.held {
 		return c.list.entries[i].filter, nil
 	}
 	if i < c.filtersAt || i >= c.filtersAt+len(c.filters) {
-		low, high := i, min(i+filtersPage, c.list.held)
+		low, high := i, min(i+c.page, c.list.held)
 		if c.backward {
-			low, high = max(0, i+1-filtersPage), i+1
+			low, high = max(0, i+1-c.page), i+1
 		}
 		var err error
 		if c.filters, err = readFilters(ctx, c.db, c.list.entries[low:high]); err != nil {

@@ -162,7 +162,10 @@ func (c *scan) stretch(ctx context.Context, yield func(Event, error) bool) (goOn
 				return false, c.s.orClosed(err)
 			}
 			if end = l.end(); from <= end {
-				return c.sealed(ctx, newSearch(c.s.db.Reader(), l, from, to, c.q.Backward, c.hashes), yield)
+				return c.sealed(ctx, &search{
+					db: c.s.db.Reader(), list: l, hashes: c.hashes, from: from, to: to, backward: c.q.Backward,
+					next: l.index(from), page: c.s.directory.page,
+				}, yield)
 			}
 		}
 		if c.q.Backward {

@@ -15,7 +15,7 @@ const (
 // skip passes over n numbers.
 func (d *decoder) skip(n int) {
 	rest := d.rest
-	for n > 8 && len(rest) >= 8 {
+	for n >= 8 && len(rest) >= 8 {
 		n -= bits.OnesCount64(^binary.LittleEndian.Uint64(rest) & topBits)
 		rest = rest[8:]
 	}
