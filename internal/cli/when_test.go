@@ -3,6 +3,7 @@ package cli
 import (
 	"testing"
 	"time"
+	_ "time/tzdata" // for systems without time zones
 
 	"github.com/statehouse/statehouse/internal/api"
 )
@@ -10,7 +11,7 @@ import (
 func TestWhen(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
-		t.Skip("no zones here: ", err)
+		t.Fatal(err)
 	}
 	now := time.Date(2026, 3, 30, 12, 0, 0, 0, zone) // a Monday, the day after the clocks went forward
 	local := func(month time.Month, day, hour, minute int) time.Time {
