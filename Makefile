@@ -54,12 +54,7 @@ test-386: ## Run all tests as a 32-bit program.
 	CGO_ENABLED=0 GOARCH=386 $(GO) test ./...
 
 fuzz: ## Run every fuzz target for FUZZTIME (5s).
-	@set -e; for package in $$($(GO) list ./...); do \
-		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-			echo "fuzz $$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
-		done; \
-	done
+	@GO=$(GO) scripts/fuzz.sh $(FUZZTIME)
 
 clean: ## Remove what was built.
 	rm -rf bin dist
