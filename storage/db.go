@@ -17,6 +17,8 @@ import (
 
 	"modernc.org/sqlite" // and the driver named "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/statehouse/statehouse/internal/defect"
 )
 
 // applicationID marks a database as ours in its header: "STHS".
@@ -59,7 +61,7 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	if err := prepareFiles(path, syncDir); err != nil {
+	if err := prepareFiles(path, SyncDir); err != nil {
 		return nil, err
 	}
 	l, err := acquireLock(path)
@@ -131,9 +133,13 @@ func openWriter(path string) (*sql.DB, error) {
 
 // dsn names the file together with the pragmas that every connection to it starts with.
 func dsn(path string, pragmas ...string) string {
+	synchronous := "FULL"
+	if defect.Is(defect.SyncNormal) {
+		synchronous = "NORMAL"
+	}
 	v := url.Values{"_pragma": append([]string{
 		// The timeout comes first, so that the others wait for a lock instead of failing.
-		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "mmap_size(0)",
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "mmap_size(0)",
 		"foreign_keys(1)", "trusted_schema(0)",
 	}, pragmas...)}
 	return fileURL(path, v)

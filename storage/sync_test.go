@@ -23,7 +23,7 @@ func TestNewNamesAreSynced(t *testing.T) {
 			t.Errorf("%s was synced before there was a new name in it: %v", dir, err)
 		}
 		synced = append(synced, dir)
-		return syncDir(dir)
+		return SyncDir(dir)
 	}
 	prepare := func(want ...string) {
 		t.Helper()

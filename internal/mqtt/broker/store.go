@@ -14,6 +14,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // The buckets of the file, and its format.
@@ -71,6 +73,10 @@ func openStore(path string, log *slog.Logger) (*store, error) {
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("mqtt broker: data file: %w", err), db.Close())
+	}
+	// bbolt syncs the file, and nobody its name: a power cut would take both. Whoever made it may have ended before this.
+	if err := storage.SyncDir(filepath.Dir(path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("mqtt broker: data folder: %w", err), db.Close())
 	}
 	s.db = db
 	go s.run()
