@@ -59,9 +59,6 @@ func (r *Recording) checkHouse(ctx context.Context, t *trial, h *statehouse.Hous
 	if faults := h.Recovered().Faults; len(faults) > 0 {
 		return fmt.Errorf("a snapshot was damaged: %w", errors.Join(faults...))
 	}
-	if err := check.House(ctx, h); err != nil {
-		return err
-	}
 	m := &messages{fleet: r.Fleet, whole: map[int]bool{}}
 	log, err := readLog(ctx, h, m.add)
 	if err == nil {

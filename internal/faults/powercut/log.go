@@ -12,6 +12,7 @@ import (
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/internal/faults/load"
 )
 
@@ -32,24 +33,17 @@ func sumOf(e eventstore.Event) (sum, error) {
 	return sha256.Sum256(append(b, payload...)), nil
 }
 
-// readLog reads the whole log. Each event is given to each, which may be nil.
+// readLog checks a house and returns its log. Each event is given to each, which may be nil.
 func readLog(ctx context.Context, h *statehouse.House, each func(e eventstore.Event) error) (log []sum, err error) {
-	for e, err := range h.Read(ctx, eventstore.Query{}) {
-		if err != nil {
-			return nil, err
-		}
+	err = check.HouseShowing(ctx, h, func(e eventstore.Event) error {
 		s, err := sumOf(e)
-		if err != nil {
-			return nil, err
-		}
 		log = append(log, s)
-		if each != nil {
-			if err := each(e); err != nil {
-				return nil, err
-			}
+		if err == nil && each != nil {
+			err = each(e)
 		}
-	}
-	return log, nil
+		return err
+	})
+	return log, err
 }
 
 // messages finds a fleet's messages in a log.

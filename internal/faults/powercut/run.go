@@ -86,9 +86,9 @@ func (r *runner) record(ctx context.Context) error {
 		binary string
 		images int
 	}{
-		{recordLife, r.budget.Binary, images - images/10},
-		{recordUpgrade, r.budget.Binary, images / 10},
 		{recordEmbedded, r.embedded, images / 10},
+		{recordUpgrade, r.budget.Binary, images / 10},
+		{recordLife, r.budget.Binary, images - images/10},
 	} {
 		root := filepath.Join(r.dir, fmt.Sprintf("recording%d", i))
 		if err := os.Mkdir(root, 0o700); err != nil {
