@@ -75,6 +75,9 @@ var errUnknown = errors.New("the trace does not fit the files")
 
 // Apply follows the trace by one event.
 func (d *Disk) Apply(e trace.Event) error {
+	if e.Err != 0 && e.Kind != trace.Write && e.Kind != trace.Sync {
+		return nil // it did nothing
+	}
 	switch e.Kind {
 	case trace.Accept, trace.Send:
 		return nil
@@ -127,8 +130,8 @@ func (d *Disk) onFile(e trace.Event, f *file) {
 	case !e.End && f.kind == Directory:
 		s := settling{}
 		for _, n := range d.renames {
-			if n.in(d.dirs[f]) && n.settles() {
-				s[n.change] = true
+			if n.in(d.dirs[f]) {
+				s.add(n.change)
 			}
 		}
 		d.syncing[e.Call] = s

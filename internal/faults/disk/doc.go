@@ -17,8 +17,9 @@
 //   - Of each name, any of the files that it has stood for since the sync of the directory. A move is done with both
 //     names or with none. A file whose name did not last is lost with all that was synced in it, and a sync of the file does
 //     not make its name last, though some file systems do more.
-//   - When a sync fails, what it was to write stays uncertain for good, also after later syncs that succeed: the kernel
-//     takes the pages for clean. A sector that is written again is as good as any other.
+//   - When a sync fails, the data that it was to write stays uncertain for good, also after later syncs that succeed: the
+//     kernel takes the pages for clean. A sector that is written again is as good as any other. Sizes and names are the file
+//     system's own, which writes them with the next sync.
 //   - What was written through a shared mapping is not known, and may be anything.
 //
 // File systems in use do less harm than that: ext4 in its usual mode keeps the order of names, and of names and data.

@@ -25,12 +25,9 @@ type file struct {
 // change is one call that changes a file.
 type change struct {
 	id int
-	// under says that the call has not returned, forsaken that a sync of it failed.
+	// under says that the call has not returned, forsaken that a sync of it failed: no later one will write its data.
 	under, forsaken bool
 }
-
-// settles says whether a sync that begins now makes a change durable.
-func (c *change) settles() bool { return !c.under && !c.forsaken }
 
 // version is what a sector held after a change.
 type version struct {
@@ -123,20 +120,22 @@ func (f *file) undo(c *change) {
 // settling are the changes that a sync makes durable.
 type settling map[*change]bool
 
+func (s settling) add(c *change) {
+	if !c.under {
+		s[c] = true
+	}
+}
+
 // syncing begins a sync.
 func (f *file) syncing() settling {
 	s := settling{}
 	for _, versions := range f.sectors {
 		for _, v := range versions {
-			if v.settles() {
-				s[v.change] = true
-			}
+			s.add(v.change)
 		}
 	}
 	for _, r := range f.sizes {
-		if r.settles() {
-			s[r.change] = true
-		}
+		s.add(r.change)
 	}
 	return s
 }
@@ -161,7 +160,7 @@ func (f *file) settle(s settling) {
 	f.durable = resized(f.durable, size)
 	for i, versions := range f.sectors {
 		for j := len(versions) - 1; j >= 0; j-- {
-			if !s[versions[j].change] {
+			if c := versions[j].change; !s[c] || c.forsaken && !versions[j].cut {
 				continue
 			}
 			if from := i * SectorSize; from < size {

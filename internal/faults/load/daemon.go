@@ -82,7 +82,7 @@ func Start(ctx context.Context, opts Options) (*Daemon, error) {
 	case <-d.process.Done():
 		return d, ErrEnded
 	case <-ctx.Done():
-		_ = d.process.Signal(syscall.SIGKILL)
+		d.process.Kill()
 		_, _ = d.Wait()
 		return nil, context.Cause(ctx)
 	}
@@ -97,7 +97,7 @@ func (c closing) Write(p []byte) (int, error) {
 }
 
 // Kill ends the program at once. Wait has still to be called.
-func (d *Daemon) Kill() { _ = d.process.Signal(syscall.SIGKILL) }
+func (d *Daemon) Kill() { d.process.Kill() }
 
 // Stop asks the program to end. Wait has still to be called.
 func (d *Daemon) Stop() { _ = d.process.Signal(syscall.SIGTERM) }

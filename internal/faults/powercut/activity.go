@@ -47,7 +47,7 @@ func (r *Recording) activities(ctx context.Context) ([]string, error) {
 				return nil, err
 			}
 			doing = append(doing, activity(d))
-			if e.Kind != trace.Sync || !e.End || !strings.HasSuffix(e.Path, dbPath+"-wal") {
+			if e.Kind != trace.Sync || !e.End || !strings.HasSuffix(e.Path, DBPath+"-wal") {
 				continue
 			}
 			s, err := shapeOf(ctx, d.Cached())
@@ -83,13 +83,13 @@ func (s shape) since(before shape) string {
 
 // shapeOf looks into the database of an image. What is not there counts as 0.
 func shapeOf(ctx context.Context, image disk.Image) (s shape, err error) {
-	dir, err := os.MkdirTemp(scratch(), "statehouse-shape")
+	dir, err := os.MkdirTemp(Scratch(), "statehouse-shape")
 	if err != nil {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	for _, suffix := range []string{"", "-wal"} {
-		if err := os.WriteFile(filepath.Join(dir, "db"+suffix), image[dbPath+suffix].Data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "db"+suffix), image[DBPath+suffix].Data, 0o600); err != nil {
 			return s, err
 		}
 	}
@@ -116,20 +116,20 @@ func activity(d *disk.Disk) string {
 	names := d.Uncertain()
 	has := func(name string) bool { return slices.Contains(names, name) }
 	switch {
-	case has(dbPath + "-journal"), has(filepath.Dir(dbPath)):
+	case has(DBPath + "-journal"), has(filepath.Dir(DBPath)):
 		return actCreate
-	case has(dbPath):
+	case has(DBPath):
 		return actCheckpoint
-	case has(dbPath + "-wal"):
+	case has(DBPath + "-wal"):
 		return actAppend
-	case has(dbPath + ".mqtt"):
+	case has(DBPath + ".mqtt"):
 		return actBroker
 	}
 	return actIdle
 }
 
-// scratch is where files are made that are soon gone: in memory, where there is such a place.
-func scratch() string {
+// Scratch is where files are made that are soon gone: in memory, where there is such a place.
+func Scratch() string {
 	const memory = "/dev/shm"
 	if info, err := os.Stat(memory); err == nil && info.IsDir() {
 		return memory

@@ -83,14 +83,14 @@ func embeddedAppend(ctx context.Context, h *statehouse.House, n int) (keyed, err
 
 // recordEmbedded records that program.
 func recordEmbedded(ctx context.Context, binary, root string) (*Recording, error) {
-	r, err := newRecorder("an embedding program", root)
+	r, err := Begin("an embedding program", root)
 	if err != nil {
 		return nil, err
 	}
 	for range 2 {
 		var stderr bytes.Buffer
 		p, err := trace.Start(trace.Options{
-			Root: root, Args: []string{binary, filepath.Join(root, dbPath)}, Env: os.Environ(), Stderr: &stderr,
+			Root: root, Args: []string{binary, filepath.Join(root, DBPath)}, Env: os.Environ(), Stderr: &stderr,
 		})
 		if err != nil {
 			return nil, err
@@ -99,11 +99,11 @@ func recordEmbedded(ctx context.Context, binary, root string) (*Recording, error
 		if err == nil && (!result.Status.Exited() || result.Status.ExitStatus() != 0) {
 			err = fmt.Errorf("it ended with %v: %s", result.Status, stderr.String())
 		}
-		if err := r.ran(result, err); err != nil {
+		if err := r.Ran(result, err); err != nil {
 			return nil, err
 		}
 	}
-	return r.finish(ctx)
+	return r.Finish(ctx)
 }
 
 // answers follows what the embedding program says.

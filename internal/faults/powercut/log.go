@@ -49,16 +49,21 @@ func readLog(ctx context.Context, h *statehouse.House, each func(e eventstore.Ev
 // messages finds a fleet's messages in a log.
 type messages struct {
 	fleet load.Fleet
-	// whole are those that are there, with all that they changed.
-	whole map[int]bool
+	// at is the position that was read.
+	at int
+	// whole are those that are there, with all that they changed, and where they end.
+	whole map[int]int
 	// devices is how many of them are registered.
 	devices int
 	// n and got are the message whose changes are being read, and how many of them were.
 	n, got int
 }
 
+func newMessages(f load.Fleet) *messages { return &messages{fleet: f, whole: map[int]int{}} }
+
 // add takes the next event.
 func (m *messages) add(e eventstore.Event) error {
+	defer func() { m.at++ }()
 	if e.Payload.GetDeviceRegistered() != nil {
 		m.devices++
 	}
@@ -82,7 +87,7 @@ func (m *messages) end() error {
 		if m.got != m.fleet.Sensors {
 			return fmt.Errorf("message %d: %d of its %d changes are in the log", m.n, m.got, m.fleet.Sensors)
 		}
-		m.whole[m.n] = true
+		m.whole[m.n] = m.at
 	}
 	m.got = 0
 	return nil
@@ -104,7 +109,7 @@ func number(e eventstore.Event) (int, bool) {
 func (m *messages) missing(acked []int) error {
 	for _, n := range acked {
 		switch {
-		case n != load.List && !m.whole[n]:
+		case n != load.List && m.whole[n] == 0:
 			return fmt.Errorf("%w: message %d was acknowledged and is not in the log", ErrLost, n)
 		case n == load.List && m.devices < m.fleet.Devices:
 			return fmt.Errorf("%w: the list of devices was acknowledged and is not in the log", ErrLost)

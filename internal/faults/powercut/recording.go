@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 
@@ -13,8 +14,8 @@ import (
 	"github.com/statehouse/statehouse/internal/faults/trace"
 )
 
-// dbPath is where the database is below the root, in a directory that the program makes.
-const dbPath = "home/home.db"
+// DBPath is where the database is below the root, in a directory that the program makes.
+const DBPath = "home/home.db"
 
 // Recording is what a program did to its files in several runs, one after another, and what it said meanwhile.
 type Recording struct {
@@ -29,8 +30,11 @@ type Recording struct {
 	Runs []*trace.Result
 	// Shipped says that the program is the one that people run, not one of these tests.
 	Shipped bool
-	// log is what became of the log: that of every image is a beginning of it.
-	log []sum
+	// Failing says that calls were made to fail: what was not acknowledged may have been done twice, in two ways.
+	Failing bool
+	// log is what became of the log, and last where the changes of each message end in it.
+	log  []sum
+	last map[int]int
 }
 
 // Events is how many there are.
@@ -41,20 +45,21 @@ func (r *Recording) Events() (n int) {
 	return n
 }
 
-// recorder makes a recording in a directory.
-type recorder struct {
-	*Recording
+// Recorder makes a recording.
+type Recorder struct {
+	Recording
 	disk *disk.Disk // follows the runs, to see whether the traces are complete
+	said load.Said
 }
 
-// newRecorder begins a recording of files in a directory, which may have some.
-func newRecorder(name, root string) (*recorder, error) {
+// Begin begins a recording of files in a directory, which may have some.
+func Begin(name, root string) (*Recorder, error) {
 	before, err := disk.Read(root)
-	return &recorder{Recording: &Recording{Name: name, Root: root, Before: before}, disk: disk.New(root, before)}, err
+	return &Recorder{Recording: Recording{Name: name, Root: root, Before: before}, disk: disk.New(root, before)}, err
 }
 
-// ran adds a run, and compares what the trace makes of the files with the files.
-func (r *recorder) ran(result *trace.Result, err error) error {
+// Ran adds a run, as [trace.Process.Wait] returned it, and compares what the trace makes of the files with the files.
+func (r *Recorder) Ran(result *trace.Result, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Name, err)
 	}
@@ -63,22 +68,55 @@ func (r *recorder) ran(result *trace.Result, err error) error {
 		if err := r.disk.Apply(e); err != nil {
 			return fmt.Errorf("%s: %w", r.Name, err)
 		}
+		r.said.Hear(e)
 	}
 	r.disk.Restart()
+	r.said.Restart()
 	if err := r.disk.Cached().Compare(r.Root); err != nil {
 		return fmt.Errorf("%s: the trace of run %d is not complete: %w", r.Name, len(r.Runs), err)
 	}
 	return nil
 }
 
-// finish reads what became of the log.
-func (r *recorder) finish(ctx context.Context) (*Recording, error) {
-	h, err := statehouse.OpenContext(ctx, filepath.Join(r.Root, dbPath), statehouse.Options{})
+// Finish checks the files as they are, and reads what became of the log.
+func (r *Recorder) Finish(ctx context.Context) (*Recording, error) {
+	h, err := statehouse.OpenContext(ctx, filepath.Join(r.Root, DBPath), statehouse.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.Name, err)
 	}
-	r.log, err = readLog(ctx, h, nil)
-	return r.Recording, errors.Join(err, h.Close())
+	m := newMessages(r.Fleet)
+	r.log, err = readLog(ctx, h, m.add)
+	if err == nil {
+		err = m.end()
+	}
+	if err == nil && r.Shipped {
+		err = m.missing(r.said.Acked)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", r.Name, err)
+	}
+	r.last = m.whole
+	return &r.Recording, errors.Join(err, h.Close())
+}
+
+// Cut makes the image that a seed decides of a power cut after so many events, writes it into an empty directory, and
+// checks it.
+func (r *Recording) Cut(ctx context.Context, rng *rand.Rand, event int, dir string) error {
+	d, said := disk.New(r.Root, r.Before), load.Said{}
+	for _, run := range r.Runs {
+		for _, e := range run.Events[:min(event, len(run.Events))] {
+			if err := d.Apply(e); err != nil {
+				return err
+			}
+			said.Hear(e)
+		}
+		if event -= len(run.Events); event <= 0 {
+			break
+		}
+		d.Restart()
+		said.Restart()
+	}
+	return r.check(ctx, &trial{image: d.Cut(rng), acked: said.Acked, broker: true}, dir, "")
 }
 
 // plan is what a run of the shipped program is for.
@@ -88,12 +126,12 @@ type plan struct {
 }
 
 // record runs the shipped program as planned.
-func (r *recorder) record(ctx context.Context, binary string, plans []plan) error {
+func (r *Recorder) record(ctx context.Context, binary string, plans []plan) error {
 	r.Shipped = true
 	next := 1
 	for _, p := range plans {
 		d, err := load.Start(ctx, load.Options{
-			Binary: binary, DB: filepath.Join(r.Root, dbPath), Root: r.Root, Args: []string{"--snapshot-every", "700", "--verify-every", "0"},
+			Binary: binary, DB: filepath.Join(r.Root, DBPath), Root: r.Root, Args: []string{"--snapshot-every", "700", "--verify-every", "0"},
 		})
 		if err == nil && p.messages > 0 {
 			err = r.Fleet.Play(ctx, d.MQTT, next, next+p.messages-1, 3, nil)
@@ -107,7 +145,7 @@ func (r *recorder) record(ctx context.Context, binary string, plans []plan) erro
 		} else {
 			d.Stop()
 		}
-		if err := r.ran(d.Wait()); err != nil {
+		if err := r.Ran(d.Wait()); err != nil {
 			return err
 		}
 		if err != nil {
@@ -120,7 +158,7 @@ func (r *recorder) record(ctx context.Context, binary string, plans []plan) erro
 // recordLife records a new house from its first moment on: its file is made, devices report, snapshots are taken, the
 // log is sealed, the WAL moved into the database; the program is killed, and goes on; it is stopped, and started again.
 func recordLife(ctx context.Context, binary, root string) (*Recording, error) {
-	r, err := newRecorder("a new house", root)
+	r, err := Begin("a new house", root)
 	if err != nil {
 		return nil, err
 	}
@@ -131,18 +169,18 @@ func recordLife(ctx context.Context, binary, root string) (*Recording, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.finish(ctx)
+	return r.Finish(ctx)
 }
 
 // recordUpgrade records how a house of the first version's format is migrated and goes on.
 func recordUpgrade(ctx context.Context, binary, root string) (*Recording, error) {
-	if err := os.Mkdir(filepath.Join(root, filepath.Dir(dbPath)), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(root, filepath.Dir(DBPath)), 0o700); err != nil {
 		return nil, err
 	}
-	if err := makeOld(ctx, filepath.Join(root, dbPath)); err != nil {
+	if err := makeOld(ctx, filepath.Join(root, DBPath)); err != nil {
 		return nil, fmt.Errorf("make a database of the first version: %w", err)
 	}
-	r, err := newRecorder("an upgrade", root)
+	r, err := Begin("an upgrade", root)
 	if err != nil {
 		return nil, err
 	}
@@ -150,5 +188,5 @@ func recordUpgrade(ctx context.Context, binary, root string) (*Recording, error)
 	if err := r.record(ctx, binary, []plan{{messages: 10, kill: true}, {}}); err != nil {
 		return nil, err
 	}
-	return r.finish(ctx)
+	return r.Finish(ctx)
 }

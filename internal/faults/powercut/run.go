@@ -29,7 +29,7 @@ func Run(ctx context.Context, seed uint64, b faults.Budget) (faults.Report, erro
 	if err := b.Check(); err != nil {
 		return faults.Report{}, err
 	}
-	dir, err := os.MkdirTemp(scratch(), "statehouse-powercut")
+	dir, err := os.MkdirTemp(Scratch(), "statehouse-powercut")
 	if err != nil {
 		return faults.Report{}, err
 	}

@@ -133,7 +133,7 @@ func (t *tracer) onFile(th *thread) *Call {
 	return c
 }
 
-// leave notes what a call did. Where it failed, only a write, a sync and a send have an end.
+// leave notes what a call did. Where it failed, only a write, a sync and a send have an end, and what was made to fail.
 func (t *tracer) leave(th *thread, result int64) {
 	c := th.call
 	if c == nil {
@@ -141,7 +141,7 @@ func (t *tracer) leave(th *thread, result int64) {
 	}
 	if result < 0 {
 		c.Err = syscall.Errno(-result)
-		if c.Kind == Write || c.Kind == Sync || c.Kind == Send {
+		if c.Kind == Write || c.Kind == Sync || c.Kind == Send || c.Injected {
 			t.events = append(t.events, Event{Call: c, End: true})
 		}
 		return

@@ -66,7 +66,7 @@ type Call struct {
 }
 
 // Event is the beginning or the end of a call. Writes, syncs and sends have both, in the order in which the kernel got and
-// finished them; other calls only an end, and only when they succeeded.
+// finished them; other calls only an end, and only when they succeeded or were made to fail.
 type Event struct {
 	*Call
 	End bool

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,9 @@ type Process struct {
 	result *Result
 	err    error
 	output sync.WaitGroup
+
+	// killing says that the program is to end as soon as no thread of it is in the middle of a call.
+	killing atomic.Bool
 
 	mu    sync.Mutex // guards ended, so that no signal goes to another process of the same id
 	ended bool
@@ -71,6 +75,12 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return syscall.Kill(p.pid, sig)
 }
 
+// Kill ends it at once: each thread before or after a call, so that the trace says what was done.
+func (p *Process) Kill() {
+	p.killing.Store(true)
+	_ = p.Signal(syscall.SIGSTOP) // the tracer looks up; one that has ended needs nothing
+}
+
 // Done is closed when it has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
@@ -96,7 +106,7 @@ func (p *Process) trace(opts Options, files []*os.File, started chan<- error) {
 	}
 	p.pid = child.Pid
 	_ = child.Release() // it is waited for below
-	t := &tracer{opts: opts, pid: p.pid, threads: map[int]*thread{}, files: map[int]*file{
+	t := &tracer{opts: opts, killing: &p.killing, pid: p.pid, threads: map[int]*thread{}, files: map[int]*file{
 		1: {number: Stdout, path: "standard output", socket: true},
 	}}
 	err = t.begin()
@@ -114,6 +124,8 @@ func (p *Process) trace(opts Options, files []*os.File, started chan<- error) {
 // tracer follows one program. All of it runs on one thread.
 type tracer struct {
 	opts    Options
+	killing *atomic.Bool
+	killed  bool
 	pid     int
 	threads map[int]*thread
 	files   map[int]*file // by descriptor
@@ -130,6 +142,8 @@ type thread struct {
 	nr   uint64
 	args [6]uint64
 	fail syscall.Errno // what the call is made to return
+	// held says that it is stopped for good, asked that it was told to stop.
+	held, asked bool
 }
 
 // file is what a descriptor stands for.
@@ -181,6 +195,9 @@ func (t *tracer) follow() error {
 		}
 		if ws.Exited() || ws.Signaled() {
 			delete(t.threads, id)
+			if t.killing.Load() && !t.killed && id != t.pid {
+				t.holdAny()
+			}
 			if id == t.pid {
 				t.status = ws
 				return t.wrong
@@ -192,8 +209,48 @@ func (t *tracer) follow() error {
 			th = &thread{id: id}
 			t.threads[id] = th
 		}
-		if err := syscall.PtraceSyscall(id, t.stopped(th, ws)); err != nil && !errors.Is(err, syscall.ESRCH) {
+		sig := t.stopped(th, ws)
+		if t.killing.Load() && !t.killed {
+			t.hold(th)
+			continue
+		}
+		if err := syscall.PtraceSyscall(id, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("go on with thread %d: %w", id, err)
+		}
+	}
+}
+
+// hold keeps a thread stopped and stops the others. When all are, none of them is in the middle of a call: then the
+// program ends. Calls that had begun were not done.
+func (t *tracer) hold(th *thread) {
+	th.held = true
+	all := true
+	for _, other := range t.threads {
+		if !other.held && !other.asked {
+			other.asked = true
+			_ = unix.Tgkill(t.pid, other.id, syscall.SIGSTOP) // it may have ended
+		}
+		all = all && other.held
+	}
+	if !all {
+		return
+	}
+	for _, th := range t.threads {
+		if c := th.call; c != nil && (c.Kind == Write || c.Kind == Sync || c.Kind == Send) {
+			c.Err = syscall.EINTR
+			t.events = append(t.events, Event{Call: c, End: true})
+		}
+	}
+	t.killed = true
+	_ = syscall.Kill(t.pid, syscall.SIGKILL)
+}
+
+// holdAny looks again whether all are stopped, when one of them is no more.
+func (t *tracer) holdAny() {
+	for _, th := range t.threads {
+		if th.held {
+			t.hold(th)
+			return
 		}
 	}
 }

@@ -13,6 +13,9 @@ func Start(Options) (*Process, error) { return nil, ErrUnsupported }
 // Signal sends it a signal.
 func (*Process) Signal(syscall.Signal) error { return ErrUnsupported }
 
+// Kill ends it.
+func (*Process) Kill() {}
+
 // Done is closed when it has ended.
 func (*Process) Done() <-chan struct{} { return nil }
 
