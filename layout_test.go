@@ -26,7 +26,7 @@ var layers = [][]string{
 	{"."},
 	{"internal/api", "internal/check", "internal/mqtt/zigbee2mqtt"},
 	{"internal/server", "internal/faults/kills", "internal/faults/powercut"},
-	{"internal/daemon", "internal/faults/powercut/embedded"},
+	{"internal/daemon", "internal/faults/diskerror", "internal/faults/powercut/embedded"},
 	{"internal/cli"},
 	{"cmd/statehouse"},
 }
