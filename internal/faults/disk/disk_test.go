@@ -177,6 +177,12 @@ func TestNames(t *testing.T) {
 	g := s.file("/d/sub/x")
 	s.sync(g, 0)
 	s.want("sub/x", "-", "")
+	s.syncDir() // the one above: not the directory that has the name
+	s.want("sub/x", "-", "")
+	s.open++
+	s.apply(trace.Call{Kind: trace.Open, Path: "/d/sub", File: s.open}, false)
+	s.sync(s.open, 0)
+	s.want("sub/x", "")
 }
 
 // Whatever was done, what is synced is found as programs see it, and every sector is found as it was at some time.
