@@ -3,6 +3,7 @@ package eventstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -54,6 +55,12 @@ func (w *writer) start(ctx context.Context) error {
 	restored, err := w.restore(ctx, last)
 	if err != nil {
 		return err
+	}
+	for i, at := range restored {
+		if err := w.s.kept(at); err != nil {
+			return fmt.Errorf("projector %s is at position %d and cannot be folded from there: %w",
+				w.s.projectors[i].Name(), at, errors.Join(append([]error{err}, w.s.recovered.Faults...)...))
+		}
 	}
 	from := last
 	for _, p := range restored {
@@ -110,6 +117,7 @@ func (w *writer) restore(ctx context.Context, last Position) ([]Position, error)
 			return nil, fmt.Errorf("projector %s: restore: %w", p.Name(), err)
 		}
 		restored[i] = min(at, last)
+		w.s.needsNothing = append(w.s.needsNothing, at >= MaxPosition)
 		if f, ok := p.(SnapshotFaults); ok {
 			w.s.recovered.Faults = append(w.s.recovered.Faults, f.SnapshotFaults()...)
 		}

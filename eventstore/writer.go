@@ -344,6 +344,9 @@ func (w *writer) recover(ctx context.Context) error {
 	if busy != 0 {
 		return errors.New("checkpoint: a reader was in the way")
 	}
+	if err := w.s.loadBase(ctx, conn); err != nil {
+		return err
+	}
 	last, err := lastPosition(ctx, conn)
 	if err != nil {
 		return err
