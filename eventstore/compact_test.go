@@ -178,6 +178,26 @@ func TestCompactedIsAnError(t *testing.T) {
 			break
 		}
 	}
+	// Another one, which is waiting for events, has the log keep its end in memory.
+	waiting, stop := context.WithCancel(t.Context())
+	defer stop()
+	last, heard := s.Subscription(eventstore.Query{After: 299}), make(chan error, 1)
+	go func() {
+		for _, err := range last.Events(waiting) {
+			if err != nil {
+				heard <- err
+			}
+		}
+	}()
+	for last.Behind() > 0 {
+		pause()
+	}
+	mustAppend(t, s, sensor(301))
+	if err := s.Snapshot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, s, sensor(302), sensor(303))
+	remembered := s.Subscription(eventstore.Query{After: 300})
 	if c := compact(t, s, 240); c.Base != 240 || !slices.Equal(c.LeftBehind, []string{"late"}) {
 		t.Fatalf("%+v", c)
 	}
@@ -187,7 +207,7 @@ func TestCompactedIsAnError(t *testing.T) {
 		}
 		return nil
 	}
-	_, byTime := s.PositionAt(t.Context(), second(239))
+	_, byTime := s.PositionAt(t.Context(), second(240).Add(-1))
 	_, event := s.Event(t.Context(), 240)
 	_, begin := s.Consumer(t.Context(), "new", everything)
 	_, goOn := s.Consumer(t.Context(), "late", everything)
@@ -208,9 +228,6 @@ func TestCompactedIsAnError(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := s.Compact(t.Context(), 400, eventstore.CompactOptions{}); !errors.Is(err, eventstore.ErrInvalid) {
-		t.Errorf("beyond the head: %v", err)
-	}
 	for name, err := range map[string]error{
 		"behind the base": first(eventstore.Query{After: 240}), "the oldest": first(eventstore.Query{After: eventstore.FromOldest}),
 		"an empty read": first(eventstore.Query{After: 10, Until: 10}),
@@ -229,6 +246,22 @@ func TestCompactedIsAnError(t *testing.T) {
 	anew := consumer(t, s, "late", eventstore.Query{After: eventstore.FromOldest})
 	if got := take(t, anew, 1, 1); got[0] != 241 {
 		t.Errorf("a consumer that begins anew gets %d", got[0])
+	}
+	if c := compact(t, s, 301); c.Base != 301 {
+		t.Fatalf("%+v", c)
+	}
+	for _, err := range remembered.Events(t.Context()) {
+		if !errors.Is(err, eventstore.ErrCompacted) {
+			t.Errorf("what is still in memory: %v", err)
+		}
+		break
+	}
+	stop()
+	if err := <-heard; !errors.Is(err, context.Canceled) {
+		t.Errorf("a subscription that has everything: %v", err)
+	}
+	if _, err := s.Compact(t.Context(), 400, eventstore.CompactOptions{}); !errors.Is(err, eventstore.ErrInvalid) {
+		t.Errorf("beyond the head: %v", err)
 	}
 }
 
@@ -271,6 +304,53 @@ func TestCompactVerifies(t *testing.T) {
 				t.Errorf("the base is %d, and the log ends at %d", at, s.Head())
 			}
 		})
+	}
+}
+
+// A replay that still has a removed segment in memory does not use it.
+func TestReplayOfWhatIsGone(t *testing.T) {
+	cache := state.New()
+	s, _ := open(t, tempDB(t), eventstore.Options{SealAfter: -1, SnapshotEvery: math.MaxInt}, cache)
+	batch := make([]eventstore.Event, 600)
+	for i := range batch {
+		batch[i] = sensor(i)
+	}
+	mustAppend(t, s, batch...)
+	if err := s.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := s.Replayer()
+	if err := r.Replay(t.Context(), 0, 300, state.New()); err != nil {
+		t.Fatal(err)
+	}
+	compact(t, s, 600)
+	if err := r.Replay(t.Context(), 0, 300, state.New()); !errors.Is(err, eventstore.ErrCompacted) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A removal whose commit fails and commits all the same has happened.
+func TestCompactWithAFailedCommit(t *testing.T) {
+	misbehave := false
+	bad := &spy{name: "bad", at: uint64(eventstore.MaxPosition), apply: func(ctx context.Context, tx storage.Tx, e eventstore.Event) error {
+		if !misbehave {
+			return nil
+		}
+		misbehave = false
+		_, err := tx.ExecContext(ctx, `ROLLBACK`) // what follows commits by itself
+		return err
+	}}
+	s, db, _ := longLog(t, tempDB(t), bad)
+	misbehave = true
+	c := compact(t, s, 250)
+	if at, _ := s.Base(); c.Base != 240 || at != 240 || s.Head() != 301 {
+		t.Errorf("%+v, the base is %d, and the log ends at %d", c, at, s.Head())
+	}
+	if n := count(t, db, `SELECT min(first_position) FROM segments`); n != 201 {
+		t.Errorf("the file begins with %d", n)
+	}
+	if err := s.Verify(t.Context(), state.New()); err != nil {
+		t.Error(err)
 	}
 }
 
