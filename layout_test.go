@@ -25,9 +25,9 @@ var layers = [][]string{
 	{"timeline"},
 	{"."},
 	{"internal/api", "internal/check", "internal/mqtt/zigbee2mqtt"},
-	{"internal/server", "internal/faults/kills"},
-	{"internal/daemon"},
-	{"internal/cli"},
+	{"internal/server", "internal/faults/fuzzing", "internal/faults/kills", "internal/faults/defects"},
+	{"internal/daemon", "internal/faults/linear"},
+	{"internal/cli", "internal/faults/soak"},
 	{"cmd/statehouse"},
 }
 
