@@ -52,7 +52,13 @@ func (c *Config) parts(ctx context.Context) (parts, error) {
 	if every := time.Duration(*c.VerifyEvery); every != 0 && every < leastVerify {
 		wrong.add("verify_every", "%s: write 0 for never, or at least %s, as in 168h", every, leastVerify)
 	}
+	if c.MaxEntities < 1 {
+		wrong.add("max_entities", "%d: write at least 1, as in %d", c.MaxEntities, zigbee2mqtt.DefaultMaxEntities)
+	}
 	p.dialects = c.Zigbee2MQTT.options(wrong)
+	for i := range p.dialects {
+		p.dialects[i].MaxEntities = c.MaxEntities
+	}
 	if c.MQTT.Broker.URL == "" {
 		p.broker = c.MQTT.brokerOptions(c.DB, wrong)
 		wrong.of("mqtt", p.broker.Check(ctx))
