@@ -68,6 +68,8 @@ type Limits struct {
 	MaxSubscriptions int           `yaml:"max_subscriptions,omitempty"`
 	MaxQueued        int           `yaml:"max_queued,omitempty"`
 	MaxQueuedBytes   int           `yaml:"max_queued_bytes,omitempty"`
+	MaxIncomingBytes int           `yaml:"max_incoming_bytes,omitempty"`
+	MaxBacklogBytes  int           `yaml:"max_backlog_bytes,omitempty"`
 	MaxRetained      int           `yaml:"max_retained,omitempty"`
 	MaxRetainedBytes int           `yaml:"max_retained_bytes,omitempty"`
 	SessionExpiry    time.Duration `yaml:"session_expiry,omitempty"`

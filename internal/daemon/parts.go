@@ -125,6 +125,7 @@ func (m *MQTT) brokerOptions(db string, wrong *faults) broker.Options {
 			MaxPayload: m.Limits.MaxPayload, MaxClients: m.Limits.MaxClients, MaxSessions: m.Limits.MaxSessions,
 			MaxSubscriptions: m.Limits.MaxSubscriptions, MaxQueued: m.Limits.MaxQueued,
 			MaxQueuedBytes: m.Limits.MaxQueuedBytes, MaxRetained: m.Limits.MaxRetained,
+			MaxIncomingBytes: m.Limits.MaxIncomingBytes, MaxBacklogBytes: m.Limits.MaxBacklogBytes,
 			MaxRetainedBytes: m.Limits.MaxRetainedBytes, SessionExpiry: m.Limits.SessionExpiry,
 		},
 	}
