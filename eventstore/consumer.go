@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/statehouse/statehouse/storage"
@@ -52,7 +54,7 @@ func (s *Store) Consumer(ctx context.Context, name string, q Query) (*Consumer, 
 		s.cursors.release(c, false)
 		return nil, fmt.Errorf("consumer %q has got to position %d: %w; delete its cursor to begin anew", name, q.After, err)
 	}
-	c.sub = s.Subscription(q)
+	s.cursors.open(c, s.Subscription(q))
 	return c, nil
 }
 
@@ -160,3 +162,36 @@ func (c *Consumer) Behind() uint64 {
 
 // Close gives the name up, so that another one may take it. The cursor stays.
 func (c *Consumer) Close() { c.s.cursors.release(c, false) }
+
+// ConsumerStats are figures about a consumer.
+type ConsumerStats struct {
+	Name string
+	// Acked is the position up to which everything is acknowledged, Behind the number of events after that.
+	Acked  Position
+	Behind uint64
+}
+
+// open gives a consumer its subscription. Figures may be asked for meanwhile.
+func (cs *cursors) open(c *Consumer, sub *Subscription) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c.sub = sub
+}
+
+// stats are figures about the consumers that are open.
+func (cs *cursors) stats() []ConsumerStats {
+	cs.mu.Lock()
+	var open []*Consumer
+	for _, c := range cs.byName {
+		if c.owner != nil && c.owner.sub != nil { // not one that is being opened
+			open = append(open, c.owner)
+		}
+	}
+	cs.mu.Unlock()
+	all := make([]ConsumerStats, len(open))
+	for i, c := range open {
+		all[i] = ConsumerStats{Name: c.Name(), Behind: c.Behind(), Acked: c.Acked()}
+	}
+	slices.SortFunc(all, func(a, b ConsumerStats) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}

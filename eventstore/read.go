@@ -7,6 +7,8 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"github.com/statehouse/statehouse/internal/defect"
 )
 
 // Query says which events to read. The zero Query matches every event.
@@ -155,6 +157,9 @@ func newScan(s *Store, q Query) *scan {
 
 // run yields the matching events in (q.After, q.Until], stretch by stretch. goOn is false when the consumer has had enough.
 func (c *scan) run(ctx context.Context, yield func(Event, error) bool) (goOn bool, err error) {
+	if defect.Is(defect.FilterAfterLimit) && len(c.q.Entities)+len(c.q.Kinds) > 0 && !c.q.Backward {
+		c.q.Until = min(c.q.Until, c.q.After+8)
+	}
 	for goOn = true; goOn && err == nil && c.q.After < c.q.Until; {
 		if err = c.s.kept(c.q.After); err == nil {
 			goOn, err = c.stretch(ctx, yield)

@@ -240,6 +240,8 @@ type Stats struct {
 	Sealed Position
 	// Followers are in the order in which they were made.
 	Followers []FollowerStats
+	// Consumers are those that are open, by name; those of the followers are among them.
+	Consumers []ConsumerStats
 	// Fault says why the store cannot write at present, nil if it can.
 	Fault error
 }
@@ -251,7 +253,7 @@ func (s *Store) Stats() Stats {
 		Failed: s.stats.failed.Load(), QueuedBytes: s.stats.queuedBytes.Load(),
 		QueuedBatches: s.stats.queuedBatches.Load(), Snapshot: Position(s.stats.snapshot.Load()),
 		Sealed: Position(s.stats.sealed.Load()), QueueLimit: s.opts.QueueBytes,
-		WaitingForRoom: s.stats.waiting.Load(), Followers: s.followers.stats(),
+		WaitingForRoom: s.stats.waiting.Load(), Followers: s.followers.stats(), Consumers: s.cursors.stats(),
 	}
 	if h := s.head.Load(); h != nil {
 		st.Head = h.position

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/statehouse/statehouse/internal/defect"
 	"github.com/statehouse/statehouse/storage"
 )
 
@@ -186,6 +187,13 @@ func (w *writer) try(ctx context.Context, group []*request) error {
 	}
 	if err := g.write(ctx); err != nil {
 		return w.failed(g, fmt.Errorf("%w: %w", ErrUnavailable, err))
+	}
+	if defect.Is(defect.AckBeforeCommit) {
+		w.answer(group, g.results)
+		group = nil
+	}
+	if defect.Is(defect.PromoteBeforeCommit) {
+		w.s.projectors.promote()
 	}
 	if err := g.tx.commit(ctx); err != nil {
 		return w.unknownOutcome(ctx, err)
