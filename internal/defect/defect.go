@@ -16,6 +16,8 @@ const (
 	SnapshotPositionApart Name = "snapshot-position-apart"
 	// FilterAfterLimit pages a subscription by the events that it looked at, and filters what is on the page.
 	FilterAfterLimit Name = "filter-after-limit"
+	// SyncNormal has SQLite sync the WAL with its checkpoints only.
+	SyncNormal Name = "sync-normal"
 	// ChainNotChecked takes the chain's values for what they should be.
 	ChainNotChecked Name = "chain-not-checked"
 )
