@@ -284,8 +284,7 @@ func TestInspectComparesSnapshots(t *testing.T) {
 		if _, err := s.Restore(t.Context(), db.Writer()); err != nil {
 			t.Fatal(err)
 		}
-		_, all := s.SnapshotRecords()
-		return slices.Collect(all)
+		return slices.Collect(s.Capture().Records().Messages())
 	}
 	for name, c := range map[string]struct {
 		source eventstore.SnapshotSource
@@ -313,7 +312,7 @@ func TestInspectComparesSnapshots(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, _ := c.source.SnapshotRecords()
+			h := c.source.Capture().Header()
 			if err := errors.Join(eventstore.WriteSnapshot(t.Context(), db.Writer(), h, slices.Values(changed)), db.Close()); err != nil {
 				t.Fatal(err)
 			}

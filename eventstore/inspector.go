@@ -34,12 +34,15 @@ type inspector struct {
 	// snapshots are those that are not looked at yet, by position, of all up to the position listed, which is -1 at first.
 	snapshots []snapshotRow
 	listed    int64
+	// unusable are the snapshots that were reported, which deltas may start from.
+	unusable map[snapshotPlace]bool
 	// unfiltered says that it was reported that filters cannot be read.
 	unfiltered bool
 }
 
 func newInspector(s *Store, opts InspectOptions) *inspector {
-	v := &inspector{s: s, opts: opts, run: newRun(), before: []chain{genesis(s.uuid)}, resumed: time.Now(), listed: -1}
+	v := &inspector{s: s, opts: opts, run: newRun(), before: []chain{genesis(s.uuid)}, resumed: time.Now(), listed: -1,
+		unusable: map[snapshotPlace]bool{}}
 	for _, p := range opts.Projectors {
 		v.folds = append(v.folds, &refold{projector: p})
 	}
