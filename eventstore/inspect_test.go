@@ -226,8 +226,8 @@ func TestInspectFindsDamage(t *testing.T) {
 			[]string{"snapshot of state at position 50, recorded 2025-01-01T00:00:01Z: its checksum does not fit"}, 5,
 		},
 		"snapshot without parts": {
-			[]string{`DELETE FROM snapshot_parts WHERE owner = 'registry' AND position = 110`},
-			[]string{"snapshot of registry at position 110, recorded 2025-01-01T00:00:03Z: it has 0 parts instead of 1"}, 5,
+			[]string{`DELETE FROM snapshot_parts WHERE owner = 'state' AND position = 110`},
+			[]string{"snapshot of state at position 110, recorded 2025-01-01T00:00:03Z: it has 0 parts instead of 1"}, 5,
 		},
 		"snapshot count": {
 			[]string{`UPDATE snapshots SET count = 2 WHERE owner = 'state' AND position = 125`},
