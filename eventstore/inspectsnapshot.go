@@ -236,12 +236,12 @@ func (v *inspector) folded(r *snapshotRow) (*Records, error) {
 			continue
 		}
 		if !r.delta {
-			f.whole = c
+			f.full = c
 			records := c.Records()
 			return &records, nil
 		}
-		if now, ok := c.(DeltaCapture); ok && f.whole != nil && f.whole.Header().Position == r.base.position {
-			records := now.Delta(f.whole)
+		if now, ok := c.(DeltaCapture); ok && f.full != nil && f.full.Header().Position == r.base.position {
+			records := now.Delta(f.full)
 			return &records, nil
 		}
 	}

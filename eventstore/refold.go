@@ -17,8 +17,8 @@ type refold struct {
 	projector Projector
 	at        Position
 	lost      bool // events are missing that it would need
-	// whole is what the fold was at the last snapshot that deltas may start from.
-	whole Capture
+	// full is what the fold was at the last full snapshot, which deltas may start from.
+	full Capture
 }
 
 // fold takes the events of a run up to a position, but for those that it has.

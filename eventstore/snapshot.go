@@ -33,15 +33,15 @@ type SnapshotHeader struct {
 // written last, and carries the file's uuid, the chain's value at the position, and a checksum over all of it.
 func WriteSnapshot(ctx context.Context, tx storage.Tx, h SnapshotHeader, records iter.Seq[proto.Message]) error {
 	all := slices.Collect(records)
-	return writeWhole(ctx, tx, h, Records{Count: len(all), Message: func(i int) proto.Message { return all[i] }})
+	return writeFull(ctx, tx, h, Records{Count: len(all), Message: func(i int) proto.Message { return all[i] }})
 }
 
 // WriteCapture saves what was captured of a projector, in the transaction tx; see [WriteSnapshot].
 func WriteCapture(ctx context.Context, tx storage.Tx, c Capture) error {
-	return writeWhole(ctx, tx, c.Header(), c.Records())
+	return writeFull(ctx, tx, c.Header(), c.Records())
 }
 
-func writeWhole(ctx context.Context, tx storage.Tx, h SnapshotHeader, records Records) error {
+func writeFull(ctx context.Context, tx storage.Tx, h SnapshotHeader, records Records) error {
 	row := snapshotRow{SnapshotHeader: h, encoding: snapshotFrames}
 	var err error
 	if row.uuid, err = fileUUID(ctx, tx); err != nil {
@@ -305,8 +305,8 @@ func (r *snapshotRow) layers(rows []snapshotRow) ([]*snapshotRow, error) {
 }
 
 // of says of an error whether it concerns the snapshot itself, or its base.
-func (r *snapshotRow) of(whole *snapshotRow, err error) error {
-	if err != nil && r != whole {
+func (r *snapshotRow) of(of *snapshotRow, err error) error {
+	if err != nil && r != of {
 		return fmt.Errorf("its base, the one at position %d: %w", r.Position, err)
 	}
 	return err
@@ -348,7 +348,7 @@ func (r *snapshotRow) checkOrigin(uuid []byte) error {
 // readLayers gives the parts of the layers to load, and says what is wrong with them or what load has against them.
 func readLayers(ctx context.Context, tx storage.Tx, layers []*snapshotRow, load func(iter.Seq2[SnapshotPart, error]) error) error {
 	seen := make([]atomic.Int64, len(layers))
-	whole := layers[len(layers)-1]
+	last := layers[len(layers)-1]
 	var failed error
 	err := load(func(yield func(SnapshotPart, error) bool) {
 		for i, layer := range layers {
@@ -357,7 +357,7 @@ func readLayers(ctx context.Context, tx storage.Tx, layers []*snapshotRow, load 
 				goOn = yield(SnapshotPart{Delta: layer.delta, encoding: layer.encoding, body: body, seen: &seen[i]}, nil)
 				return goOn
 			})
-			if failed = layer.of(whole, err); failed != nil {
+			if failed = layer.of(last, err); failed != nil {
 				yield(SnapshotPart{}, failed)
 				return
 			}
@@ -374,7 +374,7 @@ func readLayers(ctx context.Context, tx storage.Tx, layers []*snapshotRow, load 
 	}
 	for i, layer := range layers {
 		if n := seen[i].Load(); n != layer.count {
-			return layer.of(whole, fmt.Errorf("it has %d records instead of %d", n, layer.count))
+			return layer.of(last, fmt.Errorf("it has %d records instead of %d", n, layer.count))
 		}
 	}
 	return nil

@@ -15,16 +15,16 @@ import (
 // appends go on. The header, which makes a snapshot exist, comes last: what is left of one that was not finished is
 // removed by the next.
 //
-// Most snapshots are deltas: what has changed since the last whole one, which is kept as a value and shares what is the
-// same with the present. They all start from a whole one, and none from another delta, so that to restore one takes two
+// Most snapshots are deltas: what has changed since the last full one, which is kept as a value and shares what is the
+// same with the present. They all start from a full one, and none from another delta, so that to restore one takes two
 // steps however many there are, and so that one that is damaged costs no other.
 type snapshotter struct {
 	s *Store
-	// saving guards wholes and bad, and is held while snapshots are made. The writer takes it only when its queue is
+	// saving guards fulls and bad, and is held while snapshots are made. The writer takes it only when its queue is
 	// closed and empty: whoever holds it then does not wait for the writer.
 	saving sync.Mutex
-	// wholes are the whole snapshots that deltas may start from, by owner: the last that each has made since the start.
-	wholes map[string]*whole
+	// fulls are the full snapshots that deltas may start from, by owner: the last that each has made since the start.
+	fulls map[string]*fullSnapshot
 	// bad are the damaged snapshots that the start has skipped. They are removed when there are new ones.
 	bad map[snapshotPlace]bool
 
@@ -38,7 +38,7 @@ type snapshotter struct {
 
 func (b *snapshotter) init(s *Store) {
 	b.s, b.wanted, b.stopping = s, make(chan struct{}, 1), make(chan struct{})
-	b.wholes, b.bad = map[string]*whole{}, map[snapshotPlace]bool{}
+	b.fulls, b.bad = map[string]*fullSnapshot{}, map[snapshotPlace]bool{}
 	b.stop = sync.OnceFunc(func() {
 		close(b.stopping)
 		b.ends.Wait()
@@ -80,13 +80,13 @@ func (b *snapshotter) want() {
 	}
 }
 
-// A snapshot is a delta unless it would have more than one record for two of the whole one, which then costs little more
+// A snapshot is a delta unless it would have more than one record for two of the full one, which then costs little more
 // and is restored faster, or unless so many have started from the same one: if that is damaged they are all lost, and what
 // has to be folded in their place should take no more than a second.
 const maxDeltas = 16
 
-// whole is a whole snapshot that was made since the start.
-type whole struct {
+// fullSnapshot is a full snapshot that was made since the start.
+type fullSnapshot struct {
 	snapshotBase
 	capture DeltaCapture
 	records int
@@ -116,7 +116,7 @@ type captured struct {
 type stepper func(f func(ctx context.Context, tx storage.Tx) error) error
 
 // save saves every projector at the head of the log, and removes snapshots that are not needed any more. What is saved
-// already it leaves alone; full asks for whole snapshots all the same, no deltas.
+// already it leaves alone; full asks for full snapshots all the same, no deltas.
 func (b *snapshotter) save(ctx context.Context, full bool) error {
 	b.saving.Lock()
 	defer b.saving.Unlock()
@@ -219,20 +219,20 @@ func (b *snapshotter) saveOneLocked(ctx context.Context, c captured, full bool, 
 		}
 	}
 	all := c.Records()
-	delete(b.wholes, c.header.Owner)
+	delete(b.fulls, c.header.Owner)
 	if err := row.write(ctx, all, b.s.opts.Logger, step); err != nil {
 		return 0, err
 	}
 	delete(b.bad, row.place())
 	if capture, ok := c.Capture.(DeltaCapture); ok {
-		b.wholes[c.header.Owner] = &whole{snapshotBase{row.Position, row.checksum}, capture, all.Count, 0}
+		b.fulls[c.header.Owner] = &fullSnapshot{snapshotBase{row.Position, row.checksum}, capture, all.Count, 0}
 	}
 	return all.Count, nil
 }
 
-// delta is what has changed since the last whole snapshot of the same owner, and says whether that is worth a delta.
-func (b *snapshotter) delta(c captured) (base *whole, delta Records, worthIt bool) {
-	base = b.wholes[c.header.Owner]
+// delta is what has changed since the last full snapshot of the same owner, and says whether that is worth a delta.
+func (b *snapshotter) delta(c captured) (base *fullSnapshot, delta Records, worthIt bool) {
+	base = b.fulls[c.header.Owner]
 	now, ok := c.Capture.(DeltaCapture)
 	if !ok || base == nil || base.deltas >= maxDeltas || base.position >= c.header.Position {
 		return nil, Records{}, false

@@ -45,13 +45,13 @@ func (b *snapshotter) thinLocked(ctx context.Context) error {
 
 // removeBefore removes all snapshots before a position, and those deltas that start from one of them. It is for who is
 // about to remove the log up to there: a snapshot is good only as long as the log still has the chain's value at it.
-// With a whole snapshot of each projector at the position or behind it, which save makes, nothing that is needed is lost.
+// With a full snapshot of each projector at the position or behind it, which save makes, nothing that is needed is lost.
 func (b *snapshotter) removeBefore(ctx context.Context, at Position) error {
 	b.saving.Lock()
 	defer b.saving.Unlock()
-	for owner, w := range b.wholes {
+	for owner, w := range b.fulls {
 		if w.position < at {
-			delete(b.wholes, owner)
+			delete(b.fulls, owner)
 		}
 	}
 	err := b.removeLocked(ctx, func(newest []stored) (gone []Position) {

@@ -85,7 +85,7 @@ func decode(p eventstore.SnapshotPart) (records []*entityv1.RegistryRecord, err 
 			return nil, err
 		}
 		if record.GetRemoved() && !p.Delta {
-			return nil, errors.New("one that removes an entry is in a whole snapshot")
+			return nil, errors.New("one that removes an entry is in a full snapshot")
 		}
 		records = append(records, record)
 	}

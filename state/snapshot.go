@@ -53,8 +53,8 @@ func (c *Cache) RestoreUntil(ctx context.Context, tx storage.Tx, until eventstor
 // load decodes a snapshot.
 func (c *Cache) load(parts iter.Seq2[eventstore.SnapshotPart, error]) (*immutable.Map[EntityID, State], error) {
 	decoders := sync.Pool{New: func() any { return newDecoder(c.detector) }}
-	var whole [][]State
-	var b *immutable.Builder[EntityID, State] // once the whole one is there
+	var full [][]State
+	var b *immutable.Builder[EntityID, State] // once the full one is there
 	for p, err := range eventstore.DecodeParts(parts, func(p eventstore.SnapshotPart) (decoded, error) {
 		d := decoders.Get().(*decoder)
 		defer decoders.Put(d)
@@ -65,13 +65,13 @@ func (c *Cache) load(parts iter.Seq2[eventstore.SnapshotPart, error]) (*immutabl
 		}
 		if !p.delta {
 			if len(p.removed) > 0 {
-				return nil, errors.New("state record: one that removes a state is in a whole snapshot")
+				return nil, errors.New("state record: one that removes a state is in a full snapshot")
 			}
-			whole = append(whole, p.chunks...)
+			full = append(full, p.chunks...)
 			continue
 		}
 		if b == nil {
-			b, whole = gather(whole).Builder(), nil
+			b, full = gather(full).Builder(), nil
 		}
 		for _, states := range p.chunks {
 			for i := range states {
@@ -85,7 +85,7 @@ func (c *Cache) load(parts iter.Seq2[eventstore.SnapshotPart, error]) (*immutabl
 	if b != nil {
 		return b.Map(), nil
 	}
-	return gather(whole), nil
+	return gather(full), nil
 }
 
 func gather(chunks [][]State) *immutable.Map[EntityID, State] {
