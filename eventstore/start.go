@@ -41,6 +41,7 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	background := context.WithoutCancel(ctx)
 	s.writer.Go(func() { w.run(background) })
 	s.waking.Go(s.waker.run)
+	s.snapshots.skipped(s.recovered.Faults)
 	s.snapshots.ends.Go(func() { s.snapshots.loop(background) })
 	if s.opts.SealAfter > 0 {
 		sealing, stop := context.WithCancel(background)
