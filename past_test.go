@@ -16,7 +16,6 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/check"
-	"github.com/statehouse/statehouse/state"
 	"github.com/statehouse/statehouse/storage"
 	"github.com/statehouse/statehouse/timeline"
 )
@@ -351,62 +350,4 @@ func TestOrigin(t *testing.T) {
 	add(check.UnregisterEvent("sensor.a"))
 	again := add(check.SensorEvent("sensor.a", 1))
 	expect("sensor.a", again)
-}
-
-// A watcher that folds what it is given has the present at every pause, however much was merged for it.
-func TestChangesLeadToThePresent(t *testing.T) {
-	h := openHouse(t, tempDB(t), statehouse.Options{})
-	const last = 300
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := 1; i <= last; i++ {
-			if i%7 == 0 {
-				mustAppend(t, h, check.UnregisterEvent(fmt.Sprintf("sensor.s%d", i%5)))
-				continue
-			}
-			mustAppend(t, h, check.SensorEvent(fmt.Sprintf("sensor.s%d", i%5), float64(i)))
-		}
-	}()
-	has := map[string]state.State{}
-	at, merged := eventstore.Position(0), uint64(0)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for d, err := range h.Changes(ctx, state.Revision{}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d.Before.Position < at {
-			t.Fatalf("a delta from %d after %d", d.Before.Position, at)
-		}
-		for _, c := range d.Changes {
-			if c.After.EntityID == "" {
-				delete(has, c.EntityID)
-			} else {
-				has[c.EntityID] = c.After
-			}
-		}
-		at, merged = d.After.Position, merged+d.Merged()
-		if len(has) != d.After.Entities.Len() {
-			t.Fatalf("at %d: %d entities instead of %d", at, len(has), d.After.Entities.Len())
-		}
-		for id, s := range d.After.Entities.All() {
-			if err := check.SameState(has[id], s); err != nil {
-				t.Fatalf("at %d: %s: %v", at, id, err)
-			}
-		}
-		if at == last {
-			break
-		}
-	}
-	<-done
-	if at != last || merged > last {
-		t.Errorf("ended at %d with %d events merged: %v", at, merged, ctx.Err())
-	}
-	cancel()
-	for _, err := range h.Changes(ctx, h.Now().State) {
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("after the end: %v", err)
-		}
-	}
 }
