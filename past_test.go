@@ -47,7 +47,12 @@ func drawPast(t *rapid.T) []eventstore.Event {
 // I6, I7, I10: the house as of every position is the fold of the events up to it: with snapshots, sealing and damaged
 // snapshots, in whatever order one asks, and again after a restart. What an earlier answer was never changes.
 func TestAsOfIsTheFold(t *testing.T) {
-	dir, n := t.TempDir(), 0
+	dir, n, deltas := t.TempDir(), 0, 0
+	defer func() {
+		if deltas == 0 {
+			t.Error("no snapshot was a delta of states")
+		}
+	}()
 	rapid.Check(t, func(t *rapid.T) {
 		n++
 		path := filepath.Join(dir, fmt.Sprintf("%d.db", n))
@@ -67,7 +72,13 @@ func TestAsOfIsTheFold(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if rapid.IntRange(0, 4).Draw(t, "snapshot") == 0 {
+				if err := h.Snapshot(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
+		deltas += countDeltas(t, h)
 		folds := foldsOf(t, h)
 		order := rapid.Permutation(positions(len(folds))).Draw(t, "order")
 		compareWithFolds(t, h, folds, order)
@@ -86,6 +97,23 @@ func TestAsOfIsTheFold(t *testing.T) {
 		checkDiffs(t, h, folds, order)
 		checkHistories(t, h, folds)
 	})
+}
+
+// countDeltas answers how many snapshots of states are deltas that hold something, and fails if one cannot be used.
+func countDeltas(t *rapid.T, h *statehouse.House) (deltas int) {
+	all, err := h.Snapshots(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if s.Fault != nil {
+			t.Fatalf("%v: %v", s.SnapshotHeader, s.Fault)
+		}
+		if s.Delta && s.Owner == "state" && s.Records > 0 {
+			deltas++
+		}
+	}
+	return deltas
 }
 
 func positions(n int) []int {
