@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"timeline"},
 	{"."},
 	{"internal/api", "internal/check", "internal/mqtt/zigbee2mqtt"},
-	{"internal/server", "internal/faults/fuzzing", "internal/faults/kills", "internal/faults/defects"},
+	{"internal/server", "internal/faults/clients", "internal/faults/fuzzing", "internal/faults/kills", "internal/faults/defects"},
 	{"internal/daemon", "internal/faults/linear"},
 	{"internal/cli", "internal/faults/soak"},
 	{"cmd/statehouse"},
