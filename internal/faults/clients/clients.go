@@ -193,7 +193,7 @@ func (s *scene) follow(ctx context.Context, n *int) error {
 	for lines.Scan() {
 		var e api.Event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil || int(e.Position) != *n+1 {
-			return fmt.Errorf("a reader gets %.200s after position %d: %w", lines.Bytes(), *n, err)
+			return fmt.Errorf("a reader gets %.200s after position %d (%v)", lines.Bytes(), *n, err) //nolint:errorlint // nil as a rule
 		}
 		*n++
 	}
