@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/statehouse/statehouse/internal/faults"
+	"github.com/statehouse/statehouse/internal/faults/clients"
 	"github.com/statehouse/statehouse/internal/faults/fuzzing"
 	"github.com/statehouse/statehouse/internal/faults/kills"
 	"github.com/statehouse/statehouse/internal/faults/linear"
@@ -34,6 +35,7 @@ type harness struct {
 // harnesses are all that there are.
 var harnesses = []harness{
 	{name: "kills", run: kills.Run, rounds: 10_000},
+	{name: "clients", run: clients.Run, time: time.Hour},
 	{name: "linear", run: linear.Run, time: time.Hour},
 	{name: "fuzzing", run: fuzzing.Run, each: 60},
 }
