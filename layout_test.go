@@ -26,7 +26,7 @@ var layers = [][]string{
 	{"."},
 	{"internal/api", "internal/check", "internal/mqtt/zigbee2mqtt"},
 	{"internal/server", "internal/faults/clients", "internal/faults/fuzzing", "internal/faults/kills", "internal/faults/defects", "internal/faults/powercut"},
-	{"internal/daemon", "internal/faults/linear", "internal/faults/powercut/embedded"},
+	{"internal/daemon", "internal/faults/linear", "internal/faults/powercut/embedded", "internal/faults/diskerror"},
 	{"internal/cli", "internal/faults/soak"},
 	{"cmd/statehouse"},
 }

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -276,11 +277,29 @@ func checkOurs(ctx context.Context, path string) (isNew bool, err error) {
 	isNew, err = looksOurs(ctx, path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}})
 	var e *sqlite.Error
 	if errors.As(err, &e) && e.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
-		// A rollback journal lies beside it, which only somebody who may write can play back. Ours has one for the moment
-		// in which a new file becomes a WAL database: look at what is in the file without it.
+		// A rollback journal lies beside it, which only somebody who may write can play back. Ours has one for the moments
+		// in which a new file becomes a database, and that a WAL database: look at what is in the file without it. A file
+		// that was empty before has nothing that counts, whatever is in it, and will be empty again.
+		if empty, err := journalOfEmpty(path); empty || err != nil {
+			return empty, err
+		}
 		return looksOurs(ctx, path, url.Values{"mode": {"ro"}, "immutable": {"1"}})
 	}
 	return isNew, err
+}
+
+// journalOfEmpty says whether the rollback journal beside a file is that of its first transaction.
+func journalOfEmpty(path string) (bool, error) {
+	f, err := os.Open(path + "-journal")
+	if err != nil {
+		return false, err
+	}
+	var header struct {
+		Magic                        [8]byte
+		Records, Nonce, PagesAtStart uint32
+	}
+	err = errors.Join(binary.Read(f, binary.BigEndian, &header), f.Close())
+	return err == nil && header.PagesAtStart == 0, err
 }
 
 func looksOurs(ctx context.Context, path string, query url.Values) (isNew bool, err error) {
