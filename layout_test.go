@@ -25,9 +25,9 @@ var layers = [][]string{
 	{"timeline"},
 	{"."},
 	{"internal/api", "internal/check", "internal/mqtt/zigbee2mqtt"},
-	{"internal/server", "internal/faults/kills", "internal/faults/powercut"},
-	{"internal/daemon", "internal/faults/diskerror", "internal/faults/powercut/embedded"},
-	{"internal/cli"},
+	{"internal/server", "internal/faults/clients", "internal/faults/fuzzing", "internal/faults/kills", "internal/faults/defects", "internal/faults/powercut"},
+	{"internal/daemon", "internal/faults/linear", "internal/faults/powercut/embedded", "internal/faults/diskerror"},
+	{"internal/cli", "internal/faults/soak"},
 	{"cmd/statehouse"},
 }
 

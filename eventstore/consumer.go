@@ -23,9 +23,9 @@ type Consumer struct {
 }
 
 // Consumer opens the consumer of a name, which goes on after its cursor. Where it has none, its cursor is set to q.After,
-// which may be [FromNow], and stored before Consumer returns. A query may change from one opening to the next.
+// which may be [FromNow] or [FromOldest], and stored before Consumer returns. A query may change from one opening to the next.
 //
-// Errors: [ErrInUse] while a consumer of that name is open, [ErrInvalid] for a name or a query that none can have,
+// Errors: [ErrCompacted] where events after its cursor have been removed, [ErrInUse] while a consumer of that name is open, [ErrInvalid] for a name or a query that none can have,
 // [ErrClosed], the context's, and [ErrCorrupt] for a cursor beyond the end of the log, which means that events are
 // missing that were there when it was stored; [Store.DeleteCursor] accepts that.
 func (s *Store) Consumer(ctx context.Context, name string, q Query) (*Consumer, error) {
@@ -50,6 +50,10 @@ func (s *Store) Consumer(ctx context.Context, name string, q Query) (*Consumer, 
 		}
 	}
 	q.After = s.cursors.acked(c.cursor)
+	if err := s.kept(q.After); err != nil {
+		s.cursors.release(c, false)
+		return nil, fmt.Errorf("consumer %q has got to position %d: %w; delete its cursor to begin anew", name, q.After, err)
+	}
 	s.cursors.open(c, s.Subscription(q))
 	return c, nil
 }
@@ -70,6 +74,10 @@ func (c *Consumer) find(ctx context.Context, begin Position) error {
 		return nil
 	case begin == FromNow:
 		begin = head
+	case begin == FromOldest:
+		c.s.fromOldest(&begin)
+	case c.s.kept(begin) != nil:
+		return fmt.Errorf("consumer %q cannot begin after position %d: %w", c.cursor.name, begin, c.s.kept(begin))
 	case begin > head:
 		return fmt.Errorf("%w: consumer %q cannot begin after position %d: the log ends at %d", ErrInvalid, c.cursor.name, begin, head)
 	}

@@ -56,6 +56,11 @@ func (g *grouping) add(ctx context.Context, r *request, res *result) error {
 	if keyed {
 		return g.remember(ctx, r.terms, res.span)
 	}
+	if r.terms != nil && r.terms.with != nil {
+		if err := r.terms.with(ctx, g.tx); err != nil {
+			return &batchError{fmt.Errorf("%w: %w", ErrUnavailable, err)}
+		}
+	}
 	return nil
 }
 
@@ -84,7 +89,7 @@ func (g *grouping) decide(ctx context.Context, r *request) (events []prepared, e
 	if err == nil && r.decide != nil {
 		var decided []Event
 		if decided, err = r.decide(ctx); err == nil {
-			events, err = prepare(decided)
+			events, err = prepare(decided, false)
 		}
 	}
 	returned = true
@@ -103,10 +108,10 @@ func (g *grouping) caught(r *request, returned *bool, err *error) {
 		whose = "projector " + g.applying.Name()
 	}
 	if p := recover(); p != nil {
-		*err = g.w.s.panicked(whose, p)
+		*err = panicked(g.w.s.opts.Logger, whose, p)
 		return
 	}
-	r.refused = g.w.s.exited(whose)
+	r.refused = exited(g.w.s.opts.Logger, whose)
 	g.w.unwinding = true
 	if err := g.w.rollback(g.tx); err != nil {
 		g.w.s.opts.Logger.Error("roll back", "error", err)

@@ -3,6 +3,7 @@ package eventstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -40,6 +41,7 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	background := context.WithoutCancel(ctx)
 	s.writer.Go(func() { w.run(background) })
 	s.waking.Go(s.waker.run)
+	s.snapshots.skipped(s.recovered.Faults)
 	s.snapshots.ends.Go(func() { s.snapshots.loop(background) })
 	if s.opts.SealAfter > 0 {
 		sealing, stop := context.WithCancel(background)
@@ -67,6 +69,12 @@ func (w *writer) start(ctx context.Context) error {
 	restored, err := w.restore(ctx, last)
 	if err != nil {
 		return err
+	}
+	for i, at := range restored {
+		if err := w.s.kept(at); err != nil {
+			return fmt.Errorf("projector %s is at position %d and cannot be folded from there: %w",
+				w.s.projectors[i].Name(), at, errors.Join(append([]error{err}, w.s.recovered.Faults...)...))
+		}
 	}
 	from := last
 	for _, p := range restored {
@@ -123,6 +131,7 @@ func (w *writer) restore(ctx context.Context, last Position) ([]Position, error)
 			return nil, fmt.Errorf("projector %s: restore: %w", p.Name(), err)
 		}
 		restored[i] = min(at, last)
+		w.s.needsNothing = append(w.s.needsNothing, at >= MaxPosition)
 		if f, ok := p.(SnapshotFaults); ok {
 			w.s.recovered.Faults = append(w.s.recovered.Faults, f.SnapshotFaults()...)
 		}

@@ -72,7 +72,13 @@ type Store struct {
 	sealing    chan struct{} // tells the sealer that there is enough
 	sealer     sync.WaitGroup
 	stopSealer context.CancelFunc
-	sealStep   sync.Mutex // held while a run is sealed; the writer never takes it
+	sealStep   sync.Mutex // held while segments are sealed or removed; the writer never takes it
+
+	base        atomic.Pointer[base]
+	compacting  *semaphore.Weighted // held while history is removed
+	restRemoved bool                // nothing is left of what is before the base; guarded by sealStep
+	// needsNothing says of each projector that its Restore wants no event at all.
+	needsNothing []bool
 
 	snapshots snapshotter
 
@@ -125,13 +131,16 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	s := &Store{
 		db: db, opts: opts, segmentBytes: maxSegmentBytes,
 		queue: make(chan *request, 4096), sealing: make(chan struct{}, 1), stopSealer: func() {},
-		room: semaphore.NewWeighted(opts.QueueBytes), directory: newDirectory(),
+		room: semaphore.NewWeighted(opts.QueueBytes), directory: newDirectory(), compacting: semaphore.NewWeighted(1),
 	}
 	s.snapshots.init(s)
 	s.waker.init()
 	s.cursors.init()
 	var err error
 	if s.uuid, err = ensureUUID(ctx, db); err != nil {
+		return nil, orContext(ctx, err)
+	}
+	if err := s.loadBase(ctx, db.Reader()); err != nil {
 		return nil, orContext(ctx, err)
 	}
 	return s, nil

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/statehouse/statehouse/internal/defect"
 	"github.com/statehouse/statehouse/storage"
 )
 
@@ -187,6 +188,13 @@ func (w *writer) try(ctx context.Context, group []*request) error {
 	if err := g.write(ctx); err != nil {
 		return w.failed(g, fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
+	if defect.Is(defect.AckBeforeCommit) {
+		w.answer(group, g.results)
+		group = nil
+	}
+	if defect.Is(defect.PromoteBeforeCommit) {
+		w.s.projectors.promote()
+	}
 	if err := g.tx.commit(ctx); err != nil {
 		return w.unknownOutcome(ctx, err)
 	}
@@ -344,6 +352,9 @@ func (w *writer) recover(ctx context.Context) error {
 	if busy != 0 {
 		return errors.New("checkpoint: a reader was in the way")
 	}
+	if err := w.s.loadBase(ctx, conn); err != nil {
+		return err
+	}
 	last, err := lastPosition(ctx, conn)
 	if err != nil {
 		return err
@@ -364,12 +375,21 @@ func (w *writer) recover(ctx context.Context) error {
 // lastSnapshot saves the projectors at the end, when nobody waits. A failure is reported and costs nothing but a longer
 // replay at the next start.
 func (w *writer) lastSnapshot(ctx context.Context) {
-	err := w.s.contained("a snapshot", func() error { return w.snapshotAtOnce(ctx, w.s.projectors) })
+	b := &w.s.snapshots
+	b.saving.Lock()
+	defer b.saving.Unlock()
+	err := w.s.contained("a snapshot", func() error {
+		all, at, err := w.capture(ctx)
+		if err != nil {
+			return err
+		}
+		return b.saveLocked(ctx, all, at, false, func(f func(ctx context.Context, tx storage.Tx) error) error {
+			return w.transact(ctx, func(tx storage.Tx) error { return f(ctx, tx) })
+		})
+	})
 	if err != nil {
 		w.s.opts.Logger.Error("snapshot", "position", w.head.position, "error", err)
-		return
 	}
-	w.s.stats.snapshot.Store(uint64(w.head.position))
 }
 
 // transact runs f in a transaction of its own, between two groups.

@@ -13,15 +13,24 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// Build builds the program as it is shipped into a directory, with build tags or none, and returns its path.
-func Build(ctx context.Context, dir, tags string) (string, error) {
+// Build builds the program as it is shipped into a directory, with the build tags of the caller, and returns its path.
+func Build(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, "statehouse")
+	tags := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "-tags" {
+				tags = s.Value
+			}
+		}
+	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", tags, "-o", path, "github.com/statehouse/statehouse/cmd/statehouse")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -143,12 +152,15 @@ func (p *Program) Ready(ctx context.Context) error {
 
 // Kill ends the process at once, as kill -9 does, and returns when it is gone.
 func (p *Program) Kill() {
-	_ = p.cmd.Process.Kill() // it may be gone
+	p.Shoot()
 	_ = p.wait()
 	<-p.ended
 	p.Web.CloseIdleConnections()
 	p.Owner.CloseIdleConnections()
 }
+
+// Shoot sends the process what [Program.Kill] ends it with, and does not wait.
+func (p *Program) Shoot() { _ = p.cmd.Process.Kill() } // it may be gone
 
 // Terminate asks the process to stop.
 func (p *Program) Terminate() error { return p.cmd.Process.Signal(syscall.SIGTERM) }

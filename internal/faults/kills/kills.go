@@ -123,7 +123,7 @@ func (h *house) nap(d time.Duration) { time.Sleep(time.Duration(h.rand.Int64N(in
 
 // untilAcked kills after so many acknowledgements.
 func (h *house) untilAcked(ctx context.Context, p *faults.Program) error {
-	l := h.work(ctx, p, 1+h.rand.IntN(600))
+	l := h.work(ctx, p, 1+h.rand.IntN(600), p.Shoot)
 	l.wait()
 	p.Kill()
 	return l.end()
@@ -137,7 +137,7 @@ func (h *house) untilSealing(ctx context.Context, p *faults.Program) error {
 	}
 	const sealedEvents, eventsPerMessage = 4096, 2
 	missing := int(sealed) + sealedEvents - len(h.lines)
-	l := h.work(ctx, p, max(1, missing/eventsPerMessage))
+	l := h.work(ctx, p, max(1, missing/eventsPerMessage), nil)
 	l.wait()
 	h.nap(15 * time.Millisecond)
 	p.Kill()
@@ -146,7 +146,7 @@ func (h *house) untilSealing(ctx context.Context, p *faults.Program) error {
 
 // during kills a while after something was asked for through the socket, beside a load.
 func (h *house) during(ctx context.Context, p *faults.Program, path string) error {
-	l := h.work(ctx, p, 1+h.rand.IntN(200))
+	l := h.work(ctx, p, 1+h.rand.IntN(200), nil)
 	l.wait()
 	asked := make(chan error, 1)
 	go func() { asked <- p.Edit(ctx, "POST", path, "", nil) }()
@@ -170,7 +170,7 @@ func (h *house) duringVerify(ctx context.Context, p *faults.Program) error {
 
 // duringStop kills while the program stops cleanly, or just after.
 func (h *house) duringStop(ctx context.Context, p *faults.Program) error {
-	l := h.work(ctx, p, 1+h.rand.IntN(200))
+	l := h.work(ctx, p, 1+h.rand.IntN(200), nil)
 	l.wait()
 	if err := p.Terminate(); err != nil {
 		return errors.Join(err, l.end())

@@ -2,7 +2,6 @@ package kills_test
 
 import (
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"testing"
 
@@ -17,14 +16,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestKills: kill -9 of the shipped program at random moments loses nothing that it had acknowledged, over MQTT or HTTP,
 // and leaves no gap, no repeat, no half of a message and nothing that nobody sent.
 func TestKills(t *testing.T) {
-	rounds, tags := 300, os.Getenv("STATEHOUSE_TEST_TAGS")
+	rounds := 300
 	switch {
 	case testing.Short():
 		rounds = 10
 	case strconv.IntSize == 32:
 		rounds = 40
 	}
-	binary, err := faults.Build(t.Context(), t.TempDir(), tags)
+	binary, err := faults.Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ type owner struct {
 type load struct {
 	h       *house
 	enough  chan struct{} // closed when as much is acknowledged as was wanted
+	shoot   func()        // is called then, by whoever reads the last acknowledgement: nothing is as close behind it
 	stop    context.CancelFunc
 	workers sync.WaitGroup
 
@@ -48,9 +49,9 @@ type load struct {
 }
 
 // work begins to publish and to edit, until the program is gone.
-func (h *house) work(ctx context.Context, p *faults.Program, acks int) *load {
+func (h *house) work(ctx context.Context, p *faults.Program, acks int, shoot func()) *load {
 	ctx, stop := context.WithCancel(ctx)
-	l := &load{h: h, enough: make(chan struct{}), stop: stop}
+	l := &load{h: h, enough: make(chan struct{}), shoot: shoot, stop: stop}
 	l.left.Store(int64(acks))
 	for i := range h.devices {
 		window := 1 + h.rand.IntN(64)
@@ -82,6 +83,9 @@ func (l *load) end() error {
 
 func (l *load) acked() {
 	if l.left.Add(-1) == 0 {
+		if l.shoot != nil {
+			l.shoot()
+		}
 		close(l.enough)
 	}
 }
