@@ -89,7 +89,7 @@ func (s *Store) foldUntil(ctx context.Context, f *folding, until Position) error
 	if err != nil {
 		return err
 	}
-	for p, err := range openAhead(ctx, s.db.Reader(), f.head.position+1, before) {
+	for p, err := range openAhead(ctx, s.db.Reader(), f.head.position+1, MaxPosition, before) {
 		if err != nil {
 			return err
 		}

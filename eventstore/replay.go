@@ -13,15 +13,15 @@ import (
 	"github.com/statehouse/statehouse/storage"
 )
 
-// foldRest applies the log beyond w.head and leaves it pending.
-func (w *writer) foldRest(ctx context.Context, restored []Position) error {
+// foldRest applies the log beyond w.head, up to a position, and leaves it pending.
+func (w *writer) foldRest(ctx context.Context, restored []Position, until Position) error {
 	f := &folding{projectors: w.s.projectors, head: w.head, restored: restored}
 	before, err := f.chainBefore(ctx, w.conn)
 	if err != nil {
 		return err
 	}
 	told := time.Now()
-	for p, err := range openAhead(ctx, w.s.db.Reader(), f.head.position+1, before) {
+	for p, err := range openAhead(ctx, w.s.db.Reader(), f.head.position+1, until, before) {
 		if err == nil {
 			err = f.part(ctx, w.conn, p)
 		}
@@ -52,10 +52,10 @@ const (
 	partsAhead = 2
 )
 
-// openAhead reads and opens the log from a position on, up to its end, beside who uses it: reading, decompressing and
+// openAhead reads and opens the log from a position on, up to another one or its end, beside who uses it: reading, decompressing and
 // the check of the chain take as long as the fold. A part is valid until the next one is asked for; its chain is checked
 // when its checking is done. before is the chain's value before the segment that holds the position.
-func openAhead(ctx context.Context, db *sql.DB, from Position, before chain) iter.Seq2[*part, error] {
+func openAhead(ctx context.Context, db *sql.DB, from, until Position, before chain) iter.Seq2[*part, error] {
 	return func(yield func(*part, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
 		free, opened := make(chan *part, partsAhead+2), make(chan *part, partsAhead)
@@ -68,7 +68,7 @@ func openAhead(ctx context.Context, db *sql.DB, from Position, before chain) ite
 		defer stop()
 		reader.Go(func() {
 			defer close(opened)
-			failed = readAhead(ctx, db, from, before, free, opened)
+			failed = readAhead(ctx, db, from, until, before, free, opened)
 		})
 		for p := range opened {
 			goOn := yield(p, nil)
@@ -84,10 +84,10 @@ func openAhead(ctx context.Context, db *sql.DB, from Position, before chain) ite
 	}
 }
 
-// readAhead fills free parts and hands them on, until the end of the log.
-func readAhead(ctx context.Context, db *sql.DB, from Position, before chain, free <-chan *part, opened chan<- *part) error {
-	for {
-		page, err := segmentsFrom(ctx, db, from, false)
+// readAhead fills free parts and hands them on, until it has the position until, or the end of the log.
+func readAhead(ctx context.Context, db *sql.DB, from, until Position, before chain, free <-chan *part, opened chan<- *part) error {
+	for from <= until {
+		page, err := segmentsBetween(ctx, db, from, until)
 		if err != nil || page.last == 0 {
 			return err
 		}
@@ -113,6 +113,7 @@ func readAhead(ctx context.Context, db *sql.DB, from Position, before chain, fre
 		}
 		from = page.last + 1
 	}
+	return nil
 }
 
 // open takes as many of the segments as a part has, and opens them.

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"time"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // encodingPlain is the encoding of a segment that a commit wrote: its events are recorded at one time, and its body is
@@ -40,6 +42,14 @@ func (s *segment) checksum() uint32 {
 
 // sum writes the checksum into a body whose first four bytes were left for it.
 func (s *segment) sum() { binary.LittleEndian.PutUint32(s.body, s.checksum()) }
+
+// intact says why the row is not what was written.
+func (s *segment) intact() error {
+	if len(s.body) < 4 || binary.LittleEndian.Uint32(s.body) != s.checksum() {
+		return s.damaged(errors.New("its checksum does not fit"))
+	}
+	return nil
+}
 
 // insert writes the row, in the transaction under way on the writer's connection.
 func (s *segment) insert(ctx context.Context, w *writer) error {
@@ -146,15 +156,20 @@ func segmentWith(ctx context.Context, db querier, at Position) (segment, error) 
 // fileUUID is the uuid that the file was given when it was created.
 func fileUUID(ctx context.Context, db querier) ([]byte, error) {
 	var uuid []byte
-	err := db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'uuid'`).Scan(&uuid)
-	if errors.Is(err, sql.ErrNoRows) {
+	var sum int64
+	err := db.QueryRowContext(ctx, `SELECT value, checksum FROM meta WHERE key = 'uuid'`).Scan(&uuid, &sum)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return nil, fmt.Errorf("%w: the file's uuid is missing", ErrCorrupt)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("the file's uuid: %w", err)
+	case len(uuid) != uuidSize:
+		return nil, fmt.Errorf("%w: the file's uuid has %d bytes instead of %d", ErrCorrupt, len(uuid), uuidSize)
+	case sum != storage.RowSum("uuid", uuid):
+		return nil, fmt.Errorf("%w: the file's uuid: its checksum does not fit", ErrCorrupt)
+	default:
+		return uuid, nil
 	}
-	if len(uuid) != 16 {
-		return nil, fmt.Errorf("%w: the file's uuid has %d bytes instead of 16", ErrCorrupt, len(uuid))
-	}
-	return uuid, nil
 }
+
+const uuidSize = 16

@@ -34,6 +34,9 @@ const oldestSQLite = "3.51.3"
 type Options struct {
 	// Readers is the number of connections that may read at once; 0 means the larger of 4 and the number of CPUs.
 	Readers int
+	// ReadOnlyIfDamaged opens a database that is damaged for reading, as far as SQLite can read it: [DB.Damage] says
+	// what is wrong. Without it such a database is not opened.
+	ReadOnlyIfDamaged bool
 }
 
 // DB is an open database and the lock on it.
@@ -41,22 +44,30 @@ type DB struct {
 	path   string
 	lock   *lock
 	reader *sql.DB
+	damage error // nil, or why it is read-only
 
-	mu     sync.Mutex // guards writer, which Reopen replaces
-	writer *sql.DB
+	mu     sync.Mutex // guards the rest
+	writer *sql.DB    // which Reopen replaces
+	keeper *sql.DB    // nil, or what Preserve holds
 
 	close func() error // does its work once
 }
 
-// Open opens the database at path and creates it, and its directory, where there is none. Files get mode 0600 and
-// directories 0700. An error leaves an existing file as it was. The error of a context that ends meanwhile matches the
-// context's.
+// Open opens the database at path and creates it, and its directory, where there is none; not where what is beside it
+// says that there was one. Files get mode 0600 and directories 0700. An error leaves an existing file as it was. The
+// error of a context that ends meanwhile matches the context's.
+//
+// The WAL is read before SQLite does it: one from which transactions were lost that had been synced is [ErrDamaged]. It is
+// copied aside, and nothing changes it.
 func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := checkMissing(path); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	if err := prepareFiles(path, syncDir); err != nil {
@@ -75,25 +86,34 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 }
 
 func (db *DB) open(ctx context.Context, opts Options) (err error) {
+	if db.damage, err = checkFiles(db.path); err != nil {
+		return err
+	}
+	if db.damage != nil && !opts.ReadOnlyIfDamaged {
+		return db.damage
+	}
+	if err := registerSum(); err != nil {
+		return err
+	}
 	isNew, err := checkOurs(ctx, db.path)
 	if err != nil {
 		return err
 	}
-	if isNew {
+	if isNew && db.damage == nil {
 		if err := claim(ctx, db.path); err != nil {
 			return err
 		}
 	}
-	if db.writer, err = openWriter(db.path); err != nil {
+	if db.writer, err = db.openWriter(); err != nil {
 		return err
 	}
 	if err := checkSQLite(ctx, db.writer); err != nil {
 		return err
 	}
-	if err := migrate(ctx, db.writer); err != nil {
+	if err := migrate(ctx, db.writer, db.damage); err != nil {
 		return err
 	}
-	if db.reader, err = sql.Open("sqlite", dsn(db.path, "query_only(1)")); err != nil {
+	if db.reader, err = sql.Open("sqlite", db.dsn("query_only(1)")); err != nil {
 		return err
 	}
 	readers := opts.Readers
@@ -118,9 +138,13 @@ func claim(ctx context.Context, path string) (err error) {
 	return err
 }
 
-// openWriter opens the pool of the one connection that writes.
-func openWriter(path string) (*sql.DB, error) {
-	w, err := sql.Open("sqlite", dsn(path)+"&_txlock=immediate")
+// openWriter opens the pool of the one connection that writes, if the database is not damaged.
+func (db *DB) openWriter() (*sql.DB, error) {
+	source := db.dsn()
+	if db.damage == nil {
+		source += "&_txlock=immediate"
+	}
+	w, err := sql.Open("sqlite", source)
 	if err != nil {
 		return nil, err
 	}
@@ -130,13 +154,16 @@ func openWriter(path string) (*sql.DB, error) {
 }
 
 // dsn names the file together with the pragmas that every connection to it starts with.
-func dsn(path string, pragmas ...string) string {
+func (db *DB) dsn(pragmas ...string) string {
 	v := url.Values{"_pragma": append([]string{
 		// The timeout comes first, so that the others wait for a lock instead of failing.
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "mmap_size(0)",
 		"foreign_keys(1)", "trusted_schema(0)",
 	}, pragmas...)}
-	return fileURL(path, v)
+	if db.damage != nil {
+		v.Set("mode", "ro") // neither writes nor moves the WAL into the database
+	}
+	return fileURL(db.path, v)
 }
 
 // fileURL names a file the way SQLite understands it, whatever characters are in its path.
@@ -153,6 +180,32 @@ func (db *DB) Path() string { return db.path }
 // Announce tells other processes where this one answers; see [ReadHolder].
 func (db *DB) Announce(url string) error {
 	return db.lock.announce(Holder{PID: os.Getpid(), URL: url})
+}
+
+// Damage is why the database is open for reading only, nil if it is not. It matches [ErrDamaged].
+func (db *DB) Damage() error { return db.damage }
+
+// Beside is the path of a file that belongs to the database: its own, whatever link it was opened by, with a suffix.
+func (db *DB) Beside(suffix string) string { return realPath(db.path) + suffix }
+
+// Preserve makes Close leave the files as they are, where otherwise it would move the WAL into the database: for a
+// database that is found to be damaged. Nothing must be written from here on.
+func (db *DB) Preserve(ctx context.Context) error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.damage != nil || db.keeper != nil {
+		return nil
+	}
+	// SQLite moves the WAL when the last connection is closed, unless that is one that may not write.
+	keeper, err := sql.Open("sqlite", fileURL(db.path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}))
+	if err != nil {
+		return err
+	}
+	keeper.SetMaxOpenConns(1)
+	keeper.SetConnMaxLifetime(0)
+	db.keeper = keeper
+	var n int
+	return keeper.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&n)
 }
 
 // Reader is the pool of connections that only read.
@@ -172,7 +225,7 @@ func (db *DB) Reopen(ctx context.Context) error {
 	if err := db.writer.Close(); err != nil {
 		return fmt.Errorf("reopen %s: %w", db.path, err)
 	}
-	w, err := openWriter(db.path)
+	w, err := db.openWriter()
 	if err != nil {
 		return fmt.Errorf("reopen %s: %w", db.path, err)
 	}
@@ -195,6 +248,9 @@ func (db *DB) release() error {
 	// The writer goes last: closing the last connection checkpoints the WAL, which a reader may not do.
 	if w := db.Writer(); w != nil {
 		errs = append(errs, w.Close())
+	}
+	if db.keeper != nil {
+		errs = append(errs, db.keeper.Close())
 	}
 	return errors.Join(append(errs, db.lock.release())...)
 }
