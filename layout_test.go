@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"timeline"},
 	{"."},
 	{"internal/api", "internal/check", "internal/mqtt/zigbee2mqtt"},
-	{"internal/server"},
+	{"internal/server", "internal/faults/rot"},
 	{"internal/daemon"},
 	{"internal/cli"},
 	{"cmd/statehouse"},

@@ -111,7 +111,14 @@ func (s *Store) checkAnchor(ctx context.Context, db querier, last Position) (dam
 		return fmt.Errorf("%w: positions %d to %d are missing: they were acknowledged, as %s says, and the log ends at position %d; "+
 			"a part of it was lost, or an older copy was put in its place", ErrCorrupt, last+1, a.position, name, last), nil
 	}
-	c, err := chainAt(ctx, db, a.position)
+	var c chain
+	at, err := segmentWith(ctx, db, a.position)
+	if err == nil {
+		err = at.intact()
+	}
+	if err == nil {
+		c, err = chainAt(ctx, db, a.position)
+	}
 	switch {
 	case isDamage(err):
 		return fmt.Errorf("the event at position %d, at which %s was written: %w", a.position, name, err), nil

@@ -23,12 +23,9 @@ import (
 func (s *Store) Damage() error { return s.damage }
 
 // preserve has the files left as they are when the database is closed, if an error is damage.
-func (s *Store) preserve(ctx context.Context, err error) {
-	if !isDamage(err) {
-		return
-	}
-	if err := s.db.Preserve(context.WithoutCancel(ctx)); err != nil {
-		s.opts.Logger.Warn("the files of the damaged log may change when it is closed", "error", err)
+func (s *Store) preserve(err error) {
+	if isDamage(err) {
+		s.db.Preserve()
 	}
 }
 
@@ -37,7 +34,7 @@ func (s *Store) tolerate(ctx context.Context, err error) bool {
 	if !isDamage(err) || ctx.Err() != nil {
 		return false
 	}
-	s.preserve(ctx, err)
+	s.preserve(err)
 	if !s.opts.ReadOnlyIfDamaged {
 		return false
 	}

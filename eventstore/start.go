@@ -29,7 +29,7 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	}
 	w := &writer{s: s, conn: conn}
 	if err := s.contained("the start", func() error { return w.start(ctx) }); err != nil {
-		s.preserve(ctx, err)
+		s.preserve(err)
 		_ = conn.Close()
 		return fmt.Errorf("start: %w", orContext(ctx, err))
 	}

@@ -46,9 +46,13 @@ type DB struct {
 	reader *sql.DB
 	damage error // nil, or why it is read-only
 
-	mu     sync.Mutex // guards the rest
-	writer *sql.DB    // which Reopen replaces
-	keeper *sql.DB    // nil, or what Preserve holds
+	// keeper is a connection that only reads. SQLite moves the WAL into the database when the last connection is closed, unless
+	// that is one that cannot.
+	keeper *sql.DB
+
+	mu        sync.Mutex // guards the rest
+	writer    *sql.DB    // which Reopen replaces
+	preserved bool       // the keeper is to be the last that is closed
 
 	close func() error // does its work once
 }
@@ -80,6 +84,7 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	db := &DB{path: path, lock: l}
 	db.close = sync.OnceValue(db.release)
 	if err := db.open(ctx, opts); err != nil {
+		db.Preserve()
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, classify(ctx, err)), db.Close())
 	}
 	return db, nil
@@ -95,7 +100,7 @@ func (db *DB) open(ctx context.Context, opts Options) (err error) {
 	if err := registerSum(); err != nil {
 		return err
 	}
-	isNew, err := checkOurs(ctx, db.path)
+	isNew, err := db.checkOurs(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,6 +116,12 @@ func (db *DB) open(ctx context.Context, opts Options) (err error) {
 		return err
 	}
 	if err := migrate(ctx, db.writer, db.damage); err != nil {
+		if !isNew && isLogicError(err) {
+			err = fmt.Errorf("%w: its schema is not what was written: %w", ErrDamaged, err)
+		}
+		return err
+	}
+	if err := checkSchema(ctx, db.writer); err != nil {
 		return err
 	}
 	if db.reader, err = sql.Open("sqlite", db.dsn("query_only(1)")); err != nil {
@@ -122,7 +133,11 @@ func (db *DB) open(ctx context.Context, opts Options) (err error) {
 	}
 	db.reader.SetMaxOpenConns(readers)
 	db.reader.SetMaxIdleConns(readers)
-	return db.reader.PingContext(ctx)
+	if err := db.reader.PingContext(ctx); err != nil {
+		return err
+	}
+	var id int
+	return db.keeper.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id) // opens the WAL that a new file has by now
 }
 
 // claim makes a new file one of ours.
@@ -190,22 +205,10 @@ func (db *DB) Beside(suffix string) string { return realPath(db.path) + suffix }
 
 // Preserve makes Close leave the files as they are, where otherwise it would move the WAL into the database: for a
 // database that is found to be damaged. Nothing must be written from here on.
-func (db *DB) Preserve(ctx context.Context) error {
+func (db *DB) Preserve() {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.damage != nil || db.keeper != nil {
-		return nil
-	}
-	// SQLite moves the WAL when the last connection is closed, unless that is one that may not write.
-	keeper, err := sql.Open("sqlite", fileURL(db.path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}))
-	if err != nil {
-		return err
-	}
-	keeper.SetMaxOpenConns(1)
-	keeper.SetConnMaxLifetime(0)
-	db.keeper = keeper
-	var n int
-	return keeper.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&n)
+	db.preserved = true
 }
 
 // Reader is the pool of connections that only read.
@@ -241,16 +244,18 @@ func (db *DB) Reopen(ctx context.Context) error {
 func (db *DB) Close() error { return db.close() }
 
 func (db *DB) release() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	// The writer goes last: closing the last connection moves the WAL into the database, which the others may not do.
+	order := []*sql.DB{db.keeper, db.reader, db.writer}
+	if db.preserved {
+		order = []*sql.DB{db.reader, db.writer, db.keeper}
+	}
 	var errs []error
-	if db.reader != nil {
-		errs = append(errs, db.reader.Close())
-	}
-	// The writer goes last: closing the last connection checkpoints the WAL, which a reader may not do.
-	if w := db.Writer(); w != nil {
-		errs = append(errs, w.Close())
-	}
-	if db.keeper != nil {
-		errs = append(errs, db.keeper.Close())
+	for _, pool := range order {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
 	}
 	return errors.Join(append(errs, db.lock.release())...)
 }
@@ -321,39 +326,48 @@ func checkSQLite(ctx context.Context, db *sql.DB) error {
 }
 
 // checkOurs refuses a database that something else made, and says whether it is one that nobody has made anything of
-// yet. It looks through a connection of its own that only reads and
-// has none of our pragmas: setting journal_mode would already change the file.
-func checkOurs(ctx context.Context, path string) (isNew bool, err error) {
-	isNew, err = looksOurs(ctx, path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}})
-	var e *sqlite.Error
-	if errors.As(err, &e) && e.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
-		// A rollback journal lies beside it, which only somebody who may write can play back. Ours has one for the moment
-		// in which a new file becomes a WAL database: look at what is in the file without it.
-		return looksOurs(ctx, path, url.Values{"mode": {"ro"}, "immutable": {"1"}})
+// yet. It looks through the keeper, which only reads and has none of our pragmas: setting journal_mode would already
+// change the file.
+func (db *DB) checkOurs(ctx context.Context) (isNew bool, err error) {
+	if db.keeper, err = sql.Open("sqlite", fileURL(db.path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}})); err != nil {
+		return false, err
 	}
-	return isNew, err
-}
-
-func looksOurs(ctx context.Context, path string, query url.Values) (isNew bool, err error) {
-	db, err := sql.Open("sqlite", fileURL(path, query))
+	db.keeper.SetMaxOpenConns(1)
+	isNew, err = looksOurs(ctx, db.keeper)
+	var e *sqlite.Error
+	if !errors.As(err, &e) || e.Code() != sqlite3.SQLITE_READONLY_ROLLBACK {
+		return isNew, err
+	}
+	// A rollback journal lies beside it, which only somebody who may write can play back. Ours has one for the moment
+	// in which a new file becomes a WAL database: look at what is in the file without it.
+	without, err := sql.Open("sqlite", fileURL(db.path, url.Values{"mode": {"ro"}, "immutable": {"1"}}))
 	if err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	var id, objects int
+	defer func() { err = errors.Join(err, without.Close()) }()
+	return looksOurs(ctx, without)
+}
+
+func looksOurs(ctx context.Context, db *sql.DB) (isNew bool, err error) {
+	var id, objects, ours int
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return false, err
 	}
 	if id == applicationID {
 		return false, nil
 	}
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects); err != nil {
+	if err := db.QueryRowContext(ctx, `SELECT count(*), count(name IN ('goose_db_version', 'meta', 'segments') OR NULL)
+		FROM sqlite_schema`).Scan(&objects, &ours); err != nil {
 		return false, err
 	}
-	if id != 0 || objects != 0 {
+	switch {
+	case ours == 3:
+		return false, fmt.Errorf("%w: its application id is %#x instead of %#x", ErrDamaged, uint32(id), applicationID)
+	case id != 0 || objects != 0:
 		return false, fmt.Errorf("%w: it is an SQLite database of another program; name another file", ErrNotOurs)
+	default:
+		return true, nil
 	}
-	return true, nil
 }
 
 // compareVersions compares dotted numbers; what is no number counts as 0.

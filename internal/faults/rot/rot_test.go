@@ -1,0 +1,34 @@
+package rot_test
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	"github.com/statehouse/statehouse/internal/faults/rot"
+)
+
+var (
+	seed   = flag.Uint64("seed", 1, "which house is damaged, and how")
+	every  = flag.Int("every", 0, "damage one byte of so many")
+	budget = flag.Duration("budget", 0, "end after that time")
+	bits   = flag.Bool("bits", false, "flip every bit instead of every byte")
+	page   = flag.Int("page", 0, "page size of the database")
+	from   = flag.Int("from", 0, "the number of the first flip")
+)
+
+// I11: a flipped byte anywhere is reported, or no answer differs.
+func TestRot(t *testing.T) {
+	opts := rot.Options{
+		Dir: t.TempDir(), Seed: *seed, Every: *every, Budget: *budget, Bits: *bits, PageSize: *page, From: *from,
+	}
+	if testing.Short() && opts.Every == 0 {
+		opts.Every = 61
+	}
+	began := time.Now()
+	r, err := rot.Run(t.Context(), opts)
+	t.Logf("%+v, in %s", r, time.Since(began).Round(time.Second))
+	if err != nil {
+		t.Error(err)
+	}
+}
