@@ -226,7 +226,7 @@ func (s *Store) cursorAt(ctx context.Context, name string) (at Position, stored 
 		}
 		return 0, false, nil
 	case err != nil:
-		return 0, false, s.orClosed(fmt.Errorf("cursor of %q: %w", name, err))
+		return 0, false, s.orClosed(fmt.Errorf("cursor of %q: %w", name, misread(err)))
 	case sum != cursorSum(name, at, when):
 		return 0, false, fmt.Errorf("%w: the cursor of consumer %q is not what was written; delete it to begin again", ErrCorrupt, name)
 	}
@@ -251,7 +251,7 @@ func (s *Store) Cursors(ctx context.Context) (all []Cursor, err error) {
 		var c Cursor
 		var stored int64
 		if err := rows.Scan(&c.Name, &c.Stored, &stored); err != nil {
-			return nil, fmt.Errorf("cursors: %w", err)
+			return nil, fmt.Errorf("cursors: %w", misread(err))
 		}
 		c.Acked, c.StoredAt = c.Stored, time.Unix(0, stored).UTC()
 		all = append(all, c)

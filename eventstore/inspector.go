@@ -103,7 +103,10 @@ func (v *inspector) walk(ctx context.Context) error {
 			}
 		}
 	}
-	return v.beyond(ctx)
+	if err := v.beyond(ctx); err != nil {
+		return err
+	}
+	return v.file(ctx)
 }
 
 // findEnd finds out how far to walk.
@@ -374,7 +377,7 @@ func (v *inspector) boundsBehind(ctx context.Context, at Position) (*segment, er
 	// Not "> at": that would look for at itself, which may be on the damaged page before.
 	err := v.s.db.Reader().QueryRowContext(ctx, `SELECT last_position, first_position FROM segments
 		WHERE last_position >= ? ORDER BY last_position LIMIT 1`, int64(at+1)).Scan(&s.last, &s.first)
-	if isDamage(err) || errors.Is(err, sql.ErrNoRows) {
+	if isDamage(misread(err)) || errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {

@@ -124,7 +124,7 @@ func (b *sealer) skipSealed(ctx context.Context) error {
 func lastSealed(ctx context.Context, db querier) (Position, error) {
 	var last sql.NullInt64
 	if err := db.QueryRowContext(ctx, `SELECT max(last_position) FROM segment_filters`).Scan(&last); err != nil {
-		return 0, fmt.Errorf("the end of what is sealed: %w", err)
+		return 0, fmt.Errorf("the end of what is sealed: %w", misread(err))
 	}
 	return Position(last.Int64), nil
 }

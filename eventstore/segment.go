@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"strings"
 	"time"
 
 	"github.com/statehouse/statehouse/storage"
@@ -81,6 +82,15 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
+// misread is the error of a read, which is damage where a value is not of the type that was written.
+func misread(err error) error {
+	// The errors of database/sql about that are of no type, and do not wrap what they are about.
+	if err != nil && strings.HasPrefix(err.Error(), "sql: Scan error") {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
 const segmentColumns = `last_position, first_position, first_recorded, last_recorded, encoding, chain, body`
 
 func scanSegment(row interface{ Scan(...any) error }) (segment, error) {
@@ -88,7 +98,7 @@ func scanSegment(row interface{ Scan(...any) error }) (segment, error) {
 	var c []byte
 	err := row.Scan(&s.last, &s.first, &s.firstRecorded, &s.lastRecorded, &s.encoding, &c, &s.body)
 	if err != nil {
-		return segment{}, err
+		return segment{}, misread(err)
 	}
 	if copy(s.chain[:], c) != len(s.chain) {
 		return segment{}, s.damaged(errors.New("its chain value is cut short"))
@@ -111,7 +121,7 @@ func chainBefore(ctx context.Context, db querier, first Position) (chain, error)
 	if err == nil && copy(c[:], b) != len(c) {
 		err = fmt.Errorf("%w: the chain value at position %d is cut short", ErrCorrupt, first-1)
 	}
-	return c, err
+	return c, misread(err)
 }
 
 // chainAt is the chain's value after the event at a position; it recomputes it inside a segment.
@@ -162,7 +172,7 @@ func fileUUID(ctx context.Context, db querier) ([]byte, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, fmt.Errorf("%w: the file's uuid is missing", ErrCorrupt)
 	case err != nil:
-		return nil, fmt.Errorf("the file's uuid: %w", err)
+		return nil, fmt.Errorf("the file's uuid: %w", misread(err))
 	case len(uuid) != uuidSize:
 		return nil, fmt.Errorf("%w: the file's uuid has %d bytes instead of %d", ErrCorrupt, len(uuid), uuidSize)
 	case sum != storage.RowSum("uuid", uuid):

@@ -189,7 +189,7 @@ func snapshotRows(ctx context.Context, tx storage.Tx, owner string, until Positi
 		var c, sum []byte
 		if err := rows.Scan(&r.Owner, &r.Position, &r.uuid, &r.FoldVersion, &c, &r.encoding, &r.count, &r.parts,
 			&sum); err != nil {
-			return found, err
+			return found, misread(err)
 		}
 		copy(r.chain[:], c)
 		copy(r.checksum[:], sum)

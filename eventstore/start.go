@@ -140,7 +140,7 @@ func (s *Store) notice(err error) {
 func lastPosition(ctx context.Context, db querier) (Position, error) {
 	var last sql.NullInt64
 	if err := db.QueryRowContext(ctx, `SELECT max(last_position) FROM segments`).Scan(&last); err != nil {
-		return 0, fmt.Errorf("the end of the log: %w", err)
+		return 0, fmt.Errorf("the end of the log: %w", misread(err))
 	}
 	return Position(last.Int64), nil
 }

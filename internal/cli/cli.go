@@ -86,6 +86,8 @@ type app struct {
 	fileErr  error // of the reading of file
 	model    *kong.Application
 	warnings []string
+	// toldDamage says that the user was told that the log is damaged.
+	toldDamage bool
 }
 
 // printf prints to stdout.

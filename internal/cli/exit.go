@@ -54,6 +54,7 @@ var exitCodes = [...]struct {
 	{storage.ErrDamaged, exitDamaged},
 	{storage.ErrNotOurs, exitDamaged},
 	{eventstore.ErrCorrupt, exitDamaged},
+	{eventstore.ErrReadOnly, exitDamaged},
 	{statehouse.ErrNotFound, exitNotFound},
 	{fs.ErrNotExist, exitNotFound},
 	{errUnreachable, exitUnavailable},

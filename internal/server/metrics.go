@@ -114,6 +114,7 @@ var (
 	descQueue     = desc("log_queue_batches", "Batches that wait for the writer.")
 	descQueueSize = desc("log_queue_bytes", "Bytes of the batches that wait for the writer.")
 	descFault     = desc("log_writable", "1 if the log can be written to, 0 if not.")
+	descDamaged   = desc("log_damaged", "1 if the log is damaged and can only be read, 0 if not.")
 	descSnapshot  = desc("snapshot_position", "Position of the newest snapshot taken or used since the start.")
 	descEntities  = desc("entities", "Entities that have a state.")
 	descDevices   = desc("devices", "Devices in the registry.")
@@ -133,7 +134,7 @@ var (
 func (c *houseCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descReady, descStreams, descPosition, descRecorded, descEvents, descBatches, descGroups, descFailed,
-		descQueue, descQueueSize, descFault, descSnapshot, descEntities, descDevices, descAreas, descRecovery,
+		descQueue, descQueueSize, descFault, descDamaged, descSnapshot, descEntities, descDevices, descAreas, descRecovery,
 		descReplayed, descClock, descSealed, descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
 	} {
 		ch <- d
@@ -167,6 +168,7 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descQueue, float64(stats.QueuedBatches))
 	gauge(descQueueSize, float64(stats.QueuedBytes))
 	gauge(descFault, oneIf(stats.Fault == nil))
+	gauge(descDamaged, oneIf(h.Damage() != nil))
 	gauge(descSnapshot, float64(stats.Snapshot))
 	gauge(descEntities, float64(m.State.Entities.Len()))
 	gauge(descDevices, float64(m.Registry.Devices.Len()))

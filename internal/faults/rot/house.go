@@ -30,6 +30,13 @@ type files map[string][]byte
 
 // write writes them into a directory, in place of those that are there.
 func (f files) write(dir string) error {
+	aside, err := filepath.Glob(filepath.Join(dir, name+"-wal.damaged-*"))
+	for _, path := range aside {
+		err = errors.Join(err, os.Remove(path))
+	}
+	if err != nil {
+		return err
+	}
 	for _, s := range [...]string{"", "-wal", "-shm", storage.AnchorSuffix} {
 		path := filepath.Join(dir, name+s)
 		err := error(nil)
