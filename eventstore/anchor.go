@@ -131,11 +131,31 @@ func (s *Store) checkAnchor(ctx context.Context, db querier, last Position) (dam
 	return nil, nil
 }
 
+// Missing says which events are missing at the end of the log, as far as that is known, nil where none are. The store need
+// not be started.
+func (s *Store) Missing(ctx context.Context) (missing, err error) {
+	last, err := lastPosition(ctx, s.db.Reader())
+	if isDamage(err) {
+		last, err = s.lastReadable(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	damage, _ := s.checkAnchor(ctx, s.db.Reader(), last)
+	if s.db.Damage() != nil {
+		damage = errors.Join(s.db.Damage(), damage)
+	}
+	return damage, nil
+}
+
 // openAnchor opens the anchor for writing, where the log is not damaged.
 func (s *Store) openAnchor() error {
 	f, err := os.OpenFile(s.db.Beside(storage.AnchorSuffix), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
+	}
+	if info, err := f.Stat(); err == nil && info.Size() > anchorSize {
+		_ = f.Truncate(anchorSize) // what is no anchor is torn, and that is all that there is to it
 	}
 	s.anchor.file = f
 	return nil

@@ -314,6 +314,11 @@ func (s *Store) deleteCursor(ctx context.Context, tx storage.Tx, name string) er
 	if n, err := done.RowsAffected(); n == 0 && err == nil && s.cursors.damaged() == nil {
 		return fmt.Errorf("%w: there is no cursor of a consumer named %q", ErrInvalid, name)
 	}
+	return countCursors(ctx, tx)
+}
+
+// countCursors writes anew how many cursors there are and what their checksums add up to.
+func countCursors(ctx context.Context, tx storage.Tx) error {
 	for _, statement := range [...]string{
 		`DELETE FROM cursors WHERE name = ''`,
 		`INSERT INTO cursors (name, position, stored) SELECT '', count(*), coalesce(sum(checksum), 0) FROM cursors`,

@@ -12,7 +12,11 @@ func (v *inspector) file(ctx context.Context) error {
 	report := func(err error) {
 		v.found(Finding{Kind: FindingFile, Problem: err})
 	}
-	if damage := v.s.db.Damage(); damage != nil {
+	damage := v.s.db.Damage()
+	if v.s.head.Load() == nil {
+		damage = v.s.damage
+	}
+	if damage != nil {
 		report(damage)
 	}
 	db := v.s.db.Reader()

@@ -242,6 +242,11 @@ func (p *sealable) exchange(ctx context.Context, tx storage.Tx) error {
 	if n, err := done.RowsAffected(); err != nil || n != int64(len(p.old)) {
 		return errors.Join(fmt.Errorf("%d segments are where %d were read", n, len(p.old)), err)
 	}
+	return p.insert(ctx, tx)
+}
+
+// insert writes the sealed segments and their filters.
+func (p *sealable) insert(ctx context.Context, tx storage.Tx) error {
 	for i, s := range p.sealed {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO segments (`+segmentColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			int64(s.last), int64(s.first), s.firstRecorded, s.lastRecorded, s.encoding, s.chain[:], s.body); err != nil {
