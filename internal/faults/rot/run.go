@@ -48,9 +48,9 @@ type Report struct {
 	Refused, Reported, Unchanged, Served int
 }
 
-// goOnEvery is how many bytes are flipped for each of which it is seen how the house goes on, which takes long. Where every
-// bit is flipped it is seen for all.
-const goOnEvery = 7
+// furtherEvery is how many bytes are flipped for each one of which it is also seen how the house goes on, or is repaired, which
+// takes long. Where every bit is flipped that is seen for all.
+const furtherEvery = 7
 
 // maxFailures is how many failures end a run.
 const maxFailures = 20
@@ -236,7 +236,7 @@ func (r *runner) one(ctx context.Context, dir string, n int) {
 	}
 	house[f.suffix] = bytes.Clone(house[f.suffix])
 	house[f.suffix][f.at] ^= f.with
-	out, served, err := r.try(ctx, dir, house, r.opts.Bits || n%goOnEvery == 0)
+	out, served, err := r.try(ctx, dir, house, r.opts.Bits || n%furtherEvery == 0)
 	if ctx.Err() != nil {
 		return
 	}
@@ -261,7 +261,7 @@ func (r *runner) one(ctx context.Context, dir string, n int) {
 }
 
 // try opens a damaged house and says what came of it; the error says that it is not what was promised.
-func (r *runner) try(ctx context.Context, dir string, house files, goOn bool) (out outcome, served bool, err error) {
+func (r *runner) try(ctx context.Context, dir string, house files, further bool) (out outcome, served bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -273,6 +273,9 @@ func (r *runner) try(ctx context.Context, dir string, house files, goOn bool) (o
 	h, err := open(ctx, dir, false)
 	if err != nil {
 		served, err = r.tryReadOnly(ctx, dir, house, err)
+		if err == nil && further {
+			err = errors.Join(r.tryRepair(ctx, dir, served), unchangedFiles(dir, house))
+		}
 		return refused, served, err
 	}
 	a := r.asker.ask(ctx, h)
@@ -288,7 +291,7 @@ func (r *runner) try(ctx context.Context, dir string, house files, goOn bool) (o
 	if n := a.size(); n != r.wasSize {
 		return out, false, fmt.Errorf("%d facts, moments and events instead of %d", n, r.wasSize)
 	}
-	if !goOn {
+	if !further {
 		return unchanged, false, nil
 	}
 	// It goes on as if nothing had happened, and so it must.
