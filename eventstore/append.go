@@ -73,8 +73,8 @@ func (s *Store) enqueue(ctx context.Context, r *request) error {
 	if s.head.Load() == nil {
 		return errNotStarted
 	}
-	if s.damage != nil {
-		return fmt.Errorf("%w: %w", ErrReadOnly, s.damage)
+	if err := s.writable(); err != nil {
+		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("append: %w", context.Cause(ctx))

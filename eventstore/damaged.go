@@ -22,6 +22,14 @@ import (
 // It is settled when [Store.Start] has returned.
 func (s *Store) Damage() error { return s.damage }
 
+// writable is ErrReadOnly where the log is damaged.
+func (s *Store) writable() error {
+	if s.damage == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrReadOnly, s.damage)
+}
+
 // preserve has the files left as they are when the database is closed, if an error is damage.
 func (s *Store) preserve(err error) {
 	if isDamage(err) {

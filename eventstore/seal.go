@@ -71,6 +71,9 @@ func (b *sealer) pause(head Position) time.Duration {
 // Seal seals everything that is in the log at the time of the call, however little it is. The store does it by itself
 // whenever enough has come together.
 func (s *Store) Seal(ctx context.Context) error {
+	if err := s.writable(); err != nil {
+		return fmt.Errorf("seal the log: %w", err)
+	}
 	b := sealer{s: s, run: newRun()}
 	for until := s.Head(); b.last < until; {
 		if _, err := b.step(ctx, 1); err != nil {
