@@ -116,8 +116,8 @@ func (db *DB) open(ctx context.Context, opts Options) (err error) {
 		return err
 	}
 	if err := migrate(ctx, db.writer, db.damage); err != nil {
-		if !isNew && isLogicError(err) {
-			err = fmt.Errorf("%w: its schema is not what was written: %w", ErrDamaged, err)
+		if !isNew {
+			err = schemaError(err)
 		}
 		return err
 	}

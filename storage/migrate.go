@@ -20,6 +20,9 @@ func migrate(ctx context.Context, db *sql.DB, damage error) error {
 	if err != nil {
 		return err
 	}
+	if err := checkVersions(ctx, db); err != nil {
+		return err
+	}
 	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)

@@ -22,16 +22,35 @@ var tables = [...]struct{ name, columns string }{
 // of a statement later.
 func checkSchema(ctx context.Context, db *sql.DB) error {
 	for _, t := range tables {
-		rows, err := db.QueryContext(ctx, "SELECT "+t.columns+" FROM "+t.name+" LIMIT 0")
-		if err == nil {
-			err = errors.Join(rows.Err(), rows.Close())
-		}
-		if isLogicError(err) {
-			return fmt.Errorf("%w: its schema is not what was written: %w", ErrDamaged, err)
-		}
-		if err != nil {
+		if err := checkTable(ctx, db, t.name, t.columns); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func checkTable(ctx context.Context, db *sql.DB, name, columns string) error {
+	rows, err := db.QueryContext(ctx, "SELECT "+columns+" FROM "+name+" LIMIT 0")
+	if err == nil {
+		err = errors.Join(rows.Err(), rows.Close())
+	}
+	return schemaError(err)
+}
+
+// schemaError is the error of a statement that a schema as it was written does not have.
+func schemaError(err error) error {
+	if isLogicError(err) {
+		return fmt.Errorf("%w: its schema is not what was written: %w", ErrDamaged, err)
+	}
+	return err
+}
+
+// checkVersions looks for the table that the first migration makes before anything else, unless there is nothing yet: who
+// migrates a database without it tries that for seconds.
+func checkVersions(ctx context.Context, db *sql.DB) error {
+	var objects int
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects); err != nil || objects == 0 {
+		return err
+	}
+	return checkTable(ctx, db, "goose_db_version", "id, version_id, is_applied, tstamp")
 }

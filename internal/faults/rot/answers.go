@@ -134,7 +134,11 @@ func (q *asker) askLog(ctx context.Context, h *statehouse.House, a *answers) {
 			a.events[at] = eventText(e)
 		}
 	}
-	for _, id := range [...]string{"sensor.a", "sensor.d", ""} {
+	entities := []string{"sensor.a", ""}
+	if q.deep {
+		entities = append(entities, "sensor.b", "sensor.c", "sensor.d", "sensor.none")
+	}
+	for _, id := range entities {
 		for _, backward := range [...]bool{false, true} {
 			var b strings.Builder
 			var err error
@@ -155,7 +159,7 @@ func (q *asker) askLog(ctx context.Context, h *statehouse.House, a *answers) {
 func (q *asker) askPast(ctx context.Context, h *statehouse.House, a *answers) {
 	step := eventstore.Position(1)
 	if !q.deep {
-		step = q.last/4 + 1
+		step = q.last/2 + 1
 	}
 	for at := eventstore.Position(0); at <= q.last; at += step {
 		m, err := h.AsOf(ctx, at)
