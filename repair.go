@@ -19,7 +19,7 @@ type RepairOptions struct {
 	Inspect eventstore.InspectOptions
 }
 
-// ErrLoss: events that were acknowledged are missing at the end of the log, and nobody said that they are given up.
+// ErrLoss means that events that were acknowledged are missing at the end of the log, and that nobody gave them up.
 var ErrLoss = errors.New("acknowledged events are missing")
 
 // Repair copies everything that can be read of the damaged database at path, which nobody may have open, into a new one

@@ -56,22 +56,17 @@ func (s *Store) tolerate(ctx context.Context, err error) bool {
 	return true
 }
 
-// guessUUID is the uuid of a file that has lost it: the anchor has it, and each snapshot. It is one that fits the first
+// guessUUID is the uuid of a file that has lost it: the anchor has it, and the last snapshot. It is one that fits the first
 // segment's chain, if that can be checked.
 func (s *Store) guessUUID(ctx context.Context) ([]byte, error) {
 	var candidates [][]byte
 	if a, found, _, err := readAnchor(s.db.Beside(storage.AnchorSuffix)); err == nil && found {
 		candidates = append(candidates, a.uuid)
 	}
-	rows, err := s.db.Reader().QueryContext(ctx, `SELECT DISTINCT file_uuid FROM snapshots`)
-	if err == nil {
-		defer func() { _ = rows.Close() }() // what can be read of it is enough
-		for rows.Next() {
-			var uuid []byte
-			if rows.Scan(&uuid) == nil && len(uuid) == uuidSize {
-				candidates = append(candidates, uuid)
-			}
-		}
+	var uuid []byte
+	err := s.db.Reader().QueryRowContext(ctx, `SELECT file_uuid FROM snapshots ORDER BY position DESC LIMIT 1`).Scan(&uuid)
+	if err == nil && len(uuid) == uuidSize {
+		candidates = append(candidates, uuid)
 	}
 	first, err := segmentWith(ctx, s.db.Reader(), 1)
 	r := newRun()

@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 )
 
@@ -31,10 +30,11 @@ func checkSchema(ctx context.Context, db *sql.DB) error {
 
 func checkTable(ctx context.Context, db *sql.DB, name, columns string) error {
 	rows, err := db.QueryContext(ctx, "SELECT "+columns+" FROM "+name+" LIMIT 0")
-	if err == nil {
-		err = errors.Join(rows.Err(), rows.Close())
+	if err != nil {
+		return schemaError(err)
 	}
-	return schemaError(err)
+	defer func() { _ = rows.Close() }() // there are none
+	return schemaError(rows.Err())
 }
 
 // schemaError is the error of a statement that a schema as it was written does not have.

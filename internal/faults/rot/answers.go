@@ -3,9 +3,9 @@ package rot
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -218,7 +218,7 @@ func (q *asker) askToWrite(ctx context.Context, h *statehouse.House, a *answers)
 
 func eventText(e eventstore.Event) string {
 	payload, err := proto.MarshalOptions{Deterministic: true}.Marshal(e.Payload)
-	return fmt.Sprint(e.Position, e.RecordedAt, e.Timestamp, e.Kind, e.Entity, e.Source, e.CorrelationID, e.CausePosition, payload, err)
+	return fmt.Sprint(e.Position, e.RecordedAt, e.Timestamp, e.Kind, e.Entity, e.Source, e.CorrelationID, e.CausePosition, hex.EncodeToString(payload), err)
 }
 
 // momentText is a hash of everything that there is in a moment.
@@ -229,21 +229,21 @@ func momentText(m timeline.Moment) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		lines = append(lines, fmt.Sprint(id, s.EntityID, s.Position, s.UpdatedAt, s.ChangedAt, s.UpdatedBy, attributes))
+		lines = append(lines, fmt.Sprint(id, s.EntityID, s.Position, s.UpdatedAt, s.ChangedAt, s.UpdatedBy, hex.EncodeToString(attributes)))
 	}
 	for id, e := range m.Registry.Entities.All() {
 		text, err := proto.MarshalOptions{Deterministic: true}.Marshal(e)
 		if err != nil {
 			return "", err
 		}
-		lines = append(lines, fmt.Sprint("entity", id, text))
+		lines = append(lines, fmt.Sprint("entity", id, hex.EncodeToString(text)))
 	}
 	slices.Sort(lines)
 	return sum(m.Position(), m.Registry.Position, lines), nil
 }
 
 func sum(values ...any) string {
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	_, _ = fmt.Fprint(h, values...)
 	return fmt.Sprintf("%x", h.Sum(nil)[:8])
 }

@@ -338,12 +338,12 @@ func (r *runner) goOn(ctx context.Context, dir string) (*answers, error) {
 // tryReadOnly opens a house that was refused, with an error, for reading, and says whether that went.
 func (r *runner) tryReadOnly(ctx context.Context, dir string, house files, refusal error) (served bool, err error) {
 	if err := unchangedFiles(dir, house); err != nil {
-		return false, fmt.Errorf("refused with %q: %w", refusal, err)
+		return false, fmt.Errorf("refused with %w: %w", refusal, err)
 	}
 	h, err := open(ctx, dir, true)
 	if err != nil {
 		if err := unchangedFiles(dir, house); err != nil {
-			return false, fmt.Errorf("refused with %q: %w", refusal, err)
+			return false, fmt.Errorf("refused with %w: %w", refusal, err)
 		}
 		return false, nil //nolint:nilerr // that is a report
 	}
@@ -353,13 +353,13 @@ func (r *runner) tryReadOnly(ctx context.Context, dir string, house files, refus
 		a.report("close", err)
 	}
 	if !readOnly {
-		return true, fmt.Errorf("refused with %q, and then opened as if there was no damage", refusal)
+		return true, fmt.Errorf("refused with %w, and then opened as if there was no damage", refusal)
 	}
 	if err := unchangedFiles(dir, house); err != nil {
-		return true, fmt.Errorf("refused with %q, and opened for reading: %w", refusal, err)
+		return true, fmt.Errorf("refused with %w, and opened for reading: %w", refusal, err)
 	}
 	if err := a.differs(r.was); err != nil {
-		return true, fmt.Errorf("refused with %q, and opened for reading: %w; it reported %q", refusal, err, a.reports)
+		return true, fmt.Errorf("refused with %w, and opened for reading: %w; it reported %q", refusal, err, a.reports)
 	}
 	return true, nil
 }
