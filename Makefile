@@ -2,11 +2,12 @@
 
 GO       ?= go
 FUZZTIME ?= 5s
+SOAK     ?= soak
 BUF       = $(GO) tool -modfile=tools/go.mod buf
 LINT      = $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check bench fmt-check vet lint generate generated race fuzz test-386 clean
+.PHONY: help build demo test check bench defects soak fmt-check vet lint generate generated race fuzz test-386 clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +25,14 @@ test: ## Run all tests; needs Go and nothing else.
 bench: ## Measure everything beside its peers and write bench/RESULTS.md; takes minutes, and wants a quiet machine.
 	cd bench && $(GO) run . -results RESULTS.md
 
-check: fmt-check vet lint generated test race fuzz ## Everything that has to be green before a commit; race needs a C compiler.
+defects: ## Test the tests: each deliberate defect of internal/defect has to be found.
+	$(GO) run ./internal/faults/defects
+
+soak: ## Prove for HOURS=n what docs/reliability.md promises; goes on where it was, in SOAK (soak/).
+	@test -n "$(HOURS)" || { echo "how many hours? make soak HOURS=8"; exit 1; }
+	$(GO) run ./internal/faults/soak -hours $(HOURS) -dir $(SOAK)
+
+check: fmt-check vet lint generated test defects race fuzz ## Everything that has to be green before a commit; race needs a C compiler.
 
 fmt-check: ## Fail if gofmt would change a file.
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

@@ -18,16 +18,16 @@ const module = "github.com/statehouse/statehouse"
 // an embedding program uses knows nothing of the daemon, the log knows nothing of states, the map knows nothing at
 // all. A new package is added here, and its place is a decision.
 var layers = [][]string{
-	{"gen/statehouse/entity/v1", "immutable", "storage", "internal/mqtt"},
-	{"gen/statehouse/event/v1", "internal/mqtt/broker", "internal/mqtt/client"},
-	{"eventstore", "internal/mqtt/play"},
+	{"gen/statehouse/entity/v1", "immutable", "internal/defect", "internal/faults", "internal/mqtt"},
+	{"storage", "gen/statehouse/event/v1", "internal/faults/trace", "internal/mqtt/client"},
+	{"eventstore", "internal/faults/disk", "internal/faults/load", "internal/mqtt/broker", "internal/mqtt/play"},
 	{"state", "registry"},
 	{"timeline"},
 	{"."},
 	{"internal/api", "internal/check", "internal/mqtt/zigbee2mqtt"},
-	{"internal/server", "internal/faults/rot"},
-	{"internal/daemon"},
-	{"internal/cli"},
+	{"internal/server", "internal/faults/fuzzing", "internal/faults/kills", "internal/faults/defects", "internal/faults/powercut", "internal/faults/rot"},
+	{"internal/daemon", "internal/faults/linear", "internal/faults/powercut/embedded"},
+	{"internal/cli", "internal/faults/soak"},
 	{"cmd/statehouse"},
 }
 

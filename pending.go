@@ -31,6 +31,9 @@ type Pending interface {
 	Area(id string) (*entityv1.Area, bool)
 	// Devices are all devices that a source registered, sorted by id.
 	Devices(source string) []*entityv1.Device
+	// Counts are the numbers of devices and of entities that are registered, and of entities that are remembered: see
+	// FormerEntity.
+	Counts() (devices, entities, former int)
 }
 
 type pending struct {
@@ -62,6 +65,11 @@ func (p pending) FormerEntity(uniqueID string) (*entityv1.Entity, bool) {
 
 func (p pending) FormerDevice(id string) (*entityv1.Device, bool) {
 	return p.registry.Pending().FormerDevices.Get(id)
+}
+
+func (p pending) Counts() (devices, entities, former int) {
+	r := p.registry.Pending()
+	return r.Devices.Len(), r.Entities.Len(), r.FormerEntities.Len()
 }
 
 func (p pending) Area(id string) (*entityv1.Area, bool) { return p.registry.Pending().Area(id) }

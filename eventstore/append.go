@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/storage"
 )
 
 // Batch is what one append adds: all of it or nothing, one event after another in the log.
@@ -45,7 +46,7 @@ func (s Span) Len() int {
 // [ErrTooLarge], [ErrConflict], [ErrKeyReused], [ErrClosed], [ErrReadOnly], [ErrUnavailable], after which nothing was changed,
 // [ErrUnknownOutcome], and whatever Decide or a projector returned, after which nothing was changed either.
 func (s *Store) Append(ctx context.Context, b Batch) (Span, error) {
-	r, err := newRequest(b)
+	r, err := newRequest(b, false)
 	if err != nil {
 		s.stats.failed.Add(1)
 		return Span{}, err
@@ -53,6 +54,11 @@ func (s *Store) Append(ctx context.Context, b Batch) (Span, error) {
 	if r == nil {
 		return Span{}, nil
 	}
+	return s.submit(ctx, r)
+}
+
+// submit hands a batch to the writer and waits for its answer.
+func (s *Store) submit(ctx context.Context, r *request) (Span, error) {
 	if err := s.enqueue(ctx, r); err != nil {
 		s.stats.failed.Add(1)
 		return Span{}, err
@@ -142,6 +148,8 @@ type terms struct {
 	conditions []Condition
 	key        Key
 	hash       []byte // of the events, for the key; none for a decision
+	// with writes what goes into the log's transaction together with the events; nil for nothing.
+	with func(ctx context.Context, tx storage.Tx) error
 }
 
 // prepared is an event as its caller's goroutine encoded it. It is stored and hashed as it is.
@@ -164,8 +172,9 @@ func (t *terms) check() error {
 // conditionSize stands for a condition.
 const conditionSize = 64
 
-// newRequest checks and encodes a batch. It returns nil for a batch that wants nothing.
-func newRequest(b Batch) (*request, error) {
+// newRequest checks and encodes a batch. It returns nil for a batch that wants nothing. own says that its events may be
+// those that only the store appends.
+func newRequest(b Batch, own bool) (*request, error) {
 	if b.Decide == nil && len(b.Events) == 0 && len(b.If) == 0 && b.Key == (Key{}) {
 		return nil, nil
 	}
@@ -183,7 +192,7 @@ func newRequest(b Batch) (*request, error) {
 		r.size = decisionSize
 	} else {
 		var err error
-		if r.events, err = prepare(b.Events); err != nil {
+		if r.events, err = prepare(b.Events, own); err != nil {
 			return nil, err
 		}
 		for i := range r.events {
@@ -200,7 +209,7 @@ func newRequest(b Batch) (*request, error) {
 
 // prepare encodes, checks and hashes the events of a batch. What it returns has payloads of its own, decoded from what
 // is stored: the projectors see now what every replay will see, and what cannot be decoded is never accepted.
-func prepare(events []Event) ([]prepared, error) {
+func prepare(events []Event, own bool) ([]prepared, error) {
 	if len(events) > MaxBatchEvents {
 		return nil, fmt.Errorf("%w: the batch has %d events, at most %d are allowed", ErrTooLarge, len(events), MaxBatchEvents)
 	}
@@ -228,7 +237,9 @@ func prepare(events []Event) ([]prepared, error) {
 			return nil, fmt.Errorf("%w: the batch has more than %d bytes", ErrTooLarge, MaxBatchBytes)
 		}
 		p.content = sha256.Sum256(p.record)
-		e.Kind = KindOf(e.Payload)
+		if e.Kind = KindOf(e.Payload); e.Kind == KindHistoryRemoved && !own {
+			return nil, fmt.Errorf("%w: event %d of the batch is of the kind %s, which only the store itself appends", ErrInvalid, i+1, e.Kind)
+		}
 		if !e.Timestamp.IsZero() {
 			e.Timestamp = e.Timestamp.Round(0).UTC()
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/statehouse/statehouse/storage"
@@ -21,9 +23,9 @@ type Consumer struct {
 }
 
 // Consumer opens the consumer of a name, which goes on after its cursor. Where it has none, its cursor is set to q.After,
-// which may be [FromNow], and stored before Consumer returns. A query may change from one opening to the next.
+// which may be [FromNow] or [FromOldest], and stored before Consumer returns. A query may change from one opening to the next.
 //
-// Errors: [ErrInUse] while a consumer of that name is open, [ErrInvalid] for a name or a query that none can have,
+// Errors: [ErrCompacted] where events after its cursor have been removed, [ErrInUse] while a consumer of that name is open, [ErrInvalid] for a name or a query that none can have,
 // [ErrClosed], the context's, and [ErrCorrupt] for a cursor beyond the end of the log, which means that events are
 // missing that were there when it was stored; [Store.DeleteCursor] accepts that.
 func (s *Store) Consumer(ctx context.Context, name string, q Query) (*Consumer, error) {
@@ -48,7 +50,11 @@ func (s *Store) Consumer(ctx context.Context, name string, q Query) (*Consumer, 
 		}
 	}
 	q.After = s.cursors.acked(c.cursor)
-	c.sub = s.Subscription(q)
+	if err := s.kept(q.After); err != nil {
+		s.cursors.release(c, false)
+		return nil, fmt.Errorf("consumer %q has got to position %d: %w; delete its cursor to begin anew", name, q.After, err)
+	}
+	s.cursors.open(c, s.Subscription(q))
 	return c, nil
 }
 
@@ -68,6 +74,10 @@ func (c *Consumer) find(ctx context.Context, begin Position) error {
 		return nil
 	case begin == FromNow:
 		begin = head
+	case begin == FromOldest:
+		c.s.fromOldest(&begin)
+	case c.s.kept(begin) != nil:
+		return fmt.Errorf("consumer %q cannot begin after position %d: %w", c.cursor.name, begin, c.s.kept(begin))
 	case begin > head:
 		return fmt.Errorf("%w: consumer %q cannot begin after position %d: the log ends at %d", ErrInvalid, c.cursor.name, begin, head)
 	}
@@ -152,3 +162,36 @@ func (c *Consumer) Behind() uint64 {
 
 // Close gives the name up, so that another one may take it. The cursor stays.
 func (c *Consumer) Close() { c.s.cursors.release(c, false) }
+
+// ConsumerStats are figures about a consumer.
+type ConsumerStats struct {
+	Name string
+	// Acked is the position up to which everything is acknowledged, Behind the number of events after that.
+	Acked  Position
+	Behind uint64
+}
+
+// open gives a consumer its subscription. Figures may be asked for meanwhile.
+func (cs *cursors) open(c *Consumer, sub *Subscription) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c.sub = sub
+}
+
+// stats are figures about the consumers that are open.
+func (cs *cursors) stats() []ConsumerStats {
+	cs.mu.Lock()
+	var open []*Consumer
+	for _, c := range cs.byName {
+		if c.owner != nil && c.owner.sub != nil { // not one that is being opened
+			open = append(open, c.owner)
+		}
+	}
+	cs.mu.Unlock()
+	all := make([]ConsumerStats, len(open))
+	for i, c := range open {
+		all[i] = ConsumerStats{Name: c.Name(), Behind: c.Behind(), Acked: c.Acked()}
+	}
+	slices.SortFunc(all, func(a, b ConsumerStats) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}

@@ -24,6 +24,8 @@ var (
 	ErrUnavailable = errors.New("the store cannot write")
 	// ErrReadOnly: the log is damaged and was opened for reading only, see [Store.Damage]. Nothing was changed.
 	ErrReadOnly = errors.New("the log is damaged and can only be read")
+	// ErrCompacted: the question is about events that have been removed, see [CompactedError] for what is left.
+	ErrCompacted = errors.New("events have been removed")
 	// ErrCorrupt: what is stored is not what was written. The message says where.
 	ErrCorrupt = errors.New("the log is damaged")
 )

@@ -13,8 +13,11 @@ import (
 type Position uint64
 
 const (
-	// FromStart is the position before every event: reading after it reads everything.
+	// FromStart is the position before every event: reading after it reads everything, and fails with [ErrCompacted] once
+	// events have been removed.
 	FromStart Position = 0
+	// FromOldest is the position before the oldest event that is there when a read or a subscription begins.
+	FromOldest Position = 1<<64 - 2
 	// FromNow is the position of whatever event is the last one when a subscription begins.
 	FromNow Position = 1<<64 - 1
 	// MaxPosition is the highest position that a log can reach.
@@ -64,6 +67,7 @@ const (
 	KindAreaRegistered     Kind = "area_registered"
 	KindAreaUnregistered   Kind = "area_unregistered"
 	KindSystem             Kind = "system"
+	KindHistoryRemoved     Kind = "history_removed"
 )
 
 // KindOf is the kind that a payload stands for, empty for a payload that says nothing.
@@ -89,6 +93,8 @@ func KindOf(p *eventv1.Payload) Kind {
 		return KindAreaUnregistered
 	case *eventv1.Payload_System:
 		return KindSystem
+	case *eventv1.Payload_HistoryRemoved:
+		return KindHistoryRemoved
 	case *eventv1.Payload_Custom:
 		return Kind(k.Custom.GetKind())
 	default:

@@ -56,6 +56,11 @@ func (g *grouping) add(ctx context.Context, r *request, res *result) error {
 	if keyed {
 		return g.remember(ctx, r.terms, res.span)
 	}
+	if r.terms != nil && r.terms.with != nil {
+		if err := r.terms.with(ctx, g.tx); err != nil {
+			return &batchError{fmt.Errorf("%w: %w", ErrUnavailable, err)}
+		}
+	}
 	return nil
 }
 
@@ -84,7 +89,7 @@ func (g *grouping) decide(ctx context.Context, r *request) (events []prepared, e
 	if err == nil && r.decide != nil {
 		var decided []Event
 		if decided, err = r.decide(ctx); err == nil {
-			events, err = prepare(decided)
+			events, err = prepare(decided, false)
 		}
 	}
 	returned = true

@@ -8,7 +8,7 @@ import (
 // Hypothetical makes of events what an append would make of them behind a position, recorded at a time: checked, copied,
 // and with all that the store assigns. Nothing is stored. It fails as the append would.
 func Hypothetical(after Position, recorded time.Time, events []Event) ([]Event, error) {
-	batch, err := prepare(events)
+	batch, err := prepare(events, false)
 	if err != nil {
 		return nil, err
 	}

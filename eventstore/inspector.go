@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/storage"
 )
 
@@ -38,10 +40,18 @@ type inspector struct {
 	unfiltered bool
 	// salvager is told what is whole; nil where nobody wants it.
 	salvager *salvager
+	// limit is the position up to which to walk, 0 for all of the log.
+	limit Position
+	// fits says of which owners the snapshot at the limit is what the log makes of it.
+	fits map[string]bool
+	// begins is the base of the log when the walk began: what attests it is before the end of the log then.
+	begins *base
+	// attested are the last events removed that an event attests.
+	attested *eventv1.HistoryRemoved
 }
 
 func newInspector(s *Store, opts InspectOptions) *inspector {
-	v := &inspector{s: s, opts: opts, run: newRun(), before: []chain{genesis(s.uuid)}, resumed: time.Now(), listed: -1}
+	v := &inspector{s: s, opts: opts, run: newRun(), before: []chain{genesis(s.uuid)}, resumed: time.Now(), listed: -1, fits: map[string]bool{}}
 	for _, p := range opts.Projectors {
 		v.folds = append(v.folds, &refold{projector: p})
 	}
@@ -82,7 +92,13 @@ func (v *inspector) walk(ctx context.Context) error {
 		return err
 	}
 	for v.after < v.until {
+		if err := v.rebase(ctx); err != nil {
+			return err
+		}
 		segments, err := v.page(ctx)
+		if b := v.s.base.Load(); v.after+1 < b.first {
+			continue // it has been removed meanwhile
+		}
 		if isDamage(err) {
 			if err := v.skip(ctx, err); err != nil {
 				return err
@@ -105,16 +121,92 @@ func (v *inspector) walk(ctx context.Context) error {
 			}
 		}
 	}
+	if v.limit > 0 {
+		return nil
+	}
+	if err := v.attest(ctx); err != nil {
+		return err
+	}
 	if err := v.beyond(ctx); err != nil {
 		return err
 	}
 	return v.file(ctx)
 }
 
+// rebase goes to where the log begins, if events have been removed that it has not come to.
+func (v *inspector) rebase(ctx context.Context) error {
+	b := v.s.base.Load()
+	if v.after+1 >= b.first {
+		return nil
+	}
+	var damage []Finding
+	for _, f := range v.folds {
+		projectors{f.projector}.discard()
+		f.from, f.at, f.lost = b.position, b.position, false
+		if err := v.s.restoreAt(ctx, f.projector, b.position); isDamage(err) || errors.Is(err, ErrCompacted) {
+			damage = append(damage, Finding{Kind: FindingSnapshot, First: b.position, Last: b.position, Owner: f.projector.Name(), Problem: cause(err)})
+			f.lost = true
+		} else if err != nil {
+			return err
+		}
+	}
+	if len(damage) > 0 { // or the base has moved on, and its snapshots with it
+		if err := v.s.loadBase(ctx, v.s.db.Reader()); err != nil {
+			return err
+		}
+		if v.s.base.Load() != b {
+			return v.rebase(ctx)
+		}
+	}
+	for _, f := range damage {
+		v.found(f)
+	}
+	v.after, v.before, v.recorded, v.isRecorded = b.first-1, []chain{b.before}, 0, false
+	v.result.Removed = b.position
+	return nil
+}
+
+// attest checks that an event attests what has been removed.
+func (v *inspector) attest(ctx context.Context) error {
+	b := v.begins
+	if b.position == 0 || v.attests(b) {
+		return nil
+	}
+	// It may be behind the end of the walk, if that began when it was just being committed.
+	end, err := lastPosition(ctx, v.s.db.Reader())
+	for at := v.until; err == nil && at < end; {
+		var s segment
+		if s, err = segmentWith(ctx, v.s.db.Reader(), at+1); err == nil {
+			err = v.run.open(&s, nil)
+		}
+		if err == nil {
+			at = s.last
+			v.payloads()
+		}
+	}
+	if err != nil && !isDamage(err) {
+		return err
+	}
+	if !v.attests(b) && v.s.base.Load() == b { // else what attested it has been removed with the rest
+		v.found(Finding{Kind: FindingGap, First: 1, Last: b.position, RecordedTo: time.Unix(0, b.recorded).UTC(),
+			Problem: errors.New("no event says that they were removed")})
+	}
+	return nil
+}
+
+// attests says that the last event about removed ones is about those up to a base.
+func (v *inspector) attests(b *base) bool {
+	a := v.attested
+	return a.GetThrough() == uint64(b.position) && a.GetRecorded() == b.recorded && bytes.Equal(a.GetChain(), b.chain[:])
+}
+
 // findEnd finds out how far to walk.
 func (v *inspector) findEnd(ctx context.Context) error {
+	v.begins = v.s.base.Load()
 	v.until = v.s.Head()
-	if v.s.head.Load() == nil { // it was not started
+	if v.limit > 0 {
+		v.until = v.limit
+	} else if v.s.head.Load() == nil { // it was not started
 		last, err := lastPosition(ctx, v.s.db.Reader())
 		if isDamage(err) {
 			last, err = MaxPosition, nil
@@ -287,7 +379,11 @@ func (v *inspector) follow(s *inspectedSegment, at map[Position]chain) (found *c
 // payloads decodes every event of the segment.
 func (v *inspector) payloads() {
 	for i := range v.run.records {
-		if _, err := v.run.event(i); err != nil {
+		e, err := v.run.event(i)
+		if p := e.Payload.GetHistoryRemoved(); p != nil {
+			v.attested = p
+		}
+		if err != nil {
 			f := about(FindingEvent, v.run.segment, cause(err))
 			f.First, f.Last = v.run.position(i), v.run.position(i)
 			f.RecordedFrom = time.Unix(0, v.run.recorded[i]).UTC()

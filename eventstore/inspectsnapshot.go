@@ -182,7 +182,7 @@ func (v *inspector) snapshotBody(ctx context.Context, r *snapshotRow) (body []by
 // Without a fold it checks only that the snapshot can be read.
 func (v *inspector) compare(r *snapshotRow, body []byte) (entity string, err error) {
 	for _, f := range v.folds {
-		if f.projector.Name() != r.Owner || f.lost || f.at != r.Position {
+		if f.projector.Name() != r.Owner || f.lost || f.at != r.Position || f.at > 0 && f.at == f.from {
 			continue
 		}
 		if source, ok := f.projector.(SnapshotSource); ok {
@@ -192,7 +192,10 @@ func (v *inspector) compare(r *snapshotRow, body []byte) (entity string, err err
 			h, records := source.SnapshotRecords()
 			if h.FoldVersion == r.FoldVersion {
 				v.result.Compared++
-				return compareRecords(decodeSnapshot(body, r.count), records)
+				if entity, err = compareRecords(decodeSnapshot(body, r.count), records); err == nil && r.Position == v.limit {
+					v.fits[r.Owner] = true
+				}
+				return entity, err
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"os"
 	"path/filepath"
@@ -33,6 +34,8 @@ type machine struct {
 	cache *state.Cache
 
 	log []eventstore.Event
+	// The events up to base have been removed.
+	base eventstore.Position
 	// A subscription to everything and one to one entity, and what they yielded.
 	all, one           *eventstore.Subscription
 	heardAll, heardOne []eventstore.Position
@@ -69,6 +72,7 @@ func TestMachine(t *testing.T) {
 			"repeat":    m.repeat,
 			"consume":   m.consume,
 			"seal":      m.seal,
+			"compact":   m.compact,
 			"restart":   m.restart,
 			"crash":     m.crash,
 			"read":      m.read,
@@ -106,9 +110,9 @@ func (m *machine) open(t *rapid.T) {
 	}
 	last := func(heard []eventstore.Position) eventstore.Position {
 		if len(heard) == 0 {
-			return eventstore.FromStart
+			return m.base
 		}
-		return heard[len(heard)-1]
+		return max(m.base, heard[len(heard)-1])
 	}
 	m.all = m.store.Subscription(eventstore.Query{After: last(m.heardAll)})
 	m.one = m.store.Subscription(eventstore.Query{After: last(m.heardOne), Entities: []string{"sensor.s1"}})
@@ -351,6 +355,63 @@ func (m *machine) seal(t *rapid.T) {
 	}
 }
 
+// compact removes some of the log, when everybody has heard of it.
+func (m *machine) compact(t *rapid.T) {
+	m.subscribe(t)
+	m.hear(t, m.consumer.Events, m.consumer.Position, func(eventstore.Event) {})
+	m.acked = eventstore.Position(len(m.log))
+	if err := m.consumer.Ack(m.acked); err != nil {
+		t.Fatal(err)
+	}
+	until := eventstore.Position(len(m.log))
+	if rapid.Bool().Draw(t, "not everything") {
+		until = eventstore.Position(rapid.IntRange(0, len(m.log)).Draw(t, "until"))
+	}
+	c, err := m.store.Compact(context.Background(), until, eventstore.CompactOptions{Source: "machine"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Base < m.base || c.Base > max(until, m.base) || c.Events != uint64(c.Base-m.base) || len(c.LeftBehind) > 0 {
+		t.Fatalf("compacting %d events up to %d, with a base of %d: %+v", len(m.log), until, m.base, c)
+	}
+	if until == eventstore.Position(len(m.log)) && until > m.base && c.Base != until {
+		t.Fatalf("everything was to be removed up to %d: %+v", until, c)
+	}
+	if c.Events == 0 {
+		return
+	}
+	m.base = c.Base
+	e, err := m.store.Event(context.Background(), c.Attested)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := e.Payload.GetHistoryRemoved()
+	if at := m.log[m.base-1].RecordedAt; p.GetThrough() != uint64(m.base) || !at.Equal(time.Unix(0, p.GetRecorded())) || !c.RecordedAt.Equal(at) {
+		t.Fatalf("%+v is attested by %v; the last event was recorded at %s", c, p, at)
+	}
+	m.acknowledged(t, eventstore.Span{First: c.Attested, Last: c.Attested}, nil, []eventstore.Event{{Source: "machine", Payload: e.Payload}})
+}
+
+// isCompacted says that an error names the base.
+func (m *machine) isCompacted(err error) bool {
+	var c *eventstore.CompactedError
+	return errors.Is(err, eventstore.ErrCompacted) && errors.As(err, &c) && c.Base == m.base
+}
+
+// removedAt says that what was there at a time may have been removed.
+func (m *machine) removedAt(at time.Time) bool {
+	return m.base > 0 && at.Before(m.log[m.base-1].RecordedAt)
+}
+
+// positionAt is the model's.
+func (m *machine) positionAt(at time.Time) eventstore.Position {
+	n := 0
+	for n < len(m.log) && !m.log[n].RecordedAt.After(at) {
+		n++
+	}
+	return eventstore.Position(n)
+}
+
 func (m *machine) read(t *rapid.T) {
 	q := eventstore.Query{
 		After:    eventstore.Position(rapid.IntRange(0, len(m.log)).Draw(t, "after")),
@@ -382,7 +443,14 @@ func (m *machine) read(t *rapid.T) {
 	if q.Backward {
 		slices.Reverse(want)
 	}
+	removed := m.removed(q)
 	for e, err := range m.store.Read(context.Background(), q) {
+		if removed {
+			if !m.isCompacted(err) {
+				t.Fatalf("%+v yields %v (%v), and reaches behind the base %d", q, e, err, m.base)
+			}
+			return
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -394,9 +462,30 @@ func (m *machine) read(t *rapid.T) {
 		}
 		want = want[1:]
 	}
-	if len(want) > 0 {
-		t.Fatalf("%+v ends before %v", q, want[0])
+	if len(want) > 0 || removed {
+		t.Fatalf("%+v ends before %v (removed: %v)", q, want, removed)
 	}
+}
+
+// removed says that a query asks for what has been removed.
+func (m *machine) removed(q eventstore.Query) bool {
+	after, until := q.After, eventstore.Position(len(m.log))
+	if q.Until != 0 {
+		until = min(until, q.Until)
+	}
+	if at := q.Since.Add(-1); !q.Since.IsZero() {
+		if m.removedAt(at) {
+			return true
+		}
+		after = max(after, m.positionAt(at))
+	}
+	if at := q.Before.Add(-1); !q.Before.IsZero() {
+		if m.removedAt(at) {
+			return true
+		}
+		until = min(until, m.positionAt(at))
+	}
+	return after < until && after < m.base
 }
 
 func withoutPayload(e eventstore.Event) eventstore.Event {
@@ -407,11 +496,14 @@ func withoutPayload(e eventstore.Event) eventstore.Event {
 
 func (m *machine) time(t *rapid.T) {
 	at := m.clock.Add(-time.Duration(rapid.IntRange(-2, 40).Draw(t, "ago")) * time.Second)
-	want := 0
-	for want < len(m.log) && !m.log[want].RecordedAt.After(at) {
-		want++
+	got, err := m.store.PositionAt(context.Background(), at)
+	if m.removedAt(at) {
+		if !m.isCompacted(err) {
+			t.Fatalf("the position at %s is %d (%v), and the base is %d", at, got, err, m.base)
+		}
+		return
 	}
-	if got, err := m.store.PositionAt(context.Background(), at); err != nil || int(got) != want {
+	if want := m.positionAt(at); err != nil || got != want {
 		t.Fatalf("the position at %s is %d (%v), want %d", at, got, err, want)
 	}
 }
@@ -422,24 +514,7 @@ func (m *machine) subscribe(t *rapid.T) {
 		s     *eventstore.Subscription
 		heard *[]eventstore.Position
 	}{{m.all, &m.heardAll}, {m.one, &m.heardOne}} {
-		ctx, cancel := context.WithCancel(context.Background())
-		var ends sync.WaitGroup
-		ends.Go(func() {
-			for sub.s.Behind() > 0 {
-				time.Sleep(50 * time.Microsecond)
-			}
-			cancel()
-		})
-		for e, err := range sub.s.Events(ctx) {
-			if err != nil {
-				if !errors.Is(err, context.Canceled) {
-					t.Fatal(err)
-				}
-				break
-			}
-			*sub.heard = append(*sub.heard, e.Position)
-		}
-		ends.Wait()
+		m.hear(t, sub.s.Events, sub.s.Position, func(e eventstore.Event) { *sub.heard = append(*sub.heard, e.Position) })
 	}
 	var want []eventstore.Position
 	for _, e := range m.log {
@@ -457,6 +532,30 @@ func (m *machine) subscribe(t *rapid.T) {
 	}
 	if len(m.heardAll) != len(m.log) {
 		t.Fatalf("heard %d of %d", len(m.heardAll), len(m.log))
+	}
+}
+
+// hear takes what there is of a subscription.
+func (m *machine) hear(t *rapid.T, events func(context.Context) iter.Seq2[eventstore.Event, error],
+	position func() eventstore.Position, take func(eventstore.Event)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var ends sync.WaitGroup
+	ends.Go(func() {
+		for ctx.Err() == nil && int(position()) < len(m.log) {
+			time.Sleep(50 * time.Microsecond)
+		}
+		cancel()
+	})
+	defer ends.Wait()
+	defer cancel()
+	for e, err := range events(ctx) {
+		if err != nil {
+			if !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			return
+		}
+		take(e)
 	}
 }
 

@@ -102,6 +102,13 @@ type SnapshotFaults interface {
 	SnapshotFaults() []error
 }
 
+// SnapshotRestorer is a [Projector] that can be restored to another snapshot than its newest one, which takes the place of
+// events that have been removed; see [Store.Compact].
+type SnapshotRestorer interface {
+	// RestoreUntil is Restore of the newest usable snapshot at a position or before it.
+	RestoreUntil(ctx context.Context, tx storage.Tx, until Position) (Position, error)
+}
+
 // projectors are run together, in the order in which they were registered.
 type projectors []Projector
 

@@ -7,11 +7,14 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"github.com/statehouse/statehouse/internal/defect"
 )
 
 // Query says which events to read. The zero Query matches every event.
 type Query struct {
-	// After is the position after which to read; FromStart, 0, reads from the first event.
+	// After is the position after which to read; FromStart, 0, reads from the first event, and FromOldest from the first
+	// one that has not been removed.
 	After Position
 	// Until is the last position to read; 0 means the head at the time of the call, and for a subscription no end.
 	Until Position
@@ -30,7 +33,7 @@ type Query struct {
 
 // Read yields the events that match a query in the order of positions, or against it where the query says so. It ends
 // at the bounds of the query, or at the head at the time of the call. An error ends it: that of the context, or
-// [ErrCorrupt] where the log is damaged. The events are shared and must not be modified. Read holds nothing open while
+// [ErrCorrupt] where the log is damaged, [ErrCompacted] where events behind q.After have been removed. The events are shared and must not be modified. Read holds nothing open while
 // its consumer works, and decodes only what it yields.
 func (s *Store) Read(ctx context.Context, q Query) iter.Seq2[Event, error] {
 	if head := s.Head(); q.Until == 0 || q.Until > head {
@@ -59,8 +62,9 @@ func (s *Store) Event(ctx context.Context, at Position) (Event, error) {
 	return Event{}, fmt.Errorf("%w: it has no position %d", ErrCorrupt, at)
 }
 
-// bound makes positions of the times of a query.
+// bound makes positions of the bounds of a query.
 func (s *Store) bound(ctx context.Context, q *Query) error {
+	s.fromOldest(&q.After)
 	if !q.Since.IsZero() {
 		at, err := s.PositionAt(ctx, q.Since.Add(-1))
 		if err != nil {
@@ -78,16 +82,28 @@ func (s *Store) bound(ctx context.Context, q *Query) error {
 	return nil
 }
 
-// PositionAt is the position of the last event that was recorded at a time or before it, 0 where there is none.
-// Of events that are still to come some may be recorded at that very time, unless it is before the last event's.
+// fromOldest makes a position of FromOldest.
+func (s *Store) fromOldest(at *Position) {
+	if *at == FromOldest {
+		*at, _ = s.Base()
+	}
+}
+
+// PositionAt is the position of the last event that was recorded at a time or before it, 0 where there is none. It fails
+// with [ErrCompacted] where that event may have been removed. Of events that are still to come some may be recorded at that very time, unless it is before the last event's.
 func (s *Store) PositionAt(ctx context.Context, t time.Time) (Position, error) {
 	at := nanosOf(t)
 	// Recorded times do not decrease, so positions and times can be searched together.
-	low, high := s.directory.loaded().narrow(0, s.Head(), at) // the answer is in [low, high]
+	base := s.base.Load()
+	if base.position > 0 && at < base.recorded {
+		return 0, s.kept(0)
+	}
+	low, high := s.directory.loaded().narrow(base.position, s.Head(), at) // the answer is in [low, high]
 	for low < high {
 		s1, err := segmentWith(ctx, s.db.Reader(), low+(high-low+1)/2)
 		switch {
 		case err != nil:
+			err = s.orCompacted(ctx, base.position, err)
 			return 0, s.orClosed(fmt.Errorf("the position at %s: %w", t.Format(time.RFC3339Nano), err))
 		case s1.lastRecorded <= at:
 			low = min(s1.last, high)
@@ -141,10 +157,15 @@ func newScan(s *Store, q Query) *scan {
 
 // run yields the matching events in (q.After, q.Until], stretch by stretch. goOn is false when the consumer has had enough.
 func (c *scan) run(ctx context.Context, yield func(Event, error) bool) (goOn bool, err error) {
-	for goOn = true; goOn && err == nil && c.q.After < c.q.Until; {
-		goOn, err = c.stretch(ctx, yield)
+	if defect.Is(defect.FilterAfterLimit) && len(c.q.Entities)+len(c.q.Kinds) > 0 && !c.q.Backward {
+		c.q.Until = min(c.q.Until, c.q.After+8)
 	}
-	return goOn && err == nil, err
+	for goOn = true; goOn && err == nil && c.q.After < c.q.Until; {
+		if err = c.s.kept(c.q.After); err == nil {
+			goOn, err = c.stretch(ctx, yield)
+		}
+	}
+	return goOn && err == nil, c.s.orCompacted(ctx, c.q.After, err)
 }
 
 // stretch yields the matching events of the part of the log that comes next: where entities are looked for and the log

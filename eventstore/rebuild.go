@@ -2,7 +2,10 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // Rebuilder is a [Projector] with everything in memory, which can be built anew from the log while the store goes on.
@@ -19,7 +22,7 @@ type Rebuilder interface {
 // rebuildRest is the number of events that may be left for the writer's turn.
 const rebuildRest = 2048
 
-// Rebuild folds the whole log anew into a projector, by its name, and replaces what it has by the result. The log is
+// Rebuild folds the whole log anew into a projector, by its name, or what is left of it behind a snapshot, and replaces what it has by the result. The log is
 // read and folded beside the writer; only the last events are folded in the writer's turn, so that appends go on, and
 // readers see what they have seen until the new one takes its place. An error leaves everything as it was:
 // [ErrInvalid] where no projector has that name, or where it is no [Rebuilder]. One with tables of its own cannot be
@@ -57,6 +60,12 @@ func (s *Store) rebuilder(name string) (Rebuilder, error) {
 func (s *Store) rebuild(ctx context.Context, old Rebuilder) error {
 	fresh := old.Fresh()
 	f := &folding{projectors: projectors{fresh}, head: head{chain: genesis(s.uuid)}}
+	if b := s.base.Load(); b.position > 0 {
+		f.head = head{position: b.position, recorded: b.recorded, chain: b.chain}
+		if err := s.restoreAt(ctx, fresh, b.position); err != nil {
+			return err
+		}
+	}
 	for until := s.Head(); f.head.position+rebuildRest < until; until = s.Head() {
 		if err := s.foldUntil(ctx, f, until); err != nil {
 			return s.orClosed(err)
@@ -75,6 +84,27 @@ func (s *Store) rebuild(ctx context.Context, old Rebuilder) error {
 		f.projectors.promote()
 		old.Adopt(fresh)
 		w.promote() // for those that join others
+		return nil
+	})
+}
+
+// restoreAt restores a fresh projector to its snapshot at a position.
+func (s *Store) restoreAt(ctx context.Context, p Projector, at Position) error {
+	r, ok := p.(SnapshotRestorer)
+	if !ok {
+		return fmt.Errorf("projector %s cannot restore the snapshot at position %d, before which nothing is left: %w", p.Name(), at, s.kept(0))
+	}
+	return s.View(ctx, func(tx storage.Tx) error {
+		switch got, err := r.RestoreUntil(ctx, tx, at); {
+		case err != nil:
+			return err
+		case got != at:
+			err := fmt.Errorf("%w: projector %s has no usable snapshot at position %d, before which nothing is left", ErrCorrupt, p.Name(), at)
+			if f, ok := p.(SnapshotFaults); ok {
+				err = errors.Join(append([]error{err}, f.SnapshotFaults()...)...)
+			}
+			return err
+		}
 		return nil
 	})
 }

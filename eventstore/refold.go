@@ -15,6 +15,7 @@ import (
 // refold is a projector that folds the log once more, to be compared with what the first fold left behind.
 type refold struct {
 	projector Projector
+	from      Position // of the snapshot that it began with
 	at        Position
 	lost      bool // events are missing that it would need
 }

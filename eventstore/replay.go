@@ -162,6 +162,9 @@ func (f *folding) chainBefore(ctx context.Context, db querier) (chain, error) {
 		return f.head.chain, nil
 	}
 	s, err := segmentWith(ctx, db, f.head.position)
+	if errors.Is(err, ErrCorrupt) && atBase(ctx, db, f.head.position) {
+		return f.head.chain, nil
+	}
 	if err != nil {
 		return chain{}, err
 	}
@@ -287,6 +290,9 @@ func (p *Replayer) Replay(ctx context.Context, after, until Position, folders ..
 		return fmt.Errorf("%w: position %d is still to come: the log ends at %d", ErrInvalid, until, head)
 	}
 	for at := after; at < until; {
+		if err := p.s.kept(at); err != nil {
+			return err
+		}
 		var segments []segment
 		if r := p.kept(at + 1); r != nil {
 			segments = []segment{*r.segment}
@@ -296,7 +302,7 @@ func (p *Replayer) Replay(ctx context.Context, after, until Position, folders ..
 				err = fmt.Errorf("%w: it ends before position %d", ErrCorrupt, at+1)
 			}
 			if err != nil {
-				return p.s.orClosed(err)
+				return p.s.orClosed(p.s.orCompacted(ctx, at, err))
 			}
 			segments = page.segments
 		}

@@ -88,6 +88,9 @@ func (s *Store) Seal(ctx context.Context) error {
 func (b *sealer) step(ctx context.Context, atLeast int) (more bool, err error) {
 	b.s.sealStep.Lock()
 	defer b.s.sealStep.Unlock()
+	if err := b.s.removeRest(ctx); err != nil {
+		return false, err
+	}
 	if err := b.skipSealed(ctx); err != nil {
 		return false, err
 	}
@@ -120,6 +123,9 @@ func (b *sealer) skipSealed(ctx context.Context) error {
 		return b.s.orClosed(err)
 	}
 	b.last = max(b.last, last)
+	if first := b.s.base.Load().first; first > 0 {
+		b.last = max(b.last, first-1)
+	}
 	return nil
 }
 

@@ -116,6 +116,9 @@ func chainBefore(ctx context.Context, db querier, first Position) (chain, error)
 	var b []byte
 	err := db.QueryRowContext(ctx, `SELECT chain FROM segments WHERE last_position = ?`, int64(first-1)).Scan(&b)
 	if errors.Is(err, sql.ErrNoRows) {
+		if kept, err := readBase(ctx, db); err != nil || kept.first == first {
+			return kept.before, err
+		}
 		return c, fmt.Errorf("%w: no segment ends at position %d, before one that begins after it", ErrCorrupt, first-1)
 	}
 	if err == nil && copy(c[:], b) != len(c) {
@@ -130,6 +133,10 @@ func chainAt(ctx context.Context, db querier, at Position) (chain, error) {
 		return chainBefore(ctx, db, 1)
 	}
 	s, err := segmentWith(ctx, db, at)
+	if errors.Is(err, ErrCorrupt) && atBase(ctx, db, at) {
+		kept, err := readBase(ctx, db)
+		return kept.chain, err
+	}
 	if err != nil {
 		return chain{}, err
 	}

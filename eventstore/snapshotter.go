@@ -190,7 +190,8 @@ func (b *snapshotter) thin(ctx context.Context) error {
 			for i, r := range rows {
 				positions[i] = r.Position
 			}
-			for _, p := range unneeded(positions) {
+			base, _ := b.s.Base()
+			for _, p := range unneeded(positions, base) {
 				gone = append(gone, SnapshotHeader{Owner: owner, Position: p})
 			}
 		}
@@ -215,14 +216,21 @@ func (b *snapshotter) thin(ctx context.Context) error {
 	})
 }
 
-// unneeded are those of an owner's snapshots that can go; newest are their positions, newest first.
-func unneeded(newest []Position) (gone []Position) {
+// unneeded are those of an owner's snapshots that can go; newest are their positions, newest first. The one at the base
+// of the log stays, in the place of what was before it.
+func unneeded(newest []Position, base Position) (gone []Position) {
+	for n := len(newest); n > 0 && newest[n-1] <= base; n-- {
+		if newest[n-1] < base {
+			gone = append(gone, newest[n-1])
+		}
+		newest = newest[:n-1]
+	}
 	if len(newest) <= recentSnapshots {
-		return nil
+		return gone
 	}
 	after := newest[recentSnapshots-1] // the one that is kept behind the one in question
 	for i := recentSnapshots; i < len(newest); i++ {
-		before := FromStart // the log's beginning is as good as a snapshot
+		before := base // the log's beginning is as good as a snapshot
 		if i+1 < len(newest) {
 			before = newest[i+1]
 		}

@@ -17,7 +17,7 @@ func TestUnneededSnapshots(t *testing.T) {
 			newest = append([]Position{at}, newest...)
 			at += Position(rapid.SampledFrom([]int{1, 5_000, 10_000, 30_000, 50_000, 70_000}).Draw(t, "distance"))
 		}
-		gone := unneeded(newest)
+		gone := unneeded(newest, 0)
 		kept := slices.DeleteFunc(slices.Clone(newest), func(p Position) bool { return slices.Contains(gone, p) })
 		if n := min(len(newest), recentSnapshots); !slices.Equal(kept[:n], newest[:n]) {
 			t.Fatalf("of the newest %v stay %v", newest[:n], kept[:n])

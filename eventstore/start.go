@@ -3,6 +3,7 @@ package eventstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -10,8 +11,9 @@ import (
 // Start restores the projectors from their snapshots, each its own, folds the rest of the log into them, checking
 // checksums, order and chain as it goes, promotes the result and starts the writer. The projectors' order is kept in
 // every later call. When Start fails the store can only be closed; of the file nothing has changed but, perhaps, tables
-// of projectors. A log that is damaged is an error, or open for reading only, as [Options.ReadOnlyIfDamaged] says. A store is started once: a second Start fails with [ErrInvalid] and changes nothing, one after
-// [Store.Close] with [ErrClosed]. The error of a context that ends meanwhile matches the context's.
+// of projectors. A log that is damaged is an error, or open for reading only, as [Options.ReadOnlyIfDamaged] says. A store
+// is started once: a second Start fails with [ErrInvalid] and changes nothing, one after [Store.Close] with [ErrClosed].
+// The error of a context that ends meanwhile matches the context's.
 func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	if !s.started.CompareAndSwap(false, true) {
 		return fmt.Errorf("start: %w: the store was started before; a store is started once", ErrInvalid)
@@ -39,6 +41,10 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 		s.opts.Logger.Error("the log is damaged and can only be read", "error", s.damage)
 		return conn.Close()
 	}
+	if s.db.InheritedWAL() {
+		w.distrust(ctx)
+	}
+	w.anchor()
 	// The writer outlives the context of the start: it ends when the store is closed.
 	background := context.WithoutCancel(ctx)
 	s.writer.Go(func() { w.run(background) })
@@ -49,6 +55,16 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 		s.sealer.Go(func() { (&sealer{s: s, run: newRun()}).loop(sealing) })
 	}
 	return nil
+}
+
+// distrust moves a WAL that another process has left into the database, as after a commit that failed: whatever was
+// committed behind a part of it that is not on the disk would be lost with that part. When that does not succeed the
+// store is open for reading, and tries it again before it writes.
+func (w *writer) distrust(ctx context.Context) {
+	w.drop()
+	if err := w.ready(ctx); err != nil {
+		w.s.opts.Logger.Error("the store can be read only, for now", "error", err)
+	}
 }
 
 func (w *writer) start(ctx context.Context) error {
@@ -72,6 +88,12 @@ func (w *writer) start(ctx context.Context) error {
 	restored, err := w.restore(ctx, last)
 	if err != nil {
 		return err
+	}
+	for i, at := range restored {
+		if err := w.s.kept(at); err != nil {
+			return fmt.Errorf("projector %s is at position %d and cannot be folded from there: %w",
+				w.s.projectors[i].Name(), at, errors.Join(append([]error{err}, w.s.recovered.Faults...)...))
+		}
 	}
 	from := last
 	for _, p := range restored {
@@ -120,14 +142,17 @@ func (w *writer) start(ctx context.Context) error {
 	if w.head.recorded != 0 {
 		w.s.recovered.ClockBehind = time.Unix(0, w.head.recorded).Sub(w.s.opts.Clock())
 	}
-	if w.s.damage != nil {
-		return nil
-	}
+	return nil
+}
+
+// anchor opens the anchor, and drops it unless the end of the log may not be durable yet.
+func (w *writer) anchor() {
 	if err := w.s.openAnchor(); err != nil {
 		w.s.notice(fmt.Errorf("what is lost at the end of the log from now on may not be noticed: the anchor: %w", err))
 	}
-	w.s.dropAnchor(w.head)
-	return nil
+	if w.conn != nil {
+		w.s.dropAnchor(w.head)
+	}
 }
 
 // notice remembers and logs what deserves a look although the log is whole.
@@ -154,6 +179,7 @@ func (w *writer) restore(ctx context.Context, last Position) ([]Position, error)
 			return nil, fmt.Errorf("projector %s: restore: %w", p.Name(), err)
 		}
 		restored[i] = min(at, last)
+		w.s.needsNothing = append(w.s.needsNothing, at >= MaxPosition)
 		if f, ok := p.(SnapshotFaults); ok {
 			w.s.recovered.Faults = append(w.s.recovered.Faults, f.SnapshotFaults()...)
 		}

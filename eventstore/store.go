@@ -79,7 +79,13 @@ type Store struct {
 	sealing    chan struct{} // tells the sealer that there is enough
 	sealer     sync.WaitGroup
 	stopSealer context.CancelFunc
-	sealStep   sync.Mutex // held while a run is sealed; the writer never takes it
+	sealStep   sync.Mutex // held while segments are sealed or removed; the writer never takes it
+
+	base        atomic.Pointer[base]
+	compacting  *semaphore.Weighted // held while history is removed
+	restRemoved bool                // nothing is left of what is before the base; guarded by sealStep
+	// needsNothing says of each projector that its Restore wants no event at all.
+	needsNothing []bool
 
 	snapshots snapshotter
 
@@ -137,7 +143,7 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	s := &Store{
 		db: db, opts: opts, segmentBytes: maxSegmentBytes,
 		queue: make(chan *request, 4096), sealing: make(chan struct{}, 1), stopSealer: func() {},
-		room: semaphore.NewWeighted(opts.QueueBytes), directory: newDirectory(),
+		room: semaphore.NewWeighted(opts.QueueBytes), directory: newDirectory(), compacting: semaphore.NewWeighted(1),
 	}
 	s.snapshots.init(s)
 	s.waker.init()
@@ -151,6 +157,9 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 		s.uuid, err = s.guessUUID(ctx)
 	}
 	if err != nil {
+		return nil, orContext(ctx, err)
+	}
+	if err := s.loadBase(ctx, db.Reader()); err != nil {
 		return nil, orContext(ctx, err)
 	}
 	return s, nil
@@ -254,6 +263,8 @@ type Stats struct {
 	Sealed Position
 	// Followers are in the order in which they were made.
 	Followers []FollowerStats
+	// Consumers are those that are open, by name; those of the followers are among them.
+	Consumers []ConsumerStats
 	// Fault says why the store cannot write at present, nil if it can.
 	Fault error
 }
@@ -265,7 +276,7 @@ func (s *Store) Stats() Stats {
 		Failed: s.stats.failed.Load(), QueuedBytes: s.stats.queuedBytes.Load(),
 		QueuedBatches: s.stats.queuedBatches.Load(), Snapshot: Position(s.stats.snapshot.Load()),
 		Sealed: Position(s.stats.sealed.Load()), QueueLimit: s.opts.QueueBytes,
-		WaitingForRoom: s.stats.waiting.Load(), Followers: s.followers.stats(),
+		WaitingForRoom: s.stats.waiting.Load(), Followers: s.followers.stats(), Consumers: s.cursors.stats(),
 	}
 	if h := s.head.Load(); h != nil {
 		st.Head = h.position

@@ -22,6 +22,7 @@ func (s *Store) Subscription(q Query) *Subscription {
 	if q.After == FromNow {
 		q.After = s.Head()
 	}
+	s.fromOldest(&q.After)
 	sub := &Subscription{s: s, q: q}
 	sub.at.Store(uint64(q.After))
 	return sub
@@ -43,7 +44,7 @@ func (sub *Subscription) Behind() uint64 {
 
 // Events yields the events after [Subscription.Position]. The sequence ends with an error: the context's when that
 // ends, [ErrClosed] when the store is closed, [ErrInvalid] for a query that no subscription can have. It ends without one
-// after q.Until. When its consumer breaks off at an event, that event is the first one that the next call yields.
+// after q.Until; [ErrCompacted] where events that it has not come to have been removed. When its consumer breaks off at an event, that event is the first one that the next call yields.
 func (sub *Subscription) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		goOn, err := sub.run(ctx, yield, func() bool { return true })
@@ -112,6 +113,9 @@ func (sub *Subscription) run(ctx context.Context, yield func(Event, error) bool,
 // deliver yields the matching events in (q.After, q.Until], where q.Until is at most the head: from the tail as long as
 // it has them, and from there on from the log.
 func (sub *Subscription) deliver(ctx context.Context, q Query, yield func(Event, error) bool) (goOn bool, err error) {
+	if err := sub.s.kept(q.After); err != nil {
+		return true, err
+	}
 	for ; q.After < q.Until; q.After++ {
 		e := sub.s.tail.at(q.After + 1)
 		if e == nil {

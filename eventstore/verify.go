@@ -32,6 +32,9 @@ type Inspection struct {
 	// Last is the position up to which the log was walked: its end when the walk began, or the last position that could be
 	// read where that could not.
 	Last Position
+	// Removed is the position up to which events have been removed, on purpose: the walk began behind it. What took their
+	// place are snapshots, which cannot be compared with anything.
+	Removed Position
 	// Events are those that could be read, Sealed and Unsealed the segments that they are in.
 	Events           uint64
 	Sealed, Unsealed int

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/statehouse/statehouse/internal/defect"
 	"github.com/statehouse/statehouse/storage"
 )
 
@@ -187,6 +188,13 @@ func (w *writer) try(ctx context.Context, group []*request) error {
 	if err := g.write(ctx); err != nil {
 		return w.failed(g, fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
+	if defect.Is(defect.AckBeforeCommit) {
+		w.answer(group, g.results)
+		group = nil
+	}
+	if defect.Is(defect.PromoteBeforeCommit) {
+		w.s.projectors.promote()
+	}
 	if err := g.tx.commit(ctx); err != nil {
 		return w.unknownOutcome(ctx, err)
 	}
@@ -346,6 +354,9 @@ func (w *writer) recover(ctx context.Context) error {
 	}
 	if busy != 0 {
 		return errors.New("checkpoint: a reader was in the way")
+	}
+	if err := w.s.loadBase(ctx, conn); err != nil {
+		return err
 	}
 	last, err := lastPosition(ctx, conn)
 	if err != nil {

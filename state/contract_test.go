@@ -82,3 +82,28 @@ func TestPromoteAndDiscard(t *testing.T) {
 		t.Error("an event that does not follow was applied")
 	}
 }
+
+// What a snapshot is made of is one revision, whatever is promoted while it is being encoded.
+func TestSnapshotRecordsAreOneRevision(t *testing.T) {
+	c := state.New()
+	promote := func(position eventstore.Position) {
+		t.Helper()
+		if err := c.Apply(t.Context(), nil, sensorEvent(position, float64(position))); err != nil {
+			t.Fatal(err)
+		}
+		c.Promote()
+	}
+	promote(1)
+	header, records := c.SnapshotRecords()
+	promote(2)
+	n := 0
+	for r := range records {
+		n++
+		if at := r.(*entityv1.StateRecord).GetPosition(); at != 1 || header.Position != 1 {
+			t.Errorf("a snapshot at position %d has a state of position %d", header.Position, at)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d records", n)
+	}
+}

@@ -17,6 +17,8 @@ import (
 
 	"modernc.org/sqlite" // and the driver named "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/statehouse/statehouse/internal/defect"
 )
 
 // applicationID marks a database as ours in its header: "STHS".
@@ -45,6 +47,8 @@ type DB struct {
 	lock   *lock
 	reader *sql.DB
 	damage error // nil, or why it is read-only
+	// inherited says that there was a WAL.
+	inherited bool
 
 	// keeper is a connection that only reads. SQLite moves the WAL into the database when the last connection is closed, unless
 	// that is one that cannot.
@@ -74,7 +78,7 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	if err := checkMissing(path); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	if err := prepareFiles(path, syncDir); err != nil {
+	if err := prepareFiles(path, SyncDir); err != nil {
 		return nil, err
 	}
 	l, err := acquireLock(path)
@@ -91,6 +95,9 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 }
 
 func (db *DB) open(ctx context.Context, opts Options) (err error) {
+	if info, err := os.Stat(realPath(db.path) + walSuffix); err == nil {
+		db.inherited = info.Size() > 0
+	}
 	if db.damage, err = checkFiles(db.path); err != nil {
 		return err
 	}
@@ -170,9 +177,13 @@ func (db *DB) openWriter() (*sql.DB, error) {
 
 // dsn names the file together with the pragmas that every connection to it starts with.
 func (db *DB) dsn(pragmas ...string) string {
+	synchronous := "FULL"
+	if defect.Is(defect.SyncNormal) {
+		synchronous = "NORMAL"
+	}
 	v := url.Values{"_pragma": append([]string{
 		// The timeout comes first, so that the others wait for a lock instead of failing.
-		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "mmap_size(0)",
+		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "mmap_size(0)",
 		"foreign_keys(1)", "trusted_schema(0)",
 	}, pragmas...)}
 	if db.damage != nil {
@@ -210,6 +221,11 @@ func (db *DB) Preserve() {
 	defer db.mu.Unlock()
 	db.preserved = true
 }
+
+// InheritedWAL says that the process that had the database before did not close it. It may have ended because a sync had
+// failed: then what reads back from the WAL, since the kernel has it in memory, need not be on the disk, and no sync
+// will bring it there.
+func (db *DB) InheritedWAL() bool { return db.inherited }
 
 // Reader is the pool of connections that only read.
 func (db *DB) Reader() *sql.DB { return db.reader }
@@ -264,11 +280,11 @@ func (db *DB) release() error {
 const smallestDB = 512
 
 // prepareFiles makes the directory and the file, so that they get our modes and not those of the umask, and refuses
-// what cannot be a database before anything is locked or written. It calls sync for each directory that has a new name
-// in it.
+// what cannot be a database before anything is locked or written. As long as nothing is in the file it calls sync for
+// each directory above it: whichever of the names are new, and whoever made them and may have ended before the sync.
 func prepareFiles(path string, sync func(dir string) error) error {
 	dir := filepath.Dir(path)
-	if err := makeDir(dir, sync); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrNotWritable, dir, err)
 	}
 	info, err := os.Stat(path)
@@ -286,31 +302,20 @@ func prepareFiles(path string, sync func(dir string) error) error {
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err == nil {
-		err = errors.Join(f.Close(), sync(dir))
+		err = f.Close()
+	}
+	for err == nil {
+		err = sync(dir)
+		above := filepath.Dir(dir)
+		if above == dir {
+			break
+		}
+		dir = above
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrNotWritable, path, err)
 	}
 	return nil
-}
-
-// makeDir makes a directory and those above it that are missing.
-func makeDir(dir string, sync func(dir string) error) error {
-	info, err := os.Stat(dir)
-	if err == nil && !info.IsDir() {
-		return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	above := filepath.Dir(dir)
-	if err := makeDir(above, sync); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return sync(above)
 }
 
 // checkSQLite refuses an SQLite that is too old to be trusted with a log.

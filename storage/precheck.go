@@ -158,7 +158,7 @@ func saveWAL(path string) (copied string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("copy the damaged WAL: %w", errors.Join(err, os.Remove(f.Name())))
 	}
-	return copied, syncDir(filepath.Dir(path))
+	return copied, SyncDir(filepath.Dir(path))
 }
 
 func copyTo(w io.Writer, path string) (err error) {

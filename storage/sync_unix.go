@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncDir makes the names in a directory durable: a new file is lost in a power cut, with all that was synced in it, as
+// SyncDir makes the names in a directory durable: a new file is lost in a power cut, with all that was synced in it, as
 // long as its name is not. There are file systems that cannot do it, and directories that may be written and not read.
-func syncDir(dir string) error {
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if errors.Is(err, os.ErrPermission) {
 		return nil

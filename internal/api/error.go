@@ -22,9 +22,12 @@ const (
 	CodeNotFound         Code = "not_found"          // 404: there is no such thing, or no such route
 	CodeReserved         Code = "reserved"           // 404: the route is kept for something to come
 	CodeMethodNotAllowed Code = "method_not_allowed" // 405: the route exists, and not for this method
+	CodeConflict         Code = "conflict"           // 409: what the write depends on is not as it says any more; read and decide anew
+	CodeInUse            Code = "in_use"             // 409: somebody has it, and there can be one at a time
 	CodeTooLarge         Code = "too_large"          // 413: the body, an event or a batch is over its limit
 	CodeUnsupportedMedia Code = "unsupported_media"  // 415: the body is not application/json
 	CodeWrongHost        Code = "wrong_host"         // 421: the Host header names a host that is not served
+	CodeKeyReused        Code = "key_reused"         // 422: the key belongs to another write; a new write needs a new key
 	CodeInternal         Code = "internal"           // 500: a defect, which the daemon has logged
 	CodeUnknownOutcome   Code = "unknown_outcome"    // 500: the write may or may not have happened; read to learn
 	CodeCorrupt          Code = "corrupt"            // 500: what is stored is not what was written

@@ -19,8 +19,22 @@ import (
 // of them, and the present and every snapshot are the fold of the log. Nobody may append meanwhile. Where the house was
 // opened on snapshots that cannot be used, and said so, snapshots are left out.
 func House(ctx context.Context, h *statehouse.House) error {
+	return HouseShowing(ctx, h, func(eventstore.Event) error { return nil })
+}
+
+// HouseShowing is [House] that shows each event of the log, in order, to a function whose error ends it.
+func HouseShowing(ctx context.Context, h *statehouse.House, show func(e eventstore.Event) error) error {
 	now := h.Now()
-	fold, err := FoldLog(h.Read(ctx, eventstore.Query{Until: now.Position()}))
+	fold, err := FoldLog(func(yield func(eventstore.Event, error) bool) {
+		for e, err := range h.Read(ctx, eventstore.Query{Until: now.Position()}) {
+			if err == nil {
+				err = show(e)
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	})
 	if err != nil {
 		return err
 	}

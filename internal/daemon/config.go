@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/statehouse/statehouse/internal/mqtt/zigbee2mqtt"
 )
 
 // Config is everything that a daemon can be told. Each field is a key of the configuration file; most are flags and
@@ -19,6 +21,8 @@ type Config struct {
 	Log         Log         `yaml:"log" embed:"" prefix:"log-" group:"Logging"`
 	// SnapshotEvery is the number of events after which the present is saved again.
 	SnapshotEvery int `yaml:"snapshot_every" help:"Events after which the present is saved again (default 0: four for each entity, device and area, 10000 to 50000)." placeholder:"N" env:"STATEHOUSE_SNAPSHOT_EVERY" group:"Storage"`
+	// MaxEntities is the most entities that the house may have for devices to add some; 0 means the default.
+	MaxEntities int `yaml:"max_entities" help:"The most entities that devices may make, those that are gone included (default 100000)." placeholder:"N" env:"STATEHOUSE_MAX_ENTITIES" group:"Storage"`
 	// VerifyEvery is the time from one verification of everything to the next; 0 means never, nil the default.
 	VerifyEvery *Interval `yaml:"verify_every" help:"Time between two verifications of the whole database, 0 for never (default 168h)." placeholder:"DURATION" env:"STATEHOUSE_VERIFY_EVERY" group:"Storage"`
 }
@@ -64,6 +68,8 @@ type Limits struct {
 	MaxSubscriptions int           `yaml:"max_subscriptions,omitempty"`
 	MaxQueued        int           `yaml:"max_queued,omitempty"`
 	MaxQueuedBytes   int           `yaml:"max_queued_bytes,omitempty"`
+	MaxIncomingBytes int           `yaml:"max_incoming_bytes,omitempty"`
+	MaxBacklogBytes  int           `yaml:"max_backlog_bytes,omitempty"`
 	MaxRetained      int           `yaml:"max_retained,omitempty"`
 	MaxRetainedBytes int           `yaml:"max_retained_bytes,omitempty"`
 	SessionExpiry    time.Duration `yaml:"session_expiry,omitempty"`
@@ -137,6 +143,7 @@ func (c *Config) SetDefaults() {
 	if len(c.Zigbee2MQTT.BaseTopics) == 0 {
 		c.Zigbee2MQTT.BaseTopics = []string{defaultBaseTopic}
 	}
+	c.MaxEntities = cmp.Or(c.MaxEntities, zigbee2mqtt.DefaultMaxEntities)
 	c.Zigbee2MQTT.SilentAfter = cmp.Or(c.Zigbee2MQTT.SilentAfter, defaultSilentAfter)
 	c.Log.Level = cmp.Or(c.Log.Level, "info")
 	c.Log.Format = cmp.Or(c.Log.Format, "text")

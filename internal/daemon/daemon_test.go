@@ -266,6 +266,7 @@ func TestConfigCheck(t *testing.T) {
 		{func(c *Config) { c.Log.Level = "loud" }, "log.level"},
 		{func(c *Config) { c.Log.Format = "xml" }, "log.format"},
 		{func(c *Config) { c.SnapshotEvery = 1 }, "snapshot_every"},
+		{func(c *Config) { c.MaxEntities = -1 }, "max_entities: -1: write at least 1"},
 		{func(c *Config) { *c.VerifyEvery = Interval(time.Second) }, "verify_every: 1s: write 0 for never, or at least 1m0s"},
 		{func(c *Config) { *c.VerifyEvery = -1 }, "verify_every: -1ns: write 0"},
 	} {

@@ -28,7 +28,9 @@ var (
 	received = prometheus.NewDesc("statehouse_mqtt_received_total", "Messages that a dialect was handed.", []string{"base_topic"}, nil)
 	recorded = prometheus.NewDesc("statehouse_mqtt_events_total", "Events that a dialect recorded.", []string{"base_topic"}, nil)
 	waiting  = prometheus.NewDesc("statehouse_mqtt_waiting", "Messages that wait for the list of devices.", []string{"base_topic"}, nil)
-	ignored  = prometheus.NewDesc("statehouse_mqtt_dropped_total", "Messages without effect, by reason.", []string{"base_topic", "reason"}, nil)
+	unsaid   = prometheus.NewDesc("statehouse_mqtt_complaints_suppressed_total",
+		"Complaints about messages that were not logged, so as not to fill the log.", []string{"base_topic"}, nil)
+	ignored = prometheus.NewDesc("statehouse_mqtt_dropped_total", "Messages without effect, by reason.", []string{"base_topic", "reason"}, nil)
 )
 
 var brokerMetrics = [...]metric[broker.Stats]{
@@ -76,7 +78,7 @@ type metrics struct{ d *Daemon }
 
 // Describe implements [prometheus.Collector].
 func (m metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range [...]*prometheus.Desc{received, recorded, waiting, ignored} {
+	for _, desc := range [...]*prometheus.Desc{received, recorded, waiting, unsaid, ignored} {
 		to <- desc
 	}
 	for _, b := range brokerMetrics {
@@ -98,6 +100,7 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(received, counter, float64(s.Received), base)
 		to <- prometheus.MustNewConstMetric(recorded, counter, float64(s.Events), base)
 		to <- prometheus.MustNewConstMetric(waiting, gauge, float64(s.Waiting), base)
+		to <- prometheus.MustNewConstMetric(unsaid, counter, float64(s.Suppressed), base)
 		for reason, n := range s.Ignored {
 			to <- prometheus.MustNewConstMetric(ignored, counter, float64(n), base, string(reason))
 		}

@@ -104,5 +104,8 @@ func (d *Daemon) notReady() error {
 			return fmt.Errorf("not connected to the MQTT broker %s: %s", d.cfg.MQTT.Broker.URL, cmp.Or(s.LastError, "connecting"))
 		}
 	}
+	if b := d.broker.Load(); b != nil {
+		return b.Stats().Fault
+	}
 	return nil
 }

@@ -52,7 +52,13 @@ func (c *Config) parts(ctx context.Context) (parts, error) {
 	if every := time.Duration(*c.VerifyEvery); every != 0 && every < leastVerify {
 		wrong.add("verify_every", "%s: write 0 for never, or at least %s, as in 168h", every, leastVerify)
 	}
+	if c.MaxEntities < 1 {
+		wrong.add("max_entities", "%d: write at least 1, as in %d", c.MaxEntities, zigbee2mqtt.DefaultMaxEntities)
+	}
 	p.dialects = c.Zigbee2MQTT.options(wrong)
+	for i := range p.dialects {
+		p.dialects[i].MaxEntities = c.MaxEntities
+	}
 	if c.MQTT.Broker.URL == "" {
 		p.broker = c.MQTT.brokerOptions(c.DB, wrong)
 		wrong.of("mqtt", p.broker.Check(ctx))
@@ -119,6 +125,7 @@ func (m *MQTT) brokerOptions(db string, wrong *faults) broker.Options {
 			MaxPayload: m.Limits.MaxPayload, MaxClients: m.Limits.MaxClients, MaxSessions: m.Limits.MaxSessions,
 			MaxSubscriptions: m.Limits.MaxSubscriptions, MaxQueued: m.Limits.MaxQueued,
 			MaxQueuedBytes: m.Limits.MaxQueuedBytes, MaxRetained: m.Limits.MaxRetained,
+			MaxIncomingBytes: m.Limits.MaxIncomingBytes, MaxBacklogBytes: m.Limits.MaxBacklogBytes,
 			MaxRetainedBytes: m.Limits.MaxRetainedBytes, SessionExpiry: m.Limits.SessionExpiry,
 		},
 	}

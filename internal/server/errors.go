@@ -37,6 +37,11 @@ var failures = []struct {
 	retryAfter string
 }{
 	{statehouse.ErrNotFound, http.StatusNotFound, api.CodeNotFound, ""},
+	{eventstore.ErrConflict, http.StatusConflict, api.CodeConflict, ""},
+	// As the Idempotency-Key draft has it: the request is fine, and the key belongs to another one.
+	{eventstore.ErrKeyReused, http.StatusUnprocessableEntity, api.CodeKeyReused, ""},
+	// Not 503: nothing says that waiting helps.
+	{eventstore.ErrInUse, http.StatusConflict, api.CodeInUse, ""},
 	{eventstore.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, ""},
 	{eventstore.ErrInvalid, http.StatusBadRequest, api.CodeInvalid, ""},
 	{eventstore.ErrUnknownOutcome, http.StatusInternalServerError, api.CodeUnknownOutcome, ""},

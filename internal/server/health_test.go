@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/api"
 )
 
@@ -108,6 +110,20 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	appendEvents(t, h, lightEvent("light.hall", 100))
+	c, err := h.Consumer(t.Context(), "lamp", eventstore.Query{After: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	stuck, err := h.Follow(t.Context(), "stuck", eventstore.Query{}, func(context.Context, []eventstore.Event) error {
+		return errors.New("no")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for stuck.Stats().Failures == 0 {
+		time.Sleep(time.Millisecond)
+	}
 	database, err := os.Stat(h.Path())
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +145,9 @@ func TestMetrics(t *testing.T) {
 		`statehouse_build_info{version="1.2.3"} 1`, "statehouse_ready 1", "statehouse_log_position 9", "statehouse_log_writable 1",
 		"statehouse_log_events_appended_total 9", "statehouse_log_batches_appended_total 2", "statehouse_entities 3",
 		"statehouse_log_sealed_position 8", "statehouse_verify_findings 0",
+		"statehouse_log_queue_bytes 0", "statehouse_log_queue_limit_bytes 2.68435456e+08", "statehouse_log_waiting_for_room 0",
+		`statehouse_log_consumer_behind_events{consumer="lamp"} 7`, `statehouse_log_consumer_behind_events{consumer="stuck"} 9`,
+		`statehouse_log_follower_failing{consumer="stuck"} 1`, `statehouse_log_follower_failures_total{consumer="stuck"} `,
 		fmt.Sprintf("statehouse_db_size_bytes %v", float64(database.Size())), fmt.Sprintf("statehouse_wal_size_bytes %v", float64(wal.Size())),
 		"statehouse_devices 1", "statehouse_areas 2", "statehouse_http_open_streams 1",
 		`statehouse_http_requests_total{code="200",route="/v1/states"} 1`,
@@ -155,7 +174,34 @@ func TestMetrics(t *testing.T) {
 	start(t, Options{House: h, Metrics: registry})
 }
 
+// TestFailures: every error that a store's caller can get has an answer of its own, and a message that says what it is.
 func TestFailures(t *testing.T) {
+	h := newHouse(t)
+	furnish(t, h)
+	_, conflict := h.AppendBatch(t.Context(), statehouse.Batch{If: []eventstore.Condition{eventstore.LogAt(3)}})
+	key := eventstore.Key{Scope: "test", ID: "1"}
+	_, first := h.AppendBatch(t.Context(), statehouse.Batch{Events: []eventstore.Event{lightEvent("light.hall", 1)}, Key: key})
+	_, reused := h.AppendBatch(t.Context(), statehouse.Batch{Events: []eventstore.Event{lightEvent("light.hall", 2)}, Key: key})
+	c, opened := h.Consumer(t.Context(), "c", eventstore.Query{})
+	if err := errors.Join(first, opened); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, inUse := h.Consumer(t.Context(), "c", eventstore.Query{})
+	for err, want := range map[error]struct {
+		status int
+		code   api.Code
+		says   string
+	}{
+		conflict: {409, api.CodeConflict, "the log is at position 8"},
+		reused:   {422, api.CodeKeyReused, "key"},
+		inUse:    {409, api.CodeInUse, `named "c"`},
+	} {
+		got := failureOf(err)
+		if got.status != want.status || got.code != want.code || !strings.Contains(got.message, want.says) || got.retryAfter != "" {
+			t.Errorf("%v: %+v, want %+v", err, got, want)
+		}
+	}
 	for _, f := range failures {
 		got := failureOf(errors.Join(errors.New("x"), f.err))
 		if got.status != f.status || got.code != f.code || got.status == http.StatusServiceUnavailable && got.retryAfter == "" && got.code != api.CodeReadOnly {

@@ -113,6 +113,11 @@ var (
 	descFailed    = desc("log_batches_failed_total", "Batches answered with an error since the start.")
 	descQueue     = desc("log_queue_batches", "Batches that wait for the writer.")
 	descQueueSize = desc("log_queue_bytes", "Bytes of the batches that wait for the writer.")
+	descQueueMax  = desc("log_queue_limit_bytes", "The most that statehouse_log_queue_bytes can be.")
+	descNoRoom    = desc("log_waiting_for_room", "Callers that wait because the queue is full.")
+	descConsumer  = desc("log_consumer_behind_events", "Events that an open consumer has not acknowledged.", "consumer")
+	descFollower  = desc("log_follower_failing", "1 if a follower's handler failed and has not succeeded since, 0 if not.", "consumer")
+	descFailures  = desc("log_follower_failures_total", "Times that a follower's handler failed.", "consumer")
 	descFault     = desc("log_writable", "1 if the log can be written to, 0 if not.")
 	descDamaged   = desc("log_damaged", "1 if the log is damaged and can only be read, 0 if not.")
 	descSnapshot  = desc("snapshot_position", "Position of the newest snapshot taken or used since the start.")
@@ -134,7 +139,7 @@ var (
 func (c *houseCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descReady, descStreams, descPosition, descRecorded, descEvents, descBatches, descGroups, descFailed,
-		descQueue, descQueueSize, descFault, descDamaged, descSnapshot, descEntities, descDevices, descAreas, descRecovery,
+		descQueue, descQueueSize, descQueueMax, descNoRoom, descConsumer, descFollower, descFailures, descFault, descDamaged, descSnapshot, descEntities, descDevices, descAreas, descRecovery,
 		descReplayed, descClock, descSealed, descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
 	} {
 		ch <- d
@@ -146,8 +151,8 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	counter := func(d *prometheus.Desc, v uint64) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	gauge(descBuild, 1, c.s.opts.Version)
 	gauge(descReady, oneIf(c.s.health().Status == api.StatusReady))
@@ -167,6 +172,15 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(descFailed, stats.Failed)
 	gauge(descQueue, float64(stats.QueuedBatches))
 	gauge(descQueueSize, float64(stats.QueuedBytes))
+	gauge(descQueueMax, float64(stats.QueueLimit))
+	gauge(descNoRoom, float64(stats.WaitingForRoom))
+	for _, c := range stats.Consumers {
+		gauge(descConsumer, float64(c.Behind), c.Name)
+	}
+	for _, f := range stats.Followers {
+		gauge(descFollower, oneIf(f.Error != nil), f.Name)
+		counter(descFailures, f.Failures, f.Name)
+	}
 	gauge(descFault, oneIf(stats.Fault == nil))
 	gauge(descDamaged, oneIf(h.Damage() != nil))
 	gauge(descSnapshot, float64(stats.Snapshot))

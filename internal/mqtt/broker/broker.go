@@ -68,6 +68,8 @@ type Broker struct {
 	seq           atomic.Int64 // numbers the messages towards subscribers
 	queuedWrites  atomic.Int64 // queued messages that were given to the store
 	retainedBytes atomic.Int64
+	incoming      atomic.Int64 // bytes of the large packets that are being read
+	backlog       atomic.Int64 // bytes that wait for clients, queued or unsent
 
 	retainLocks [32]sync.Mutex // by topic: one retained message of a topic at a time
 	topics      sync.RWMutex   // the library reads its retained messages unguarded while it writes them
@@ -210,7 +212,7 @@ func (b *Broker) restoreSession(s *savedSession) {
 	}
 	for id, m := range s.queued {
 		sess.queue[id] = m
-		sess.bytes += len(m.Payload)
+		sess.grow(len(m.Payload))
 		b.seq.Store(max(b.seq.Load(), m.Seq))
 	}
 	sess.restore(cl)
@@ -231,7 +233,7 @@ func (b *Broker) openSession(id string) *session {
 	defer b.mu.Unlock()
 	s := b.sessions[id]
 	if s == nil {
-		s = newSession(id)
+		s = newSession(id, &b.backlog)
 		b.sessions[id] = s
 	}
 	return s
@@ -249,7 +251,11 @@ func (b *Broker) dropSession(id string) {
 	s := b.sessions[id]
 	delete(b.sessions, id)
 	b.mu.Unlock()
-	if s != nil && s.isKept() {
+	if s == nil {
+		return
+	}
+	s.end()
+	if s.isKept() {
 		b.store.enqueue(delSession(id))
 	}
 }
@@ -288,6 +294,7 @@ func (b *Broker) serve(c *conn, establish listeners.EstablishFn) {
 	c.settle()
 	_ = c.Close()
 	<-c.written
+	c.giveBack()
 	b.mu.Lock()
 	delete(b.conns, c)
 	if c.settled && b.connected[c.cl.ID] == c {

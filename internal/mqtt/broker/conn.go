@@ -17,6 +17,8 @@ const (
 	maxConnect = 384 << 10 // a CONNECT: five strings of 64 KiB and some properties
 	writeChunk = 64 << 10
 	closeGrace = time.Second // for what is still to be written when a connection ends
+	largeBytes = 64 << 10    // of a packet that takes its room of Limits.MaxIncomingBytes
+	fewBytes   = 1 << 20     // unsent, with which a client is not disconnected because of others
 )
 
 // conn is one connection, under the library's feet: it bounds what is read before the library allocates for it, and takes
@@ -29,6 +31,8 @@ type conn struct {
 
 	// Of the reading goroutine.
 	frame   frame
+	taken   int       // of Broker.incoming
+	due     time.Time // when the packet that has begun must be here; zero between packets
 	cl      *mochi.Client
 	session *session
 	will    *will
@@ -66,13 +70,57 @@ func connOf(cl *mochi.Client) *conn {
 
 // Read hands on what came, after looking at the packets' lengths.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.frame.left == 0 {
+		c.giveBack() // the library asks for more: it has done with what came before
+	}
+	c.hurry()
 	n, err := c.Conn.Read(p)
 	c.b.stats.bytesIn.Add(int64(n))
+	began := c.frame.packets
 	if ferr := c.frame.check(p[:n], c.maxPacket); ferr != nil {
 		c.refuse(packets.ErrPacketTooLarge, ferr)
 		return 0, ferr
 	}
+	switch {
+	case !c.frame.inside():
+		c.due = time.Time{}
+	case c.due.IsZero() || began != c.frame.packets:
+		c.due = time.Now().Add(c.b.opts.Limits.ConnectTimeout + time.Duration(c.frame.left>>16)*time.Second)
+	}
+	if c.frame.left > largeBytes && c.taken == 0 {
+		if err := c.take(c.frame.left); err != nil {
+			c.refuse(packets.ErrQuotaExceeded, err)
+			return 0, err
+		}
+	}
 	return n, err
+}
+
+// take takes room for a large packet, before the library allocates for it; giveBack gives it back.
+func (c *conn) take(n int) error {
+	limit := c.b.opts.Limits.MaxIncomingBytes
+	if held := c.b.incoming.Add(int64(n)); held > int64(limit) {
+		c.b.incoming.Add(-int64(n))
+		return fmt.Errorf("a packet of %d bytes, and clients are sending so many large ones that they would have more than the "+
+			"%d bytes that there is room for (mqtt.limits.max_incoming_bytes)", n, limit)
+	}
+	c.taken = n
+	return nil
+}
+
+func (c *conn) giveBack() {
+	c.b.incoming.Add(-int64(c.taken))
+	c.taken = 0
+}
+
+// hurry sets the deadline of a packet that has begun: the library's own is the keepalive, which may be never. The first
+// packet has the one of the handshake.
+func (c *conn) hurry() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.due.IsZero() && c.frame.packets > 0 && c.version.Load() > 0 && !c.closed {
+		_ = c.SetReadDeadline(c.due) // reading tells if the connection has failed
+	}
 }
 
 // maxPacket is how long a packet may be: the first one is a CONNECT.
@@ -93,12 +141,14 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.closed {
 		return 0, net.ErrClosed
 	}
-	if waiting := len(c.pending) + c.writing; waiting+len(p) > c.b.opts.Limits.MaxUnsent {
+	l, all := c.b.opts.Limits, c.b.backlog.Load()+int64(len(p))
+	if waiting := len(c.pending) + c.writing; waiting+len(p) > l.MaxUnsent || waiting > fewBytes && all > int64(l.MaxBacklogBytes) {
 		c.b.stats.slow.Add(1)
 		c.closeLocked(fmt.Errorf("%d bytes wait for it and it reads too slowly", waiting))
 		return 0, net.ErrClosed
 	}
 	c.pending = append(c.pending, p...)
+	c.b.backlog.Add(int64(len(p)))
 	c.wake.Signal()
 	return len(p), nil
 }
@@ -121,9 +171,11 @@ func (c *conn) writeLoop() {
 		c.mu.Unlock()
 		err := c.send(out)
 		c.mu.Lock()
+		c.b.backlog.Add(-int64(c.writing))
 		c.writing = 0
 		if err != nil {
 			c.closeLocked(fmt.Errorf("write: %w", err))
+			c.b.backlog.Add(-int64(len(c.pending)))
 			c.pending = nil
 		}
 		c.mu.Unlock()
@@ -231,6 +283,9 @@ type frame struct {
 	length  int
 	left    int // of the body
 }
+
+// inside says that a packet has begun and is not here yet.
+func (f *frame) inside() bool { return f.left > 0 || f.state > 0 }
 
 // errFrame is a length that is none.
 var errFrame = errors.New("malformed packet: its length has more than four bytes")

@@ -487,3 +487,105 @@ func TestConcurrentRetained(t *testing.T) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// TestClaimedLengths: clients that claim to send as much as is allowed, and do not, cost no more memory than is allowed for
+// all of them together; whoever is honest goes on, also with large messages when they are gone.
+func TestClaimedLengths(t *testing.T) {
+	const claimed = 8 << 20
+	log, lines := logger()
+	b := start(t, broker.Options{Logger: log, Limits: broker.Limits{
+		MaxPayload: claimed, MaxIncomingBytes: 24 << 20,
+	}})
+	honest := dial(t, b)
+	honest.join(hello{version: 4, id: "honest"})
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	claim := packet(tPublish<<4, str("a"), make([]byte, claimed-1000))[:100]
+	var liars []*wire
+	for i := range 40 {
+		w := dial(t, b)
+		w.join(hello{version: 4, id: fmt.Sprint("liar", i)})
+		w.send(claim)
+		liars = append(liars, w)
+	}
+	honest.publish("a", strings.Repeat("x", 50_000), 1, 1, 0)
+	honest.expect(tPuback)
+	eventually(t, "some are sent away at once", func() bool { return b.Stats().Connected < 10 && lines.contains("max_incoming_bytes") })
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 60<<20 {
+		t.Errorf("%d MB more on the heap", grown>>20)
+	}
+	for _, w := range liars {
+		_ = w.c.Close()
+	}
+	eventually(t, "room", func() bool { return b.Stats().Connected == 1 })
+	honest.publish("a", strings.Repeat("x", claimed-1000), 1, 2, 0)
+	honest.expect(tPuback)
+}
+
+// TestTrickle: a packet that has begun has to come to its end, also of a client whose keepalive is never.
+func TestTrickle(t *testing.T) {
+	b := start(t, broker.Options{Limits: broker.Limits{ConnectTimeout: 300 * time.Millisecond}})
+	for name, n := range map[string]int{"a header": 1, "a small packet": 60, "a large packet": 70_000} {
+		idle, w := dial(t, b), dial(t, b)
+		idle.join(hello{version: 4, id: "idle"})
+		w.join(hello{version: 4, id: "trickle"})
+		whole := packet(tPublish<<4, str("a"), make([]byte, max(2*n, 60)))
+		w.send(whole[:n])
+		var dripping sync.WaitGroup
+		dripping.Go(func() {
+			for _, c := range whole[n:] { // one byte at a time, until the connection is closed
+				if _, err := w.c.Write([]byte{c}); err != nil {
+					return
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+		began := time.Now()
+		w.expectClosed()
+		dripping.Wait()
+		t.Logf("%s: closed after %s", name, time.Since(began))
+		idle.publish("a", "idle is not late", 1, 1, 0)
+		idle.expect(tPuback)
+	}
+}
+
+// TestBacklog: what waits for all clients together is bounded, whoever they are; who reads goes on.
+func TestBacklog(t *testing.T) {
+	log, lines := logger()
+	const backlog = 8 << 20
+	b := start(t, broker.Options{Logger: log, Limits: broker.Limits{MaxPayload: 1 << 20, MaxBacklogBytes: backlog}})
+	for i := range 20 {
+		w := dial(t, b)
+		w.join(hello{version: 5, id: fmt.Sprint("away", i), kept: true})
+		w.subscribe(1, "q/#", 1)
+		w.send(packet(tDisconnect << 4))
+		w.expectClosed()
+	}
+	p := dial(t, b)
+	p.join(hello{version: 4, id: "p"})
+	for i := range 20 {
+		p.publish(fmt.Sprint("q/", i), strings.Repeat("x", 100_000), 1, uint16(i+1), 0)
+		p.expect(tPuback)
+	}
+	if n := b.Backlog(); n > backlog || n < backlog-200_000 {
+		t.Errorf("%d bytes wait", n)
+	}
+	if !lines.contains("max_backlog_bytes") {
+		t.Error("nobody is told")
+	}
+	reader := dial(t, b)
+	reader.join(hello{version: 4, id: "reader"})
+	reader.subscribe(1, "r", 0)
+	p.publish("r", strings.Repeat("x", 500_000), 1, 100, 0)
+	reader.expect(tPublish)
+	p.expect(tPuback)
+	for i := range 20 {
+		w := dial(t, b)
+		w.join(hello{version: 5, id: fmt.Sprint("away", i), kept: true, clean: true}) // begins anew, and so ends what waits
+		_ = w.c.Close()
+	}
+	eventually(t, "nothing waits", func() bool { return b.Backlog() == 0 })
+}

@@ -462,7 +462,7 @@ func (h *hook) OnQosPublish(cl *mochi.Client, pk packets.Packet, _ int64, _ int)
 		b.stats.dropped.Add(1)
 		return
 	}
-	ok, kept, first := s.enqueue(pk.PacketID, m, b.opts.Limits.MaxQueued, b.opts.Limits.MaxQueuedBytes)
+	ok, kept, first := s.enqueue(pk.PacketID, m, b.opts.Limits)
 	if !ok {
 		cl.State.Inflight.Delete(pk.PacketID)
 		b.stats.dropped.Add(1)
@@ -470,7 +470,7 @@ func (h *hook) OnQosPublish(cl *mochi.Client, pk packets.Packet, _ int64, _ int)
 			return
 		}
 		b.log.Warn("mqtt broker: messages are not queued", "client", cl.ID, "topic", pk.TopicName,
-			"reason", "its queue is full (mqtt.limits.max_queued, max_queued_bytes)")
+			"reason", "its queue is full (mqtt.limits.max_queued, max_queued_bytes), or all of them together (max_backlog_bytes)")
 		return
 	}
 	if !kept {

@@ -55,12 +55,20 @@ type Limits struct {
 	// MaxQueued and MaxQueuedBytes bound the unacknowledged QoS 1 and 2 messages towards one session, connected or not:
 	// 1,000 messages, 64 MiB. What comes beyond is not queued, which is counted and logged.
 	MaxQueued, MaxQueuedBytes int
+	// MaxIncomingBytes is how many bytes the packets of more than 64 KiB that are being read may have, of all clients together:
+	// 128 MiB, or as many as two of the largest packets have. A client that begins one for which there is no room is
+	// disconnected, and may try again.
+	MaxIncomingBytes int
+	// MaxBacklogBytes is how many bytes may wait for all clients together, in their queues and unsent: 512 MiB. Beyond it
+	// nothing more is queued, as with MaxQueuedBytes, and clients that have more than 1 MiB unsent are disconnected.
+	MaxBacklogBytes int
 	// MaxUnsent is how many bytes may wait for a client that reads too slowly before it is disconnected: 80 MiB, or as many
 	// as two of the largest packets have.
 	MaxUnsent int
 	// MaxRetained and MaxRetainedBytes bound the retained messages: 65,536 messages, 256 MiB.
 	MaxRetained, MaxRetainedBytes int
-	// ConnectTimeout is how long a connection may take until its CONNECT is here: 10 s.
+	// ConnectTimeout is how long a connection may take until its CONNECT is here: 10 s. A later packet that has begun may take
+	// as long, and a second more for every 64 KiB of it.
 	ConnectTimeout time.Duration
 	// WriteTimeout is how long 64 KiB may take to a client: 20 s.
 	WriteTimeout time.Duration
@@ -101,6 +109,8 @@ func (l Limits) withDefaults() Limits {
 	def(&l.MaxQueued, 1000)
 	def(&l.MaxQueuedBytes, 64<<20)
 	def(&l.MaxUnsent, max(80<<20, 2*(min(l.MaxPayload, maxPayload)+packetOverhead)))
+	def(&l.MaxIncomingBytes, max(128<<20, 2*(min(l.MaxPayload, maxPayload)+packetOverhead)))
+	def(&l.MaxBacklogBytes, 512<<20)
 	def(&l.MaxRetained, 65536)
 	def(&l.MaxRetainedBytes, 256<<20)
 	dur(&l.ConnectTimeout, 10*time.Second)
@@ -122,6 +132,7 @@ func (l Limits) check(wrong *mqtt.OptionErrors) {
 		{"max_topic_levels", l.MaxTopicLevels, 16384}, {"max_client_id_bytes", l.MaxClientIDBytes, 1024},
 		{"receive_maximum", l.ReceiveMaximum, 65535}, {"max_queued", l.MaxQueued, 65535}, {"max_queued_bytes", l.MaxQueuedBytes, 1 << 30},
 		{"max_unsent", l.MaxUnsent, 1 << 30}, {"max_retained", l.MaxRetained, 1 << 24}, {"max_retained_bytes", l.MaxRetainedBytes, 1 << 30},
+		{"max_incoming_bytes", l.MaxIncomingBytes, 1 << 30}, {"max_backlog_bytes", l.MaxBacklogBytes, 1 << 30},
 	} {
 		if i.v < 1 || i.v > i.max {
 			wrong.Add("limits."+i.key, "%d: write a number between 1 and %d", i.v, i.max)
@@ -139,8 +150,10 @@ func (l Limits) check(wrong *mqtt.OptionErrors) {
 			wrong.Add("limits."+d.key, "%s: write a duration above 0 and up to %s", d.v, d.max)
 		}
 	}
-	if largest := l.MaxPayload + packetOverhead; l.MaxPayload <= maxPayload && l.MaxUnsent > 0 && l.MaxUnsent < largest {
-		wrong.Add("limits.max_unsent", "%d bytes are less than the largest packet; write at least %d", l.MaxUnsent, largest)
+	for key, v := range map[string]int{"max_unsent": l.MaxUnsent, "max_incoming_bytes": l.MaxIncomingBytes} {
+		if largest := l.MaxPayload + packetOverhead; l.MaxPayload <= maxPayload && v > 0 && v < largest {
+			wrong.Add("limits."+key, "%d bytes are less than the largest packet; write at least %d", v, largest)
+		}
 	}
 }
 

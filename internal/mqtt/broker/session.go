@@ -3,6 +3,7 @@ package broker
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -13,7 +14,8 @@ import (
 // client's receive maximum is reached, knows no order, and shares its packet ids with the client's own; what is sent again
 // is therefore decided here.
 type session struct {
-	id string
+	id      string
+	backlog *atomic.Int64 // the broker's
 
 	mu       sync.Mutex // guards what follows
 	kept     bool       // outlives its connection, so that it is in the file
@@ -21,11 +23,30 @@ type session struct {
 	queue    map[uint16]message // by packet id
 	bytes    int                // of the queue's payloads
 	full     bool               // something did not fit since there was room last
+	ended    bool               // it counts no more
 }
 
 // newSession is an empty one.
-func newSession(id string) *session {
-	return &session{id: id, incoming: map[uint16]struct{}{}, queue: map[uint16]message{}}
+func newSession(id string, backlog *atomic.Int64) *session {
+	return &session{id: id, backlog: backlog, incoming: map[uint16]struct{}{}, queue: map[uint16]message{}}
+}
+
+// grow changes the number of bytes of the queue. Its caller holds mu, or nobody else has the session yet.
+func (s *session) grow(n int) {
+	s.bytes += n
+	if !s.ended {
+		s.backlog.Add(int64(n))
+	}
+}
+
+// end takes what it has off the broker's backlog, for good.
+func (s *session) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.backlog.Add(-int64(s.bytes))
+		s.ended = true
+	}
 }
 
 // setKept says whether the session outlives its connection.
@@ -68,14 +89,15 @@ func (s *session) incomingLen() int {
 }
 
 // enqueue adds a message towards the client, unless the queue would be too large: first says that it was not before.
-func (s *session) enqueue(id uint16, m message, maxMessages, maxBytes int) (ok, kept, first bool) {
+func (s *session) enqueue(id uint16, m message, l Limits) (ok, kept, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.queue) >= maxMessages || s.bytes+len(m.Payload) > maxBytes {
+	n := len(m.Payload)
+	if len(s.queue) >= l.MaxQueued || s.bytes+n > l.MaxQueuedBytes || s.backlog.Load()+int64(n) > int64(l.MaxBacklogBytes) {
 		first, s.full = !s.full, true
 		return false, s.kept, first
 	}
-	s.bytes += len(m.Payload) - len(s.queue[id].Payload)
+	s.grow(n - len(s.queue[id].Payload))
 	s.queue[id] = m
 	return true, s.kept, false
 }
@@ -96,7 +118,7 @@ func (s *session) received(id uint16) (m message, kept, ok bool) {
 	if !ok || q.Sent {
 		return message{}, s.kept, false
 	}
-	s.bytes -= len(q.Payload)
+	s.grow(-len(q.Payload))
 	q.Sent, q.Payload, q.Props = true, nil, nil
 	s.queue[id] = q
 	return q, s.kept, true
@@ -108,7 +130,7 @@ func (s *session) dequeue(id uint16) (was, kept bool) {
 	defer s.mu.Unlock()
 	q, ok := s.queue[id]
 	if ok {
-		s.bytes -= len(q.Payload)
+		s.grow(-len(q.Payload))
 		delete(s.queue, id)
 		s.full = false
 	}

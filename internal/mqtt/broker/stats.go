@@ -1,6 +1,9 @@
 package broker
 
-import "sync/atomic"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // Stats is what a broker has counted since its start, and what it holds now.
 type Stats struct {
@@ -20,6 +23,8 @@ type Stats struct {
 	Wills, WillsLost int64
 	// BytesIn and BytesOut are the network's.
 	BytesIn, BytesOut int64
+	// Fault says why the file cannot be written at present, nil if it can. It is tried again every few seconds.
+	Fault error
 }
 
 // counters are the moving part of it.
@@ -34,11 +39,16 @@ func (b *Broker) Stats() Stats {
 	connected, sessions := len(b.connected), len(b.sessions)
 	b.mu.Unlock()
 	c := &b.stats
+	var fault error
+	if f := b.store.fault.Load(); f != nil {
+		fault = fmt.Errorf("mqtt broker: data file: %w", *f)
+	}
 	return Stats{
 		Connected: connected, Sessions: sessions, Retained: b.server.Topics.Retained.Len(), RetainedBytes: b.retainedBytes.Load(),
 		Connects: c.connects.Load(), ConnectsRefused: c.connectsRefused.Load(),
 		Received: c.received.Load(), Handled: c.handled.Load(), Failed: c.failed.Load(), Refused: c.refused.Load(),
 		Duplicates: c.duplicates.Load(), Dropped: c.dropped.Load(), SlowClients: c.slow.Load(), Panics: c.panics.Load(),
 		Wills: c.wills.Load(), WillsLost: c.willsLost.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+		Fault: fault,
 	}
 }

@@ -10,10 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // The buckets of the file, and its format.
@@ -50,6 +53,10 @@ type store struct {
 	stop  chan struct{}
 	ended chan struct{}
 	late  []change // unwaited steps of a transaction that failed; the writer's own
+	// unsure says that what the file holds need not be on the disk; the writer's own.
+	unsure bool
+	// fault is why the last transaction failed, nil if it did not.
+	fault atomic.Pointer[error]
 }
 
 // maxLate bounds what is kept for a second try when the file cannot be written.
@@ -65,6 +72,9 @@ func openStore(path string, log *slog.Logger) (*store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("mqtt broker: data folder: %w", err)
 	}
+	if err := makeBolt(path); err != nil {
+		return nil, err
+	}
 	db, err := openBolt(path)
 	if err != nil {
 		return nil, err
@@ -72,9 +82,37 @@ func openStore(path string, log *slog.Logger) (*store, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("mqtt broker: data file: %w", err), db.Close())
 	}
+	// bbolt syncs the file, and nobody its name: a power cut would take both. Whoever made it may have ended before this.
+	if err := storage.SyncDir(filepath.Dir(path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("mqtt broker: data folder: %w", err), db.Close())
+	}
 	s.db = db
+	if err := s.renew(); err != nil { // whoever had the file before may have ended after a failure
+		return nil, errors.Join(fmt.Errorf("mqtt broker: data file: %w", err), db.Close())
+	}
 	go s.run()
 	return s, nil
+}
+
+// makeBolt makes the file, if there is none: whole, or not at all. bbolt would begin with a file that it could not open
+// after a power cut.
+func makeBolt(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what is wrong with it, the opening says
+	}
+	draft := path + ".new"
+	err := os.Remove(draft) // of somebody who did not finish
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("mqtt broker: data file: %w", err)
+	}
+	db, err := openBolt(draft)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Close(), os.Rename(draft, path)); err != nil {
+		return fmt.Errorf("mqtt broker: data file: %w", err)
+	}
+	return nil
 }
 
 // openBolt opens the file, makes the buckets, and turns a damaged file's panics into errors.
@@ -116,18 +154,61 @@ func openBolt(path string) (db *bbolt.DB, err error) {
 	return db, nil
 }
 
+// renew writes what the file holds again. After a sync that failed, what reads back, since the kernel has it in memory, need
+// not be on the disk, and no later sync would bring it there: not even a transaction whose commit failed, and which bbolt
+// goes on from. The two pages that say what of the others counts go last.
+func (s *store) renew() (err error) {
+	f, err := os.OpenFile(s.db.Path(), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	heads := 2 * int64(s.db.Info().PageSize)
+	buf := make([]byte, 64<<10)
+	for _, part := range [][2]int64{{heads, info.Size()}, {0, heads}} {
+		for at := part[0]; at < part[1]; {
+			n, err := f.ReadAt(buf[:min(int64(len(buf)), part[1]-at)], at)
+			if err != nil {
+				return err
+			}
+			if _, err := f.WriteAt(buf[:n], at); err != nil {
+				return err
+			}
+			at += int64(n)
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	s.unsure = false
+	return nil
+}
+
 // damaged is the error for a file that cannot be read.
 func damaged(path string, cause any) error {
 	return fmt.Errorf("mqtt broker: data file %q is damaged (%v): move it away to go on without its retained messages and sessions, or restore it", path, cause)
 }
 
+// retryEvery is how often a file that cannot be written is tried again where nothing else is to be written.
+const retryEvery = 5 * time.Second
+
 // run is the writer.
 func (s *store) run() {
 	defer close(s.ended)
 	for {
+		var retry <-chan time.Time
+		if s.fault.Load() != nil {
+			retry = time.After(retryEvery)
+		}
 		select {
 		case r := <-s.queue:
 			s.commit(s.drain(r))
+		case <-retry:
+			s.commit([]request{{changes: []change{func(*bbolt.Tx) error { return nil }}}})
 		case <-s.stop:
 			for {
 				select {
@@ -168,7 +249,9 @@ func (s *store) commit(group []request) {
 	err := s.update(changes)
 	if err == nil {
 		s.late = nil
+		s.fault.Store(nil)
 	} else {
+		s.fault.Store(&err)
 		s.log.Error("mqtt broker: cannot write the data file; nothing is acknowledged that needs it", "error", err)
 		for _, r := range group {
 			if r.done == nil && len(s.late)+len(r.changes) <= maxLate {
@@ -192,7 +275,13 @@ func (s *store) update(changes []change) (err error) {
 		if r := recover(); r != nil {
 			err = damaged(s.db.Path(), r)
 		}
+		s.unsure = s.unsure || err != nil
 	}()
+	if s.unsure {
+		if err := s.renew(); err != nil {
+			return err
+		}
+	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		for _, c := range changes {
 			if err := c(tx); err != nil {

@@ -1,6 +1,8 @@
 package zigbee2mqtt
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -27,10 +29,16 @@ type batch struct {
 	next   map[string]int                  // by id: the number to try next where the id is taken
 	freed  map[string]bool                 // ids unregistered by it
 	states map[string]*entityv1.Attributes // what the batch made of them
+
+	maxEntities  int
+	added        int    // entities that there were none of before
+	addedDevices int    // new devices, less those that are gone
+	leftOut      int    // devices that would have brought more than there may be
+	firstOut     string // the name of the first of them
 }
 
 func (d *Dialect) newBatch(p statehouse.Pending, at time.Time) *batch {
-	return &batch{pending: p, source: d.source, bridgeID: d.bridgeID, at: at, silentAfter: d.opts.SilentAfter}
+	return &batch{pending: p, source: d.source, bridgeID: d.bridgeID, at: at, silentAfter: d.opts.SilentAfter, maxEntities: d.opts.MaxEntities}
 }
 
 // add appends an event; its time is the batch's where it has none.
@@ -81,6 +89,12 @@ type deviceSpec struct {
 func (b *batch) register(want deviceSpec) []*entityv1.Entity {
 	id := want.device.GetId()
 	have, known := b.pending.Device(id)
+	if !b.admit(want) {
+		if !known {
+			return nil
+		}
+		want.keep = true
+	}
 	if !known || !sameDevice(have, want.device) {
 		if !known {
 			have, _ = b.pending.FormerDevice(id)
@@ -121,6 +135,49 @@ func (b *batch) register(want deviceSpec) []*entityv1.Entity {
 	}
 	return entries
 }
+
+// admit says that there is room for a device and for the entities of it that there were none of before, and takes it.
+// Entities that are gone and remembered count, and keep their room: else a source that invents devices without end would
+// fill memory all the same.
+func (b *batch) admit(s deviceSpec) bool {
+	added, addedDevice := 0, 0
+	if _, known := b.pending.Device(s.device.GetId()); !known {
+		addedDevice = 1
+	}
+	for _, e := range s.entities {
+		unique := uniqueID(s.device.GetId(), e)
+		if _, known := b.pending.EntityByUniqueID(unique); known || s.keep {
+			continue
+		}
+		if _, former := b.pending.FormerEntity(unique); !former {
+			added++
+		}
+	}
+	devices, entities, former := b.pending.Counts()
+	tooMany := added > 0 && entities+former+b.added+added > b.maxEntities
+	if tooMany || addedDevice > 0 && devices+b.addedDevices+addedDevice > b.maxEntities {
+		if b.leftOut++; b.leftOut == 1 {
+			b.firstOut = s.device.GetName()
+		}
+		return false
+	}
+	b.added, b.addedDevices = b.added+added, b.addedDevices+addedDevice
+	return true
+}
+
+// tooMany says which devices were left out for want of room, nil for none.
+func (b *batch) tooMany() error {
+	if b.leftOut == 0 {
+		return nil
+	}
+	devices, entities, former := b.pending.Counts()
+	return fmt.Errorf("%w: devices were left out, %d of them, the first %.80q: the house has %d devices with %d entities, remembers %d "+
+		"that are gone, and may have %d; raise max_entities if they are all wanted",
+		errTooMany, b.leftOut, b.firstOut, devices+b.addedDevices, entities+b.added, former, b.maxEntities)
+}
+
+// errTooMany is why devices are left out.
+var errTooMany = errors.New("too many entities")
 
 // uniqueID is what names an entity for good.
 func uniqueID(deviceID string, s spec) string { return deviceID + "/" + s.domain + "/" + s.key }
@@ -265,6 +322,7 @@ func (b *batch) unregister(deviceID string) {
 	for _, e := range b.pending.DeviceEntities(deviceID) {
 		b.unregisterEntity(e.GetId())
 	}
+	b.addedDevices--
 	b.add(eventstore.Event{Payload: &eventv1.Payload{
 		Kind: &eventv1.Payload_DeviceUnregistered{DeviceUnregistered: &eventv1.DeviceUnregistered{DeviceId: deviceID}},
 	}})

@@ -36,6 +36,9 @@ type Options struct {
 	// MaxMessageBytes is the largest report of a device that is taken in. Zero means 1 MiB, which is Zigbee2MQTT's own
 	// limit. Lists of devices are as large as the broker lets them be.
 	MaxMessageBytes int
+	// MaxEntities is the most entities that the house may have for the dialect to add one, those of other sources and
+	// those that are gone and remembered included. Zero means 100,000. A device that would bring more is left out.
+	MaxEntities int
 	// Logger takes complaints; nil means none.
 	Logger *slog.Logger
 }
@@ -47,6 +50,8 @@ const (
 	defaultMaxWaiting      = 1000
 	defaultMaxWaitingBytes = 4 << 20
 	defaultMaxMessageBytes = 1 << 20
+	// DefaultMaxEntities is that of [Options].MaxEntities.
+	DefaultMaxEntities = 100_000
 )
 
 // Dialect takes the messages of one Zigbee2MQTT at one broker in. It is an [mqtt.Handler].
@@ -82,6 +87,7 @@ func New(house House, opts Options) *Dialect {
 	opts.Broker = cmp.Or(opts.Broker, defaultBroker)
 	opts.BaseTopic = cmp.Or(strings.Trim(opts.BaseTopic, "/"), defaultBaseTopic)
 	opts.SilentAfter = cmp.Or(opts.SilentAfter, defaultSilentAfter)
+	opts.MaxEntities = cmp.Or(opts.MaxEntities, DefaultMaxEntities)
 	opts.MaxWaiting = cmp.Or(opts.MaxWaiting, defaultMaxWaiting)
 	opts.MaxWaitingBytes = cmp.Or(opts.MaxWaitingBytes, defaultMaxWaitingBytes)
 	opts.MaxMessageBytes = cmp.Or(opts.MaxMessageBytes, defaultMaxMessageBytes)
@@ -320,14 +326,18 @@ func (d *Dialect) handleReport(ctx context.Context, r route, m mqtt.Message) err
 // dropped: it would be refused again.
 func (d *Dialect) decide(ctx context.Context, m mqtt.Message, decide func(statehouse.Pending) (*batch, error)) error {
 	recorded := 0
+	var tooMany error
 	_, err := d.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
 		b, err := decide(p)
 		if err != nil {
 			return nil, err
 		}
-		recorded = len(b.events)
+		recorded, tooMany = len(b.events), b.tooMany()
 		return b.events, nil
 	})
+	if err == nil && tooMany != nil {
+		d.complain(m, ReasonTooMany, tooMany)
+	}
 	switch {
 	case errors.Is(err, eventstore.ErrTooLarge):
 		d.complain(m, ReasonTooLarge, err)
@@ -337,9 +347,9 @@ func (d *Dialect) decide(ctx context.Context, m mqtt.Message, decide func(stateh
 		return nil
 	case err != nil:
 		return err
-	case recorded == 0 && m.Retained:
+	case recorded == 0 && m.Retained && tooMany == nil:
 		d.counts.ignore(ReasonRetained)
-	case recorded == 0:
+	case recorded == 0 && tooMany == nil:
 		d.counts.ignore(ReasonUnchanged)
 	}
 	d.counts.events.Add(uint64(recorded))

@@ -1,7 +1,9 @@
 package zigbee2mqtt
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -151,5 +153,61 @@ func TestHostileTopics(t *testing.T) {
 		for _, payload := range []string{"", "{}", "offline", `{"temperature":1}`} {
 			b.expectKinds(b.message(mqtt.Message{Topic: "zigbee2mqtt/" + name, Payload: []byte(payload), ReceivedAt: base}), "")
 		}
+	}
+}
+
+// A source that invents devices makes no more entities than there may be, at once or one list after another; the error
+// says so. What there is goes on, also what comes back; a device is taken in whole or not at all.
+func TestTooManyEntities(t *testing.T) {
+	const most = 40
+	var log bytes.Buffer
+	b := newBench(t, Options{MaxEntities: most, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	count := func() int {
+		devices, entities, former := b.house.Counts()
+		if devices > most {
+			t.Fatalf("%d devices", devices)
+		}
+		return entities + former
+	}
+	x := device("0x1", "x", exposeTemperature)
+	b.lists(x)
+	flood := func(round int) string {
+		list := []string{x}
+		for i := range 50 {
+			list = append(list, device(fmt.Sprintf("0xf%d%d", round, i), fmt.Sprintf("f%d_%d", round, i), exposeTemperature, exposeState))
+		}
+		for i := range 50 { // not interviewed, and so without entities
+			list = append(list, fmt.Sprintf(`{"ieee_address":"0xe%d%d","friendly_name":"e%d_%d","type":"Router"}`, round, i, round, i))
+		}
+		return strings.Join(list, ",")
+	}
+	for round := range 5 {
+		b.lists(flood(round))
+		if n := count(); n > most {
+			t.Fatalf("%d entities after list %d", n, round+1)
+		}
+	}
+	if n := count(); n < most-5 {
+		t.Errorf("only %d entities, so that devices were left out that had room", n)
+	}
+	for _, d := range b.house.Devices(b.source) {
+		if n := len(b.house.DeviceEntities(d.GetId())); n == 0 && strings.Contains(d.GetId(), "/0xf") {
+			t.Errorf("%s was taken in without its entities", d.GetId())
+		}
+	}
+	if n := b.Stats().Ignored[ReasonTooMany]; n == 0 || n > 10 {
+		t.Errorf("%d complaints", n)
+	}
+	if !strings.Contains(log.String(), "may have 40; raise max_entities") {
+		t.Errorf("the log says %.2000s", &log)
+	}
+	b.expectKinds(b.say("zigbee2mqtt/x", `{"temperature":21}`), "state_changed sensor.x_temperature")
+	before := count()
+	b.lists(flood(0)) // those of it that there were come back
+	if n := count(); n != before {
+		t.Errorf("%d entities, before the first ones came back %d", n, before)
+	}
+	if _, ok := b.house.Device("zigbee2mqtt/default/zigbee2mqtt/0xf00"); !ok {
+		t.Error("a device that was there before does not come back")
 	}
 }

@@ -115,6 +115,10 @@ func (h *memory) Device(id string) (*entityv1.Device, bool) { return h.registry.
 func (h *memory) Devices(source string) []*entityv1.Device {
 	return h.registry.Pending().DevicesBySource(source)
 }
+func (h *memory) Counts() (devices, entities, former int) {
+	r := h.registry.Pending()
+	return r.Devices.Len(), r.Entities.Len(), r.FormerEntities.Len()
+}
 func (h *memory) EntityByUniqueID(id string) (*entityv1.Entity, bool) {
 	return h.registry.Pending().EntityByUniqueID(id)
 }

@@ -25,6 +25,8 @@ const (
 	ReasonMalformed Reason = "malformed"
 	// ReasonTooLarge: the message is larger than what is taken in.
 	ReasonTooLarge Reason = "too_large"
+	// ReasonTooMany: devices were left out, since the house would have more entities than it may have.
+	ReasonTooMany Reason = "too_many_entities"
 	// ReasonEmpty: an empty payload, which only clears what a broker retains.
 	ReasonEmpty Reason = "empty"
 	// ReasonRetained: a stored report that says nothing new, or is outdated.
@@ -37,7 +39,7 @@ const (
 
 var reasons = [...]Reason{
 	ReasonLogging, ReasonBridge, ReasonCommand, ReasonAction, ReasonCopy, ReasonUnknownDevice, ReasonWaitingFull,
-	ReasonMalformed, ReasonTooLarge, ReasonEmpty, ReasonRetained, ReasonUnchanged, ReasonOther,
+	ReasonMalformed, ReasonTooLarge, ReasonTooMany, ReasonEmpty, ReasonRetained, ReasonUnchanged, ReasonOther,
 }
 
 // Stats counts what a dialect did since it was made.

@@ -38,6 +38,7 @@ type Payload struct {
 	//	*Payload_AreaRegistered
 	//	*Payload_AreaUnregistered
 	//	*Payload_System
+	//	*Payload_HistoryRemoved
 	//	*Payload_Custom
 	Kind          isPayload_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
@@ -171,6 +172,15 @@ func (x *Payload) GetSystem() *System {
 	return nil
 }
 
+func (x *Payload) GetHistoryRemoved() *HistoryRemoved {
+	if x != nil {
+		if x, ok := x.Kind.(*Payload_HistoryRemoved); ok {
+			return x.HistoryRemoved
+		}
+	}
+	return nil
+}
+
 func (x *Payload) GetCustom() *Custom {
 	if x != nil {
 		if x, ok := x.Kind.(*Payload_Custom); ok {
@@ -231,6 +241,11 @@ type Payload_System struct {
 	System *System `protobuf:"bytes,12,opt,name=system,proto3,oneof"`
 }
 
+type Payload_HistoryRemoved struct {
+	// Events were removed from the log.
+	HistoryRemoved *HistoryRemoved `protobuf:"bytes,13,opt,name=history_removed,json=historyRemoved,proto3,oneof"`
+}
+
 type Payload_Custom struct {
 	// An embedding program's own.
 	Custom *Custom `protobuf:"bytes,15,opt,name=custom,proto3,oneof"`
@@ -255,6 +270,8 @@ func (*Payload_AreaRegistered) isPayload_Kind() {}
 func (*Payload_AreaUnregistered) isPayload_Kind() {}
 
 func (*Payload_System) isPayload_Kind() {}
+
+func (*Payload_HistoryRemoved) isPayload_Kind() {}
 
 func (*Payload_Custom) isPayload_Kind() {}
 
@@ -701,6 +718,70 @@ func (x *System) GetDetail() string {
 	return ""
 }
 
+// What stands in for events that were removed: all up to a position, on purpose. The event names no entity.
+type HistoryRemoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The position of the last event that was removed.
+	Through uint64 `protobuf:"varint,1,opt,name=through,proto3" json:"through,omitempty"`
+	// When that was recorded, in nanoseconds since 1970 in UTC.
+	Recorded int64 `protobuf:"varint,2,opt,name=recorded,proto3" json:"recorded,omitempty"`
+	// The value of the log's chain after it.
+	Chain         []byte `protobuf:"bytes,3,opt,name=chain,proto3" json:"chain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryRemoved) Reset() {
+	*x = HistoryRemoved{}
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryRemoved) ProtoMessage() {}
+
+func (x *HistoryRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryRemoved.ProtoReflect.Descriptor instead.
+func (*HistoryRemoved) Descriptor() ([]byte, []int) {
+	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *HistoryRemoved) GetThrough() uint64 {
+	if x != nil {
+		return x.Through
+	}
+	return 0
+}
+
+func (x *HistoryRemoved) GetRecorded() int64 {
+	if x != nil {
+		return x.Recorded
+	}
+	return 0
+}
+
+func (x *HistoryRemoved) GetChain() []byte {
+	if x != nil {
+		return x.Chain
+	}
+	return nil
+}
+
 type Custom struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind with at least one dot, so that it cannot be one of ours: "acme.door_opened".
@@ -714,7 +795,7 @@ type Custom struct {
 
 func (x *Custom) Reset() {
 	*x = Custom{}
-	mi := &file_statehouse_event_v1_event_proto_msgTypes[11]
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -726,7 +807,7 @@ func (x *Custom) String() string {
 func (*Custom) ProtoMessage() {}
 
 func (x *Custom) ProtoReflect() protoreflect.Message {
-	mi := &file_statehouse_event_v1_event_proto_msgTypes[11]
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -739,7 +820,7 @@ func (x *Custom) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Custom.ProtoReflect.Descriptor instead.
 func (*Custom) Descriptor() ([]byte, []int) {
-	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{11}
+	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Custom) GetKind() string {
@@ -767,7 +848,7 @@ var File_statehouse_event_v1_event_proto protoreflect.FileDescriptor
 
 const file_statehouse_event_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1fstatehouse/event/v1/event.proto\x12\x13statehouse.event.v1\x1a%statehouse/entity/v1/attributes.proto\x1a#statehouse/entity/v1/registry.proto\"\xf9\x06\n" +
+	"\x1fstatehouse/event/v1/event.proto\x12\x13statehouse.event.v1\x1a%statehouse/entity/v1/attributes.proto\x1a#statehouse/entity/v1/registry.proto\"\xc9\a\n" +
 	"\aPayload\x12H\n" +
 	"\rstate_changed\x18\x01 \x01(\v2!.statehouse.event.v1.StateChangedH\x00R\fstateChanged\x12K\n" +
 	"\x0estate_reported\x18\x02 \x01(\v2\".statehouse.event.v1.StateReportedH\x00R\rstateReported\x12T\n" +
@@ -778,7 +859,8 @@ const file_statehouse_event_v1_event_proto_rawDesc = "" +
 	"\x13device_unregistered\x18\a \x01(\v2'.statehouse.event.v1.DeviceUnregisteredH\x00R\x12deviceUnregistered\x12N\n" +
 	"\x0farea_registered\x18\b \x01(\v2#.statehouse.event.v1.AreaRegisteredH\x00R\x0eareaRegistered\x12T\n" +
 	"\x11area_unregistered\x18\t \x01(\v2%.statehouse.event.v1.AreaUnregisteredH\x00R\x10areaUnregistered\x125\n" +
-	"\x06system\x18\f \x01(\v2\x1b.statehouse.event.v1.SystemH\x00R\x06system\x125\n" +
+	"\x06system\x18\f \x01(\v2\x1b.statehouse.event.v1.SystemH\x00R\x06system\x12N\n" +
+	"\x0fhistory_removed\x18\r \x01(\v2#.statehouse.event.v1.HistoryRemovedH\x00R\x0ehistoryRemoved\x125\n" +
 	"\x06custom\x18\x0f \x01(\v2\x1b.statehouse.event.v1.CustomH\x00R\x06customB\x06\n" +
 	"\x04kindJ\x04\b\n" +
 	"\x10\vJ\x04\b\v\x10\f\"P\n" +
@@ -803,7 +885,11 @@ const file_statehouse_event_v1_event_proto_rawDesc = "" +
 	"\x06System\x12\x12\n" +
 	"\x04what\x18\x01 \x01(\tR\x04what\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"M\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\\\n" +
+	"\x0eHistoryRemoved\x12\x18\n" +
+	"\athrough\x18\x01 \x01(\x04R\athrough\x12\x1a\n" +
+	"\brecorded\x18\x02 \x01(\x03R\brecorded\x12\x14\n" +
+	"\x05chain\x18\x03 \x01(\fR\x05chain\"M\n" +
 	"\x06Custom\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x19\n" +
 	"\btype_url\x18\x02 \x01(\tR\atypeUrl\x12\x14\n" +
@@ -821,7 +907,7 @@ func file_statehouse_event_v1_event_proto_rawDescGZIP() []byte {
 	return file_statehouse_event_v1_event_proto_rawDescData
 }
 
-var file_statehouse_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_statehouse_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_statehouse_event_v1_event_proto_goTypes = []any{
 	(*Payload)(nil),            // 0: statehouse.event.v1.Payload
 	(*StateChanged)(nil),       // 1: statehouse.event.v1.StateChanged
@@ -834,11 +920,12 @@ var file_statehouse_event_v1_event_proto_goTypes = []any{
 	(*AreaRegistered)(nil),     // 8: statehouse.event.v1.AreaRegistered
 	(*AreaUnregistered)(nil),   // 9: statehouse.event.v1.AreaUnregistered
 	(*System)(nil),             // 10: statehouse.event.v1.System
-	(*Custom)(nil),             // 11: statehouse.event.v1.Custom
-	(*v1.Attributes)(nil),      // 12: statehouse.entity.v1.Attributes
-	(*v1.Entity)(nil),          // 13: statehouse.entity.v1.Entity
-	(*v1.Device)(nil),          // 14: statehouse.entity.v1.Device
-	(*v1.Area)(nil),            // 15: statehouse.entity.v1.Area
+	(*HistoryRemoved)(nil),     // 11: statehouse.event.v1.HistoryRemoved
+	(*Custom)(nil),             // 12: statehouse.event.v1.Custom
+	(*v1.Attributes)(nil),      // 13: statehouse.entity.v1.Attributes
+	(*v1.Entity)(nil),          // 14: statehouse.entity.v1.Entity
+	(*v1.Device)(nil),          // 15: statehouse.entity.v1.Device
+	(*v1.Area)(nil),            // 16: statehouse.entity.v1.Area
 }
 var file_statehouse_event_v1_event_proto_depIdxs = []int32{
 	1,  // 0: statehouse.event.v1.Payload.state_changed:type_name -> statehouse.event.v1.StateChanged
@@ -851,16 +938,17 @@ var file_statehouse_event_v1_event_proto_depIdxs = []int32{
 	8,  // 7: statehouse.event.v1.Payload.area_registered:type_name -> statehouse.event.v1.AreaRegistered
 	9,  // 8: statehouse.event.v1.Payload.area_unregistered:type_name -> statehouse.event.v1.AreaUnregistered
 	10, // 9: statehouse.event.v1.Payload.system:type_name -> statehouse.event.v1.System
-	11, // 10: statehouse.event.v1.Payload.custom:type_name -> statehouse.event.v1.Custom
-	12, // 11: statehouse.event.v1.StateChanged.attributes:type_name -> statehouse.entity.v1.Attributes
-	13, // 12: statehouse.event.v1.EntityRegistered.entity:type_name -> statehouse.entity.v1.Entity
-	14, // 13: statehouse.event.v1.DeviceRegistered.device:type_name -> statehouse.entity.v1.Device
-	15, // 14: statehouse.event.v1.AreaRegistered.area:type_name -> statehouse.entity.v1.Area
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	11, // 10: statehouse.event.v1.Payload.history_removed:type_name -> statehouse.event.v1.HistoryRemoved
+	12, // 11: statehouse.event.v1.Payload.custom:type_name -> statehouse.event.v1.Custom
+	13, // 12: statehouse.event.v1.StateChanged.attributes:type_name -> statehouse.entity.v1.Attributes
+	14, // 13: statehouse.event.v1.EntityRegistered.entity:type_name -> statehouse.entity.v1.Entity
+	15, // 14: statehouse.event.v1.DeviceRegistered.device:type_name -> statehouse.entity.v1.Device
+	16, // 15: statehouse.event.v1.AreaRegistered.area:type_name -> statehouse.entity.v1.Area
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_statehouse_event_v1_event_proto_init() }
@@ -879,6 +967,7 @@ func file_statehouse_event_v1_event_proto_init() {
 		(*Payload_AreaRegistered)(nil),
 		(*Payload_AreaUnregistered)(nil),
 		(*Payload_System)(nil),
+		(*Payload_HistoryRemoved)(nil),
 		(*Payload_Custom)(nil),
 	}
 	type x struct{}
@@ -887,7 +976,7 @@ func file_statehouse_event_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statehouse_event_v1_event_proto_rawDesc), len(file_statehouse_event_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

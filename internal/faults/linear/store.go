@@ -1,26 +1,24 @@
-package eventstore_test
+package linear
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
-	"sync/atomic"
-	"testing"
-	"time"
+	"path/filepath"
 
 	"github.com/anishathalye/porcupine"
 
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/state"
+	"github.com/statehouse/statehouse/storage"
 )
 
-// The registers of TestLinearizable are entities with a version, which is their position, and a value.
+// The registers of [Store] are entities with a version, which is their position, and a value.
 const (
-	registers  = 3
-	linearKeys = 40
+	registers = 3
+	keys      = 40
 )
 
 type register struct {
@@ -28,15 +26,15 @@ type register struct {
 	value int
 }
 
-// linearState is the whole of what clients can see: the registers, the end of the log, and the keys that were used.
-type linearState struct {
+// storeState is the whole of what clients can see: the registers, the end of the log, and the keys that were used.
+type storeState struct {
 	head eventstore.Position
 	regs [registers]register
-	keys [linearKeys]eventstore.Position
+	keys [keys]eventstore.Position
 }
 
-// linearOp is what a client does: it writes a value to some of the registers, or reads.
-type linearOp struct {
+// storeOp is what a client does: it writes a value to some of the registers, or reads.
+type storeOp struct {
 	write [registers]bool
 	value int
 	// Conditions: those registers whose version is to be what it is here, and the end of the log.
@@ -49,7 +47,7 @@ type linearOp struct {
 	read int
 }
 
-func (op *linearOp) writes() (n int) {
+func (op *storeOp) writes() (n int) {
 	for _, w := range op.write {
 		if w {
 			n++
@@ -58,16 +56,16 @@ func (op *linearOp) writes() (n int) {
 	return n
 }
 
-// linearResult is what it was told.
-type linearResult struct {
+// storeResult is what it was told.
+type storeResult struct {
 	first    eventstore.Position // of what was written
 	conflict bool
 	found    eventstore.Position
-	seen     linearState // of a read: the registers, and head if all were read
+	seen     storeState // of a read: the registers, and head if all were read
 }
 
 // step is the specification.
-func (s linearState) step(op *linearOp, out *linearResult) (bool, linearState) {
+func (s storeState) step(op *storeOp, out *storeResult) (bool, storeState) {
 	if op.writes() == 0 {
 		if op.read < registers {
 			return s.regs[op.read] == out.seen.regs[op.read], s
@@ -100,18 +98,18 @@ func (s linearState) step(op *linearOp, out *linearResult) (bool, linearState) {
 	return true, s
 }
 
-// linearClient does what it does at random, but for versions, which are those that it saw last, so that some hold.
-type linearClient struct {
+// storeClient does what it does at random, but for versions, which are those that it saw last, so that some hold.
+type storeClient struct {
 	s     *eventstore.Store
 	cache *state.Cache
 	rand  *rand.Rand
-	seen  linearState
+	seen  storeState
 }
 
 func registerID(i int) string { return fmt.Sprintf("sensor.r%d", i) }
 
-func (c *linearClient) next() *linearOp {
-	op := &linearOp{read: c.rand.IntN(registers + 1)}
+func (c *storeClient) next() *storeOp {
+	op := &storeOp{read: c.rand.IntN(registers + 1)}
 	if c.rand.IntN(3) == 0 {
 		return op
 	}
@@ -120,7 +118,7 @@ func (c *linearClient) next() *linearOp {
 	op.write[c.rand.IntN(registers)] = true
 	if c.rand.IntN(4) == 0 {
 		// Who repeats the append of a key must want the same.
-		op.key = 1 + c.rand.IntN(linearKeys)
+		op.key = 1 + c.rand.IntN(keys)
 		op.value = op.key
 		op.write = [registers]bool{}
 		op.write[op.key%registers] = true
@@ -132,11 +130,11 @@ func (c *linearClient) next() *linearOp {
 	return op
 }
 
-func (c *linearClient) do(t *testing.T, op *linearOp) *linearResult {
-	out := &linearResult{}
+func (c *storeClient) do(ctx context.Context, op *storeOp) (*storeResult, error) {
+	out := &storeResult{}
 	if op.writes() == 0 {
 		c.look(op, out)
-		return out
+		return out, nil
 	}
 	var b eventstore.Batch
 	for i := range registers {
@@ -156,19 +154,17 @@ func (c *linearClient) do(t *testing.T, op *linearOp) *linearResult {
 	if events := b.Events; op.key == 0 && c.rand.IntN(2) == 0 {
 		b.Events, b.Decide = nil, func(context.Context) ([]eventstore.Event, error) { return events, nil }
 	}
-	span, err := c.s.Append(t.Context(), b)
+	span, err := c.s.Append(ctx, b)
 	var conflict *eventstore.ConflictError
 	if errors.As(err, &conflict) {
-		out.conflict, out.found = true, conflict.Found
-	} else if err != nil {
-		t.Error(err)
+		out.conflict, out.found, err = true, conflict.Found, nil
 	}
 	out.first = span.First
-	return out
+	return out, err
 }
 
 // look reads one register, or all of them at one position.
-func (c *linearClient) look(op *linearOp, out *linearResult) {
+func (c *storeClient) look(op *storeOp, out *storeResult) {
 	if op.read < registers {
 		st, _ := c.cache.Get(registerID(op.read))
 		out.seen.regs[op.read] = register{st.Position, int(check.SensorValue(st.Attributes))}
@@ -184,60 +180,53 @@ func (c *linearClient) look(op *linearOp, out *linearResult) {
 	c.seen = out.seen
 }
 
-// Appends, with conditions and keys, and reads of the present are linearizable: whatever clients do at the same time,
-// there is an order, in which nobody's next operation comes before the previous one, that explains what they were told.
-func TestLinearizable(t *testing.T) {
-	const clients, operations = 6, 80
-	cache := state.New()
-	s, _ := open(t, tempDB(t), eventstore.Options{SealAfter: 64, SnapshotEvery: 100}, cache)
-	var clock atomic.Int64
-	histories := make([][]porcupine.Operation, clients)
-	var wg sync.WaitGroup
-	for id := range clients {
-		wg.Go(func() {
-			c := &linearClient{s: s, cache: cache, rand: rand.New(rand.NewPCG(uint64(id), uint64(time.Now().UnixNano())))} //nolint:gosec // a test
-			for range operations {
-				op := c.next()
-				called := clock.Add(1)
-				out := c.do(t, op)
-				histories[id] = append(histories[id], porcupine.Operation{
-					ClientId: id, Input: op, Output: out, Call: called, Return: clock.Add(1),
-				})
-			}
-		})
+// Store is [Run] over the Go API of a store: appends of one or two events, with conditions and keys, as events or as
+// decisions, and reads of one register or of all.
+func Store(ctx context.Context, seed uint64, dir string) (counts map[string]int, err error) {
+	db, err := storage.Open(ctx, filepath.Join(dir, "log.db"), storage.Options{})
+	if err != nil {
+		return nil, err
 	}
-	wg.Wait()
-	var history []porcupine.Operation
-	conflicts, repeats, appended := 0, 0, map[eventstore.Position]bool{}
-	for _, h := range histories {
-		history = append(history, h...)
-		for _, o := range h {
-			op, out := o.Input.(*linearOp), o.Output.(*linearResult)
-			switch {
-			case op.writes() == 0:
-			case out.conflict:
-				conflicts++
-			case appended[out.first]:
-				repeats++
-			default:
-				appended[out.first] = true
-			}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	s, err := eventstore.Open(ctx, db, eventstore.Options{SealAfter: 64, SnapshotEvery: 100})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	cache := state.New()
+	if err := s.Start(ctx, cache); err != nil {
+		return nil, err
+	}
+	history, err := record(6, 80, func(id int) client {
+		c := &storeClient{s: s, cache: cache, rand: rand.New(rand.NewPCG(seed, uint64(id)))} //nolint:gosec // a seed
+		return func() (any, func() (any, error)) {
+			op := c.next()
+			return op, func() (any, error) { return c.do(ctx, op) }
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	counts, appended := map[string]int{}, map[eventstore.Position]bool{}
+	for _, o := range history {
+		op, out := o.Input.(*storeOp), o.Output.(*storeResult)
+		switch {
+		case op.writes() == 0:
+			counts["reads"]++
+		case out.conflict:
+			counts["conflicts"]++
+		case appended[out.first]:
+			counts["repeats"]++
+		default:
+			counts["appends"]++
+			appended[out.first] = true
 		}
 	}
-	model := porcupine.Model{
-		Init: func() any { return linearState{} },
+	return counts, explain(history, porcupine.Model{
+		Init: func() any { return storeState{} },
 		Step: func(before, op, out any) (bool, any) {
-			ok, after := before.(linearState).step(op.(*linearOp), out.(*linearResult))
+			ok, after := before.(storeState).step(op.(*storeOp), out.(*storeResult))
 			return ok, after
 		},
-	}
-	if result := porcupine.CheckOperationsTimeout(model, history, time.Minute); result != porcupine.Ok {
-		for _, o := range history {
-			t.Logf("%d to %d: %+v: %+v", o.Call, o.Return, o.Input, o.Output)
-		}
-		t.Fatalf("the history is not linearizable: %v", result)
-	}
-	if conflicts == 0 || repeats == 0 || len(appended) == 0 {
-		t.Errorf("%d conflicts, %d repeats, %d appends: not all was tested", conflicts, repeats, len(appended))
-	}
+	})
 }

@@ -1,0 +1,96 @@
+package diskerror
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/statehouse/statehouse/internal/faults/trace"
+)
+
+// class is which calls fail.
+type class int
+
+const (
+	writes class = iota // writes, new sizes, new files and directories
+	syncs
+	classes
+)
+
+func (c class) String() string { return [...]string{"write", "sync"}[c] }
+
+// has says whether a call is of the class.
+func (c class) has(call *trace.Call) bool {
+	switch call.Kind {
+	case trace.Sync:
+		return c == syncs
+	case trace.Write, trace.Truncate, trace.Mkdir:
+		return c == writes
+	case trace.Open:
+		_, err := os.Lstat(call.Path)
+		return c == writes && call.Create && err != nil // what is there is only opened
+	}
+	return false
+}
+
+// fault is a disk that fails.
+type fault struct {
+	class class
+	// at is the number of the first call of the class that fails, from 1; 0 means none.
+	at      int
+	errno   syscall.Errno
+	lasting bool
+
+	mu     sync.Mutex // guards what follows
+	calls  int
+	hit    string // the first call that failed
+	mended bool
+}
+
+// name says what fails.
+func (f *fault) name() string {
+	how := "once"
+	if f.lasting {
+		how = "from then on"
+	}
+	return fmt.Sprintf("%s %d fails %s (%v)", f.class, f.at, how, f.errno)
+}
+
+// fail is the disk's [trace.Options.Fault].
+func (f *fault) fail(c *trace.Call) syscall.Errno {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.class.has(c) {
+		return 0
+	}
+	f.calls++
+	if f.at == 0 || f.mended || f.calls < f.at || f.calls > f.at && !f.lasting {
+		return 0
+	}
+	if f.hit == "" {
+		f.hit = fmt.Sprintf("%s of %s", c.Kind, filepath.Base(c.Path))
+	}
+	return f.errno
+}
+
+// what was hit, empty for nothing.
+func (f *fault) what() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.hit
+}
+
+// mend ends the fault: there is space again, or the cable sits.
+func (f *fault) mend() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mended = true
+}
+
+func (f *fault) isMended() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mended
+}

@@ -1,0 +1,62 @@
+package powercut_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/statehouse/statehouse/internal/faults"
+	"github.com/statehouse/statehouse/internal/faults/load"
+	"github.com/statehouse/statehouse/internal/faults/powercut"
+	"github.com/statehouse/statehouse/internal/faults/trace"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// run checks images of the program, built with more tags or none.
+func run(t *testing.T, images int, tags ...string) (faults.Report, error) {
+	t.Helper()
+	binary, err := load.Build(t.Context(), t.TempDir(), load.Shipped, tags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := rand.Uint64()
+	report, err := powercut.Run(t.Context(), seed, faults.Budget{Rounds: images, Dir: t.TempDir(), Binary: binary})
+	if errors.Is(err, trace.ErrUnsupported) {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	t.Logf("seed %d: %s", seed, report)
+	return report, err
+}
+
+// TestPowerCuts: whatever a power cut leaves of what was not synced, everything that the program had acknowledged is there
+// afterwards, nothing is there in part, and the past is what it was.
+func TestPowerCuts(t *testing.T) {
+	images := 1000
+	if testing.Short() || strconv.IntSize == 32 {
+		images = 200
+	}
+	report, err := run(t, images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Rounds != images {
+		t.Errorf("%d images instead of %d", report.Rounds, images)
+	}
+	for _, what := range powercut.Activities {
+		if report.Counts["while "+what] == 0 {
+			t.Errorf("the power was never cut while %s", what)
+		}
+	}
+}
+
+// A program that syncs less often is found out.
+func TestPowerCutsFindWhatIsNotSynced(t *testing.T) {
+	t.Setenv("STATEHOUSE_DEFECT", "sync-normal")
+	if _, err := run(t, 300, "statehouse_defect"); !errors.Is(err, powercut.ErrLost) {
+		t.Errorf("of a program that does not sync its commits it says: %v", err)
+	}
+}
