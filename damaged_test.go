@@ -258,3 +258,48 @@ func TestOtherErrorsAreNoDamage(t *testing.T) {
 		t.Errorf("there are %v and were %v: %v", after, before, err)
 	}
 }
+
+// A log of which events have been removed is repaired from where it begins.
+func TestRepairOfWhatIsLeft(t *testing.T) {
+	path, fold := damagedHouse(t, 0)
+	h, err := statehouse.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compacted, err := h.Store().Compact(t.Context(), 20, eventstore.CompactOptions{})
+	if err := errors.Join(err, h.Close()); err != nil {
+		t.Fatal(err)
+	}
+	withDB(t, path, func(db *storage.DB) {
+		if _, err := db.Writer().ExecContext(t.Context(), `UPDATE segments SET body = zeroblob(length(body)) WHERE last_position = 38`); err != nil {
+			t.Fatal(err)
+		}
+	})
+	to := filepath.Join(t.TempDir(), "repaired.db")
+	result, err := statehouse.Repair(t.Context(), path, to, statehouse.RepairOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Last != 41 || len(result.Lost) != 1 || result.Lost[0].First != 38 {
+		t.Errorf("%+v after %+v", result, compacted)
+	}
+	if h, err = statehouse.Open(to); err != nil {
+		t.Fatal(err)
+	}
+	if at, _ := h.Store().Base(); at != 20 {
+		t.Errorf("events are removed up to %d", at)
+	}
+	m, err := h.AsOf(t.Context(), 37)
+	if err := errors.Join(err, fold[37].CompareStates(m.State)); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.AsOf(t.Context(), 10); !errors.Is(err, eventstore.ErrCompacted) {
+		t.Errorf("as of 10: %v", err)
+	}
+	if _, err := h.Verify(t.Context(), eventstore.InspectOptions{Found: func(f eventstore.Finding) { t.Errorf("found %s", f) }}); err != nil {
+		t.Error(err)
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -15,11 +15,12 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 )
 
 // groups are all measures, in the order in which they run. Each group is a file of its own.
 func groups() []Measure {
-	return append(mapMeasures(), logMeasures()...)
+	return slices.Concat(mapMeasures(), logMeasures(), snapshotMeasures())
 }
 
 func main() {

@@ -20,7 +20,7 @@ type CompactOptions struct {
 	// Progress is called every now and then with the position up to which what is to be removed was verified, and the
 	// last one; nil means nobody wants to know.
 	Progress func(done, last Position)
-	// DryRun finds out what would be removed, and verifies it, but removes nothing.
+	// DryRun verifies what would be removed, and says what that is, but removes nothing.
 	DryRun bool
 }
 
@@ -37,23 +37,26 @@ type Compaction struct {
 	LeftBehind []string
 }
 
-// Compact removes events for good, the oldest first, up to a position at most. What the house was like behind the last
-// removed event, and everything that came after it, stays: positions, contents and the chain do not change. Questions about
-// what is gone fail with a [CompactedError].
+// Compact removes the events up to a position for good. What the house was like there, and everything that came after
+// it, stays: positions, contents and the chain do not change. Questions about what is gone fail with a [CompactedError].
 //
-// It removes as much as can be taken the place of by snapshots, one of each projector at the same position; up to the
-// head of the log, it makes them first. Before anything is removed, everything up to them is verified as [Store.Inspect]
-// does it, and they are compared with the fold of the log: where anything does not fit, the error matches [ErrCorrupt] and
-// nothing is removed. The removal takes effect, and is attested by an event, in one transaction; the space is given back
-// to the file in small steps after it, also after a crash, and used again by what is appended. The segment that the last removed
-// event is in stays whole in the file if later events are in it too.
+// Before anything is removed, everything up to the position is verified as [Store.Inspect] does it: where anything does
+// not fit, the error matches [ErrCorrupt] and nothing is removed. The fold of it is saved, a full snapshot of each
+// projector, which takes the place of the events. The removal takes effect, and is attested by an event, in one
+// transaction; the space is given back to the file in small steps after it, also after a crash, and used again by what
+// is appended. The segment that the last removed event is in stays whole in the file if later events are in it too, and
+// where no segment would go, nothing is done.
 //
 // A projector that a later start brings in, or whose fold has become another one, cannot be folded over what is gone:
 // such a start fails with [ErrCompacted]. Appends, reads and everything else go on meanwhile. Errors: [ErrInvalid] for a
-// position behind the head of the log, and those of an append.
+// position behind the head of the log, and where a projector is in memory and cannot be restored to a position; those of
+// an append.
 func (s *Store) Compact(ctx context.Context, until Position, opts CompactOptions) (Compaction, error) {
 	if s.head.Load() == nil {
 		return Compaction{}, errNotStarted
+	}
+	if err := s.writable(); err != nil {
+		return Compaction{}, err
 	}
 	if head := s.Head(); until > head {
 		return Compaction{}, fmt.Errorf("%w: the log cannot be removed up to position %d: it ends at %d", ErrInvalid, until, head)
@@ -71,61 +74,26 @@ func (s *Store) Compact(ctx context.Context, until Position, opts CompactOptions
 
 func (s *Store) compact(ctx context.Context, until Position, opts CompactOptions) (c Compaction, err error) {
 	c.Base, c.RecordedAt = s.Base()
-	if until == s.Head() && until > c.Base && !opts.DryRun {
-		if err := s.snapshots.save(ctx); err != nil {
-			return c, err
-		}
+	if until <= c.Base {
+		return c, nil
 	}
-	// No snapshot is made or removed meanwhile.
-	s.snapshots.saving.Lock()
-	defer s.snapshots.saving.Unlock()
-	at, err := s.cut(ctx, until)
-	if err != nil || at <= c.Base {
-		return c, err
-	}
-	next, err := s.baseAt(ctx, at)
+	next, err := s.baseAt(ctx, until)
 	if err != nil || next.first <= max(s.base.Load().first, 1) { // no segment would go
 		return c, err
 	}
-	if err := s.verifyUntil(ctx, at, opts.Progress); err != nil {
+	v, err := s.verifyUntil(ctx, until, opts.Progress)
+	if err != nil {
 		return c, err
 	}
-	events, behind := uint64(at-c.Base), []string(nil)
-	if behind, err = s.behind(ctx, at); err != nil {
-		return c, err
+	c.LeftBehind, err = s.behind(ctx, until)
+	if err == nil && !opts.DryRun {
+		c.Attested, err = s.cut(ctx, v, opts.Source)
 	}
-	attested := Position(0)
-	if !opts.DryRun {
-		if attested, err = s.cutAt(ctx, at, opts.Source); err != nil {
-			return c, err
-		}
+	if err == nil {
+		c.Events = uint64(until - c.Base)
+		c.Base, c.RecordedAt = until, time.Unix(0, next.recorded).UTC()
 	}
-	c = Compaction{Base: at, RecordedAt: time.Unix(0, next.recorded).UTC(), Events: events, Attested: attested, LeftBehind: behind}
-	return c, nil
-}
-
-// cut is the last position up to another one at which there is a snapshot of each projector that needs one, 0 for none.
-func (s *Store) cut(ctx context.Context, until Position) (at Position, err error) {
-	needed := s.foldedFromStart()
-	if len(needed) == 0 {
-		return until, nil
-	}
-	err = s.View(ctx, func(tx storage.Tx) error {
-		times := map[Position]int{}
-		for _, p := range needed {
-			rows, err := snapshotRows(ctx, tx, p.Name(), until)
-			if err != nil {
-				return fmt.Errorf("snapshots of %s: %w", p.Name(), err)
-			}
-			for _, r := range rows {
-				if times[r.Position]++; times[r.Position] == len(needed) {
-					at = max(at, r.Position)
-				}
-			}
-		}
-		return nil
-	})
-	return at, err
+	return c, err
 }
 
 // foldedFromStart are the projectors that need every event, or a snapshot instead.
@@ -167,35 +135,44 @@ func (s *Store) baseAt(ctx context.Context, at Position) (b base, err error) {
 	return b, err
 }
 
-// verifyUntil verifies the log up to a position, and that the snapshots there are what the log makes of them.
-func (s *Store) verifyUntil(ctx context.Context, at Position, progress func(done, last Position)) error {
+// verifyUntil verifies the log up to a position, and folds it.
+func (s *Store) verifyUntil(ctx context.Context, at Position, progress func(done, last Position)) (*inspector, error) {
 	var first error
 	opts := InspectOptions{Progress: progress, Found: func(f Finding) {
-		if first == nil && f.Kind != FindingFilter && (f.Kind != FindingSnapshot || f.First == at) {
+		if first == nil && f.Kind != FindingFilter && f.Kind != FindingSnapshot {
 			first = f.Err()
 		}
 	}}
-	needed := s.foldedFromStart()
-	for _, p := range needed {
-		if r, ok := p.(Rebuilder); ok {
-			opts.Projectors = append(opts.Projectors, r.Fresh())
+	for _, p := range s.foldedFromStart() {
+		r, ok := p.(Rebuilder)
+		if ok {
+			_, ok = p.(SnapshotRestorer)
 		}
+		if ok {
+			_, ok = p.(SnapshotSource)
+		}
+		if !ok {
+			return nil, fmt.Errorf("%w: projector %s needs all events: it is no Rebuilder with snapshots that can be chosen", ErrInvalid, p.Name())
+		}
+		opts.Projectors = append(opts.Projectors, r.Fresh())
 	}
 	v := newInspector(s, opts)
 	v.limit = at
 	if err := v.walk(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	if first != nil {
-		return fmt.Errorf("nothing is removed of what does not fit: %w", first)
-	}
-	for _, p := range needed {
-		if _, compared := p.(Rebuilder); compared && !v.fits[p.Name()] {
-			return fmt.Errorf("%w: the snapshot of %s at position %d, which would take the place of the events, cannot be compared with them",
-				ErrInvalid, p.Name(), at)
+	for _, f := range v.folds {
+		if err := f.settle(); err != nil && first == nil {
+			first = fmt.Errorf("projector %s: %w", f.projector.Name(), err)
+		}
+		if first == nil && (f.lost || f.at != at) {
+			first = fmt.Errorf("%w: the fold of projector %s ends at position %d", ErrCorrupt, f.projector.Name(), f.at)
 		}
 	}
-	return nil
+	if first != nil {
+		return nil, fmt.Errorf("nothing is removed of what does not fit: %w", first)
+	}
+	return v, nil
 }
 
 // behind are the consumers that have not acknowledged the events up to a position.
@@ -209,16 +186,24 @@ func (s *Store) behind(ctx context.Context, at Position) (names []string, err er
 	return names, err
 }
 
-// cutAt makes a position the base of the log, and removes what is before it.
-func (s *Store) cutAt(ctx context.Context, at Position, source string) (attested Position, err error) {
+// cut makes the position that was verified the base of the log, and removes what is before it.
+func (s *Store) cut(ctx context.Context, v *inspector, source string) (attested Position, err error) {
+	// No snapshot is made or removed meanwhile, and no segment sealed.
+	s.snapshots.saving.Lock()
+	defer s.snapshots.saving.Unlock()
 	s.sealStep.Lock()
 	defer s.sealStep.Unlock()
-	next, err := s.baseAt(ctx, at) // a segment may have been sealed meanwhile
+	next, err := s.baseAt(ctx, v.limit)
 	if err != nil {
 		return 0, err
 	}
+	for _, f := range v.folds {
+		if err := s.snapshots.saveBaseLocked(ctx, f.projector.(SnapshotSource).Capture(), &next, v.fits[f.projector.Name()]); err != nil {
+			return 0, fmt.Errorf("projector %s: %w", f.projector.Name(), err)
+		}
+	}
 	event := Event{Source: source, Payload: &eventv1.Payload{Kind: &eventv1.Payload_HistoryRemoved{
-		HistoryRemoved: &eventv1.HistoryRemoved{Through: uint64(at), Recorded: next.recorded, Chain: next.chain[:]},
+		HistoryRemoved: &eventv1.HistoryRemoved{Through: uint64(next.position), Recorded: next.recorded, Chain: next.chain[:]},
 	}}}
 	r, err := newRequest(Batch{Events: []Event{event}}, true)
 	if err != nil {
@@ -227,7 +212,7 @@ func (s *Store) cutAt(ctx context.Context, at Position, source string) (attested
 	r.terms = &terms{with: next.write}
 	span, err := s.submit(ctx, r)
 	switch {
-	case errors.Is(err, ErrUnknownOutcome) && s.base.Load().position == at: // it was found to be there
+	case errors.Is(err, ErrUnknownOutcome) && s.base.Load().position == next.position: // it was found to be there
 	case err != nil:
 		return 0, err
 	}
@@ -238,7 +223,16 @@ func (s *Store) cutAt(ctx context.Context, at Position, source string) (attested
 		s.opts.Logger.Warn("the space of removed events is given back later", "error", err)
 		return span.First, nil
 	}
-	return span.First, s.snapshots.thin(ctx)
+	return span.First, s.snapshots.thinLocked(ctx)
+}
+
+// saveBaseLocked saves what takes the place of the events up to a base, unless it is there already.
+func (b *snapshotter) saveBaseLocked(ctx context.Context, c Capture, at *base, isThere bool) error {
+	if isThere {
+		return nil
+	}
+	row := snapshotRow{SnapshotHeader: c.Header(), uuid: b.s.uuid, chain: at.chain, encoding: snapshotFrames}
+	return row.write(ctx, c.Records(), b.s.opts.Logger, b.inTurns(ctx))
 }
 
 // removeStep is the number of segments that are removed in one transaction.

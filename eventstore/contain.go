@@ -2,12 +2,18 @@ package eventstore
 
 import (
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 )
 
+// contained is [contained] with the store's log.
+func (s *Store) contained(whose string, f func() error) error {
+	return contained(s.opts.Logger, whose, f)
+}
+
 // contained runs f in a goroutine of its own, so that a panic of what is not the store's, or the end of its goroutine,
 // becomes an error and ends nothing else.
-func (s *Store) contained(whose string, f func() error) error {
+func contained(log *slog.Logger, whose string, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		returned := false
@@ -15,9 +21,9 @@ func (s *Store) contained(whose string, f func() error) error {
 		defer func() {
 			if !returned {
 				if p := recover(); p != nil {
-					err = s.panicked(whose, p)
+					err = panicked(log, whose, p)
 				} else {
-					err = s.exited(whose)
+					err = exited(log, whose)
 				}
 			}
 			done <- err
@@ -29,13 +35,13 @@ func (s *Store) contained(whose string, f func() error) error {
 }
 
 // panicked is the error for a panic. It is called where the stack still says where that was.
-func (s *Store) panicked(whose string, p any) error {
-	s.opts.Logger.Error(whose+" panicked", "panic", p, "stack", string(debug.Stack()))
+func panicked(log *slog.Logger, whose string, p any) error {
+	log.Error(whose+" panicked", "panic", p, "stack", string(debug.Stack()))
 	return fmt.Errorf("%s panicked: %v", whose, p)
 }
 
 // exited is the error for a goroutine that ended; see panicked.
-func (s *Store) exited(whose string) error {
-	s.opts.Logger.Error(whose+" ended its goroutine", "stack", string(debug.Stack()))
+func exited(log *slog.Logger, whose string) error {
+	log.Error(whose+" ended its goroutine", "stack", string(debug.Stack()))
 	return fmt.Errorf("%s ended its goroutine with runtime.Goexit, as FailNow of a test does, instead of returning", whose)
 }

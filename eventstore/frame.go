@@ -18,12 +18,11 @@ func newFrameReader(r io.Reader) *frameReader {
 	return &frameReader{in: bufio.NewReaderSize(r, 64<<10)}
 }
 
-// next is the next message, valid until the one after it. At the end it is io.ErrUnexpectedEOF, since who calls next
-// knows that there is one.
+// next is the next message, valid until the one after it; io.EOF behind the last one.
 func (f *frameReader) next() ([]byte, error) {
 	size, err := binary.ReadUvarint(f.in)
 	if err != nil {
-		return nil, unexpectedEnd(err)
+		return nil, err
 	}
 	if size > maxSnapshotRecord {
 		return nil, fmt.Errorf("a record of %d bytes is longer than any can be", size)
@@ -33,19 +32,10 @@ func (f *frameReader) next() ([]byte, error) {
 	}
 	f.buf = f.buf[:size]
 	if _, err := io.ReadFull(f.in, f.buf); err != nil {
-		return nil, unexpectedEnd(err)
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
 	}
 	return f.buf, nil
-}
-
-func (f *frameReader) atEnd() bool {
-	_, err := f.in.ReadByte()
-	return errors.Is(err, io.EOF)
-}
-
-func unexpectedEnd(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

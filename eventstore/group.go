@@ -108,10 +108,10 @@ func (g *grouping) caught(r *request, returned *bool, err *error) {
 		whose = "projector " + g.applying.Name()
 	}
 	if p := recover(); p != nil {
-		*err = g.w.s.panicked(whose, p)
+		*err = panicked(g.w.s.opts.Logger, whose, p)
 		return
 	}
-	r.refused = g.w.s.exited(whose)
+	r.refused = exited(g.w.s.opts.Logger, whose)
 	g.w.unwinding = true
 	if err := g.w.rollback(g.tx); err != nil {
 		g.w.s.opts.Logger.Error("roll back", "error", err)

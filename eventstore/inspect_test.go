@@ -227,8 +227,8 @@ func TestInspectFindsDamage(t *testing.T) {
 			[]string{"snapshot of state at position 50, recorded 2025-01-01T00:00:01Z: its checksum does not fit"}, 5,
 		},
 		"snapshot without parts": {
-			[]string{`DELETE FROM snapshot_parts WHERE owner = 'registry' AND position = 110`},
-			[]string{"snapshot of registry at position 110, recorded 2025-01-01T00:00:03Z: it has 0 parts instead of 1"}, 5,
+			[]string{`DELETE FROM snapshot_parts WHERE owner = 'state' AND position = 110`},
+			[]string{"snapshot of state at position 110, recorded 2025-01-01T00:00:03Z: it has 0 parts instead of 1"}, 5,
 		},
 		"snapshot count": {
 			[]string{`UPDATE snapshots SET count = 2 WHERE owner = 'state' AND position = 125`},
@@ -285,8 +285,7 @@ func TestInspectComparesSnapshots(t *testing.T) {
 		if _, err := s.Restore(t.Context(), db.Writer()); err != nil {
 			t.Fatal(err)
 		}
-		_, all := s.SnapshotRecords()
-		return slices.Collect(all)
+		return slices.Collect(s.Capture().Records().Messages())
 	}
 	for name, c := range map[string]struct {
 		source eventstore.SnapshotSource
@@ -314,7 +313,7 @@ func TestInspectComparesSnapshots(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, _ := c.source.SnapshotRecords()
+			h := c.source.Capture().Header()
 			if err := errors.Join(eventstore.WriteSnapshot(t.Context(), db.Writer(), h, slices.Values(changed)), db.Close()); err != nil {
 				t.Fatal(err)
 			}

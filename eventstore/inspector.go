@@ -36,13 +36,15 @@ type inspector struct {
 	// snapshots are those that are not looked at yet, by position, of all up to the position listed, which is -1 at first.
 	snapshots []snapshotRow
 	listed    int64
+	// unusable are the snapshots that were reported, which deltas may start from.
+	unusable map[snapshotPlace]bool
 	// unfiltered says that it was reported that filters cannot be read.
 	unfiltered bool
 	// salvager is told what is whole; nil where nobody wants it.
 	salvager *salvager
 	// limit is the position up to which to walk, 0 for all of the log.
 	limit Position
-	// fits says of which owners the snapshot at the limit is what the log makes of it.
+	// fits says of which owners the snapshot at the limit is a full one, and what the log makes of it.
 	fits map[string]bool
 	// begins is the base of the log when the walk began: what attests it is before the end of the log then.
 	begins *base
@@ -51,7 +53,8 @@ type inspector struct {
 }
 
 func newInspector(s *Store, opts InspectOptions) *inspector {
-	v := &inspector{s: s, opts: opts, run: newRun(), before: []chain{genesis(s.uuid)}, resumed: time.Now(), listed: -1, fits: map[string]bool{}}
+	v := &inspector{s: s, opts: opts, run: newRun(), before: []chain{genesis(s.uuid)}, resumed: time.Now(), listed: -1,
+		unusable: map[snapshotPlace]bool{}, fits: map[string]bool{}}
 	for _, p := range opts.Projectors {
 		v.folds = append(v.folds, &refold{projector: p})
 	}
@@ -160,6 +163,11 @@ func (v *inspector) rebase(ctx context.Context) error {
 	}
 	for _, f := range damage {
 		v.found(f)
+	}
+	if v.salvager != nil && len(damage) == 0 {
+		if err := v.salvager.rebase(ctx, b, v.folds); err != nil {
+			return err
+		}
 	}
 	v.after, v.before, v.recorded, v.isRecorded = b.first-1, []chain{b.before}, 0, false
 	v.result.Removed = b.position

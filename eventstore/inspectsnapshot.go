@@ -1,13 +1,13 @@
 package eventstore
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/statehouse/statehouse/storage"
@@ -67,7 +67,7 @@ func snapshotOwners(ctx context.Context, tx storage.Tx) (owners []string, err er
 // foldAndCompare folds the segment that v.run has, and checks the snapshots up to its end against the fold. at has the
 // chain's value at their positions, where it is known.
 func (v *inspector) foldAndCompare(ctx context.Context, s *segment, at map[Position]chain) error {
-	for len(v.snapshots) > 0 && v.snapshots[0].Position <= s.last {
+	for len(v.snapshots) > 0 && v.snapshots[0].Position <= s.last && (v.limit == 0 || v.snapshots[0].Position <= v.limit) {
 		r := v.snapshots[0]
 		v.snapshots = v.snapshots[1:]
 		v.fold(ctx, r.Position)
@@ -79,7 +79,11 @@ func (v *inspector) foldAndCompare(ctx context.Context, s *segment, at map[Posit
 			return err
 		}
 	}
-	v.fold(ctx, s.last)
+	if until := s.last; v.limit == 0 || until <= v.limit {
+		v.fold(ctx, until)
+	} else {
+		v.fold(ctx, v.limit)
+	}
 	return ctx.Err()
 }
 
@@ -106,7 +110,7 @@ func (v *inspector) fold(ctx context.Context, until Position) {
 // snapshot checks one snapshot. c is the chain's value at its position, nil where that is not known.
 func (v *inspector) snapshot(ctx context.Context, r *snapshotRow, c *chain) error {
 	v.result.Snapshots++
-	body, err := v.snapshotBody(ctx, r)
+	parts, err := v.snapshotParts(ctx, r)
 	if errors.Is(err, sql.ErrNoRows) {
 		v.result.Snapshots-- // it was removed since it was listed
 		return nil
@@ -121,11 +125,15 @@ func (v *inspector) snapshot(ctx context.Context, r *snapshotRow, c *chain) erro
 	case r.Position == 0 && r.chain != genesis(v.s.uuid), c != nil && *c != r.chain:
 		err = errors.New("the log up to it is not the one that it was made from")
 	default:
-		entity, err = v.compare(r, body)
+		entity, err = v.compare(r, parts)
+	}
+	if err == nil && r.delta && v.unusable[snapshotPlace{r.Owner, r.base.position}] {
+		err = fmt.Errorf("its base, the one at position %d, cannot be used", r.base.position)
 	}
 	if err == nil {
 		return nil
 	}
+	v.unusable[r.place()] = true
 	f := snapshotFinding(r, err)
 	if entity != "" {
 		f.Entities = []string{entity}
@@ -138,12 +146,10 @@ func (v *inspector) snapshot(ctx context.Context, r *snapshotRow, c *chain) erro
 	return nil
 }
 
-// snapshotBody reads a snapshot as it is now, and checks everything of it that does not need the log. The error is
+// snapshotParts reads a snapshot as it is now, and checks everything of it that does not need the log. The error is
 // sql.ErrNoRows where there is none any more, and ErrCorrupt where it is damaged.
-func (v *inspector) snapshotBody(ctx context.Context, r *snapshotRow) (body []byte, err error) {
-	damaged := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %w", ErrCorrupt, fmt.Errorf(format, args...))
-	}
+func (v *inspector) snapshotParts(ctx context.Context, r *snapshotRow) (parts []SnapshotPart, err error) {
+	damaged := func(err error) error { return fmt.Errorf("%w: %w", ErrCorrupt, err) }
 	tx, err := v.s.db.Reader().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, err
@@ -153,56 +159,98 @@ func (v *inspector) snapshotBody(ctx context.Context, r *snapshotRow) (body []by
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(rows, func(now snapshotRow) bool { return now.Position == r.Position })
-	if i < 0 {
+	if len(rows) == 0 || rows[0].Position != r.Position {
 		return nil, sql.ErrNoRows
 	}
-	*r = rows[i]
-	switch {
-	case !bytes.Equal(r.uuid, v.s.uuid):
-		return nil, damaged("it belongs to another file")
-	case r.encoding != snapshotEncoding:
-		return nil, damaged("encoding %d is not known to this version", r.encoding)
+	*r = rows[0]
+	if err := r.checkOrigin(v.s.uuid); err != nil {
+		return nil, damaged(err)
 	}
-	var parts int64
+	if _, err := r.layers(rows); err != nil {
+		return nil, damaged(err)
+	}
+	var count int64
 	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM snapshot_parts WHERE owner = ? AND position = ?`,
-		r.Owner, int64(r.Position)).Scan(&parts); err != nil {
+		r.Owner, int64(r.Position)).Scan(&count); err != nil {
 		return nil, err
 	}
-	if parts != r.parts {
-		return nil, damaged("it has %d parts instead of %d", parts, r.parts)
+	if count != r.parts {
+		return nil, damaged(fmt.Errorf("it has %d parts instead of %d", count, r.parts))
 	}
-	if body, err = r.body(ctx, tx); err != nil && ctx.Err() == nil && !isDamage(err) {
-		return nil, damaged("%w", err)
+	err = r.readParts(ctx, tx, func(body []byte) bool {
+		parts = append(parts, SnapshotPart{Delta: r.delta, encoding: r.encoding, body: body, seen: new(atomic.Int64)})
+		return true
+	})
+	if err != nil && ctx.Err() == nil && !isDamage(err) {
+		return nil, damaged(err)
 	}
-	return body, err
+	return parts, err
 }
 
 // compare compares a snapshot with the fold of its owner, if there is one, and says which entity differs, if one does.
-// Without a fold it checks only that the snapshot can be read.
-func (v *inspector) compare(r *snapshotRow, body []byte) (entity string, err error) {
+// Without a fold it checks only that the snapshot can be read. A delta is compared with what the fold says has changed
+// since its base.
+func (v *inspector) compare(r *snapshotRow, parts []SnapshotPart) (entity string, err error) {
+	count := int64(0)
+	stored := func(yield func([]byte, error) bool) {
+		for _, p := range parts {
+			for record, err := range p.Records() {
+				count++
+				if !yield(record, err) {
+					return
+				}
+			}
+		}
+	}
+	if want, err := v.folded(r); err != nil {
+		return "", err
+	} else if want != nil {
+		v.result.Compared++
+		if entity, err = compareRecords(stored, *want); err != nil {
+			return entity, err
+		}
+	} else {
+		for _, err := range stored {
+			if err != nil {
+				return "", err
+			}
+		}
+	}
+	if count != r.count {
+		return "", fmt.Errorf("it has %d records instead of %d", count, r.count)
+	}
+	if r.Position == v.limit && !r.delta {
+		v.fits[r.Owner] = true
+	}
+	return "", nil
+}
+
+// folded are the records that a snapshot should have by the fold of its owner, nil where nobody can say.
+func (v *inspector) folded(r *snapshotRow) (*Records, error) {
 	for _, f := range v.folds {
 		if f.projector.Name() != r.Owner || f.lost || f.at != r.Position || f.at > 0 && f.at == f.from {
 			continue
 		}
-		if source, ok := f.projector.(SnapshotSource); ok {
-			if err := f.settle(); err != nil {
-				return "", err
-			}
-			h, records := source.SnapshotRecords()
-			if h.FoldVersion == r.FoldVersion {
-				v.result.Compared++
-				if entity, err = compareRecords(decodeSnapshot(body, r.count), records); err == nil && r.Position == v.limit {
-					v.fits[r.Owner] = true
-				}
-				return entity, err
-			}
+		source, ok := f.projector.(SnapshotSource)
+		if !ok {
+			continue
+		}
+		if err := f.settle(); err != nil {
+			return nil, err
+		}
+		c := source.Capture()
+		if c.Header().FoldVersion != r.FoldVersion {
+			continue
+		}
+		if !r.delta {
+			f.full = c
+			records := c.Records()
+			return &records, nil
+		}
+		if now, ok := c.(DeltaCapture); ok && f.full != nil && f.full.Header().Position == r.base.position {
+			records := now.Delta(f.full)
+			return &records, nil
 		}
 	}
-	for _, err := range decodeSnapshot(body, r.count) {
-		if err != nil {
-			return "", err
-		}
-	}
-	return "", nil
+	return nil, nil
 }

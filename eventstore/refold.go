@@ -18,6 +18,8 @@ type refold struct {
 	from      Position // of the snapshot that it began with
 	at        Position
 	lost      bool // events are missing that it would need
+	// full is what the fold was at the last full snapshot, which deltas may start from.
+	full Capture
 }
 
 // fold takes the events of a run up to a position, but for those that it has.
@@ -53,34 +55,31 @@ func (f *refold) settle() error {
 }
 
 // compareRecords says how stored records differ from those that the fold makes, and which entity is the first that does.
-func compareRecords(stored iter.Seq2[[]byte, error], folded iter.Seq[proto.Message]) (entity string, err error) {
-	next, stop := iter.Pull2(stored)
-	defer stop()
+func compareRecords(stored iter.Seq2[[]byte, error], folded Records) (entity string, err error) {
 	n := 0
-	m := proto.MarshalOptions{Deterministic: true}
 	var want []byte
-	for record := range folded {
-		n++
-		got, err, ok := next()
+	for got, err := range stored {
 		if err != nil {
 			return "", err
 		}
-		if !ok {
-			return entityOf(record), fmt.Errorf("it ends after %d records, and the fold of the log has another one: %s",
-				n-1, textOf(record))
+		if n == folded.Count {
+			return "", fmt.Errorf("it has more records than the fold of the log, which has %d", n)
 		}
-		if want, err = m.MarshalAppend(want[:0], record); err != nil {
-			return entityOf(record), err
+		if want, err = folded.appendRecord(want[:0], n); err != nil {
+			return "", err
 		}
 		if !bytes.Equal(got, want) {
+			record := folded.Message(n)
 			return entityOf(record), fmt.Errorf("record %d is not what the log makes of it: it is %s, and should be %s",
-				n, textOfStored(got, record), textOf(record))
+				n+1, textOfStored(got, record), textOf(record))
 		}
+		n++
 	}
-	if _, err, ok := next(); err != nil || !ok {
-		return "", err
+	if n < folded.Count {
+		record := folded.Message(n)
+		return entityOf(record), fmt.Errorf("it ends after %d records, and the fold of the log has another one: %s", n, textOf(record))
 	}
-	return "", fmt.Errorf("it has more records than the fold of the log, which has %d", n)
+	return "", nil
 }
 
 // entityOf is the entity that a record of a snapshot is about, empty where it is about none.

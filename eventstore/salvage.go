@@ -15,7 +15,8 @@ import (
 
 // Salvaged says what [Store.Salvage] has saved.
 type Salvaged struct {
-	// Events were saved, of the positions from 1 to Last; the others are lost.
+	// Events were saved, of the positions up to Last, from 1 on or from where those begin that have not been removed; the
+	// others are lost.
 	Events uint64
 	Last   Position
 	// Lost are the positions that could not be saved, with their times and entities as far as those are known.
@@ -73,6 +74,9 @@ type salvager struct {
 	chain    chain // after last
 	chains   []chain
 
+	// captures are what the removed events come to, in a log of which some have been removed.
+	captures []Capture
+
 	// held is a damaged segment whose events may be proved to be what was written by the segment behind it.
 	held *heldSegment
 }
@@ -83,6 +87,33 @@ type heldSegment struct {
 	entries     []entry
 	// behind are the values that the chain has behind it if the events are what was written.
 	behind []chain
+}
+
+// rebase begins the new log where the old one begins, events before which have been removed. The folds of these are what the
+// snapshots there say; where one cannot be used, those events count as lost.
+func (v *salvager) rebase(ctx context.Context, b *base, folds []*refold) error {
+	if v.next() != 1 {
+		return nil
+	}
+	tx, err := v.into.db.Writer().BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing is left to roll back after the commit
+	if err := b.write(ctx, tx); err != nil {
+		return err
+	}
+	for _, f := range folds {
+		if source, ok := f.projector.(SnapshotSource); ok {
+			v.captures = append(v.captures, source.Capture())
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	v.into.moveBase(b)
+	v.last, v.chain = b.first-1, b.before
+	return nil
 }
 
 // next is the position that is to be saved next.
@@ -266,10 +297,30 @@ func (v *salvager) finish(ctx context.Context, end Position) error {
 	if err := errors.Join(v.addSystem(ctx, max(now, v.recorded), whatRepaired, detail), v.write(ctx)); err != nil {
 		return err
 	}
+	if err := v.saveCaptures(ctx); err != nil {
+		return err
+	}
 	if err := v.saveCursors(ctx); err != nil {
 		return err
 	}
 	return v.saveKeys(ctx)
+}
+
+// saveCaptures writes the snapshots without which a log of which events have been removed cannot be folded.
+func (v *salvager) saveCaptures(ctx context.Context) error {
+	if len(v.captures) == 0 {
+		return nil
+	}
+	tx, err := v.into.db.Writer().BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, c := range v.captures {
+		if err := WriteCapture(ctx, tx, c); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	return tx.Commit()
 }
 
 // saveCursors copies the cursors. One that is behind the end of what was saved is set back to it: what comes next is new to

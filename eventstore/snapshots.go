@@ -11,6 +11,9 @@ import (
 // SnapshotInfo is what is known of a stored snapshot without reading its body.
 type SnapshotInfo struct {
 	SnapshotHeader
+	// Delta says that it holds only what has changed since another one, which is at the position Base.
+	Delta bool
+	Base  Position
 	// Records is the number of its records, and Bytes what its body takes in the file.
 	Records, Bytes int64
 	// Fault says why it cannot be used, nil where nothing is known against it.
@@ -33,7 +36,7 @@ func (s *Store) Snapshots(ctx context.Context, versions map[string]int) (found [
 				return fmt.Errorf("snapshots of %s: %w", owner, err)
 			}
 			for i := len(rows) - 1; i >= 0; i-- { // they come newest first
-				info, err := rows[i].info(ctx, tx, versions)
+				info, err := rows[i].info(ctx, tx, rows, versions)
 				if err != nil {
 					return err
 				}
@@ -48,26 +51,37 @@ func (s *Store) Snapshots(ctx context.Context, versions map[string]int) (found [
 	return found, nil
 }
 
-func (r *snapshotRow) info(ctx context.Context, tx storage.Tx, versions map[string]int) (SnapshotInfo, error) {
-	info := SnapshotInfo{SnapshotHeader: r.SnapshotHeader, Records: r.count}
-	var parts int64
-	err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(length(body)), 0) FROM snapshot_parts
-		WHERE owner = ? AND position = ?`, r.Owner, int64(r.Position)).Scan(&parts, &info.Bytes)
-	if err != nil {
-		return info, fmt.Errorf("snapshot of %s at position %d: %w", r.Owner, r.Position, err)
-	}
+// info says what is known of the snapshot; rows are all of its owner.
+func (r *snapshotRow) info(ctx context.Context, tx storage.Tx, rows []snapshotRow, versions map[string]int) (SnapshotInfo, error) {
+	info := SnapshotInfo{SnapshotHeader: r.SnapshotHeader, Delta: r.delta, Base: r.base.position, Records: r.count}
 	version, known := versions[r.Owner]
-	switch {
-	case !known:
+	if !known {
 		info.Fault = errors.New("nothing here has a fold of that name")
-	case parts != r.parts:
-		info.Fault, info.Damaged = fmt.Errorf("it has %d parts instead of %d", parts, r.parts), true
-	default:
-		info.Fault = r.check(ctx, tx, version)
-		info.Damaged = info.Fault != nil && r.FoldVersion == version
 	}
-	if err := ctx.Err(); err != nil {
-		return info, err
+	layers, err := r.layers(rows)
+	if err != nil && known {
+		info.Fault = err
 	}
-	return info, nil
+	if err != nil {
+		layers = []*snapshotRow{r}
+	}
+	for _, layer := range layers {
+		var parts int64
+		err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(length(body)), 0) FROM snapshot_parts
+			WHERE owner = ? AND position = ?`, layer.Owner, int64(layer.Position)).Scan(&parts, &info.Bytes)
+		if err != nil {
+			return info, fmt.Errorf("snapshot of %s at position %d: %w", layer.Owner, layer.Position, err)
+		}
+		if info.Fault != nil {
+			continue
+		}
+		if parts != layer.parts {
+			info.Fault = layer.of(r, fmt.Errorf("it has %d parts instead of %d", parts, layer.parts))
+		}
+	}
+	if info.Fault == nil {
+		info.Fault = r.check(ctx, tx, layers, version)
+	}
+	info.Damaged = info.Fault != nil && known && r.FoldVersion == version
+	return info, ctx.Err()
 }

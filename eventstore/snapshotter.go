@@ -2,14 +2,10 @@ package eventstore
 
 import (
 	"context"
-
+	"errors"
 	"fmt"
-	"iter"
-	"slices"
 	"sync"
 	"sync/atomic"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/statehouse/statehouse/storage"
 )
@@ -18,21 +14,31 @@ import (
 // what is promoted, which is a value; it encodes it by itself, and has the writer store it in parts, between which
 // appends go on. The header, which makes a snapshot exist, comes last: what is left of one that was not finished is
 // removed by the next.
+//
+// Most snapshots are deltas: what has changed since the last full one, which is kept as a value and shares what is the
+// same with the present. They all start from a full one, and none from another delta, so that to restore one takes two
+// steps however many there are, and so that one that is damaged costs no other.
 type snapshotter struct {
 	s *Store
-	// saving is held while snapshots are made; the writer never takes it.
+	// saving guards fulls and bad, and is held while snapshots are made. The writer takes it only when its queue is
+	// closed and empty: whoever holds it then does not wait for the writer.
 	saving sync.Mutex
+	// fulls are the full snapshots that deltas may start from, by owner: the last that each has made since the start.
+	fulls map[string]*fullSnapshot
+	// bad are the damaged snapshots that the start has skipped. They are removed when there are new ones.
+	bad map[snapshotPlace]bool
 
 	wanted   chan struct{} // tells the goroutine that it is time
 	stopping chan struct{} // closed by stop
 	stop     func()        // ends the goroutine and waits for it
 	ends     sync.WaitGroup
 
-	records atomic.Int64 // of the last snapshot
+	records atomic.Int64 // that the last snapshots stand for
 }
 
 func (b *snapshotter) init(s *Store) {
 	b.s, b.wanted, b.stopping = s, make(chan struct{}, 1), make(chan struct{})
+	b.fulls, b.bad = map[string]*fullSnapshot{}, map[snapshotPlace]bool{}
 	b.stop = sync.OnceFunc(func() {
 		close(b.stopping)
 		b.ends.Wait()
@@ -60,7 +66,7 @@ func (b *snapshotter) loop(ctx context.Context) {
 				return
 			}
 		}
-		if err := b.save(ctx); err != nil {
+		if err := b.save(ctx, false); err != nil {
 			b.s.opts.Logger.Error("snapshot", "error", err)
 		}
 	}
@@ -74,15 +80,44 @@ func (b *snapshotter) want() {
 	}
 }
 
-// captured is what a projector had promoted in the writer's turn.
-type captured struct {
-	header  SnapshotHeader
-	records iter.Seq[proto.Message]
-	chain   chain // at the position
+// A snapshot is a delta unless it would have more than one record for two of the full one, which then costs little more
+// and is restored faster, or unless so many have started from the same one: if that is damaged they are all lost, and what
+// has to be folded in their place should take no more than a second.
+const maxDeltas = 16
+
+// fullSnapshot is a full snapshot that was made since the start.
+type fullSnapshot struct {
+	snapshotBase
+	capture DeltaCapture
+	records int
+	deltas  int // that start from it
 }
 
-// save saves every projector at the head of the log, and removes snapshots that are not needed any more.
-func (b *snapshotter) save(ctx context.Context) error {
+// skipped tells which snapshots the start could not use. Where one should have been good, a new one is made at once.
+func (b *snapshotter) skipped(faults []error) {
+	b.saving.Lock()
+	defer b.saving.Unlock()
+	for _, err := range faults {
+		if f := (*SnapshotFault)(nil); errors.As(err, &f) && f.Damaged {
+			b.bad[snapshotPlace{f.Owner, f.Position}] = true
+			b.want()
+		}
+	}
+}
+
+// captured is what a projector had promoted in the writer's turn.
+type captured struct {
+	Capture
+	header SnapshotHeader
+	chain  chain // at the position
+}
+
+// stepper runs a step of a snapshot in a transaction of its own.
+type stepper func(f func(ctx context.Context, tx storage.Tx) error) error
+
+// save saves every projector at the head of the log, and removes snapshots that are not needed any more. What is saved
+// already it leaves alone; full asks for full snapshots all the same, no deltas.
+func (b *snapshotter) save(ctx context.Context, full bool) error {
 	b.saving.Lock()
 	defer b.saving.Unlock()
 	var all []captured
@@ -94,15 +129,38 @@ func (b *snapshotter) save(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	records := int64(0)
+	err = b.saveLocked(ctx, all, at, full, b.inTurns(ctx))
+	if err != nil {
+		return err
+	}
+	return b.thinLocked(ctx)
+}
+
+// inTurns runs each step in a turn of the writer.
+func (b *snapshotter) inTurns(ctx context.Context) stepper {
+	return func(f func(ctx context.Context, tx storage.Tx) error) error {
+		return b.s.inTurn(ctx, func(w *writer, ctx context.Context) error {
+			return w.transact(ctx, func(tx storage.Tx) error { return f(ctx, tx) })
+		})
+	}
+}
+
+// saveLocked stores what was captured.
+func (b *snapshotter) saveLocked(ctx context.Context, all []captured, at Position, full bool, step stepper) error {
+	records := 0
 	for _, c := range all {
-		if err := b.s.contained("projector "+c.header.Owner, func() (err error) { records, err = b.write(ctx, c, records); return err }); err != nil {
+		err := b.s.contained("projector "+c.header.Owner, func() error {
+			n, err := b.saveOneLocked(ctx, c, full, step)
+			records += n
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("projector %s: %w", c.header.Owner, err)
 		}
 	}
-	b.records.Store(records)
+	b.records.Store(int64(records))
 	b.s.stats.snapshot.Store(uint64(at))
-	return b.thin(ctx)
+	return nil
 }
 
 // capture takes hold of what the projectors have promoted. Those that cannot be taken hold of are saved at once.
@@ -117,11 +175,12 @@ func (w *writer) capture(ctx context.Context) (all []captured, at Position, err 
 			rest = append(rest, p)
 			continue
 		}
-		header, records := source.SnapshotRecords()
+		c := source.Capture()
+		header := c.Header()
 		if header.Position != w.head.position {
 			return nil, 0, fmt.Errorf("projector %s is at position %d, and the log ends at %d", p.Name(), header.Position, w.head.position)
 		}
-		all = append(all, captured{header, records, w.head.chain})
+		all = append(all, captured{c, header, w.head.chain})
 	}
 	return all, w.head.position, w.snapshotAtOnce(ctx, rest)
 }
@@ -142,105 +201,78 @@ func (w *writer) snapshotAtOnce(ctx context.Context, ps []Projector) error {
 	})
 }
 
-// write encodes a snapshot and has the writer store it, part by part. It adds the number of its records to those before.
-func (b *snapshotter) write(ctx context.Context, c captured, before int64) (records int64, err error) {
-	body, count, err := encodeSnapshot(c.records)
-	if err != nil {
-		return before, err
-	}
-	row := snapshotRow{SnapshotHeader: c.header, uuid: b.s.uuid, chain: c.chain, encoding: snapshotEncoding, count: count}
-	row.checksum = row.sum(body)
-	step := func(f func(ctx context.Context, tx storage.Tx) error) error {
-		return b.s.inTurn(ctx, func(w *writer, ctx context.Context) error {
-			return w.transact(ctx, func(tx storage.Tx) error { return f(ctx, tx) })
-		})
-	}
-	if err := step(row.clear); err != nil {
-		return before, err
-	}
-	for part := range slices.Chunk(body, snapshotPart) {
-		if err := step(func(ctx context.Context, tx storage.Tx) error { return row.writePart(ctx, tx, part) }); err != nil {
-			return before, err
+// saveOneLocked saves what was captured of one projector. It returns the number of records that stand for all of that.
+func (b *snapshotter) saveOneLocked(ctx context.Context, c captured, full bool, step stepper) (records int, err error) {
+	row := snapshotRow{SnapshotHeader: c.header, uuid: b.s.uuid, chain: c.chain, encoding: snapshotFrames}
+	if !full {
+		if count, err := b.savedRecords(ctx, &row); err != nil || count >= 0 {
+			return count, err
+		}
+		base, delta, worthIt := b.delta(c)
+		if worthIt {
+			row.delta, row.base = true, base.snapshotBase
+			err := row.write(ctx, delta, b.s.opts.Logger, step)
+			if err == nil {
+				base.deltas++
+				delete(b.bad, row.place())
+				return base.records, nil
+			}
+			if !errors.Is(err, errNoBase) {
+				return 0, err
+			}
+			row.delta, row.base, row.parts = false, snapshotBase{}, 0
 		}
 	}
-	return before + count, step(row.writeHeader)
+	all := c.Records()
+	delete(b.fulls, c.header.Owner)
+	if err := row.write(ctx, all, b.s.opts.Logger, step); err != nil {
+		return 0, err
+	}
+	delete(b.bad, row.place())
+	if capture, ok := c.Capture.(DeltaCapture); ok {
+		b.fulls[c.header.Owner] = &fullSnapshot{snapshotBase{row.Position, row.checksum}, capture, all.Count, 0}
+	}
+	return all.Count, nil
 }
 
-// What is kept of snapshots: all of the last recentSnapshots of each owner, and of those before them as few as leave no
-// more than sparseEvents events between two.
-const (
-	recentSnapshots = 8
-	sparseEvents    = 50_000
-)
+// delta is what has changed since the last full snapshot of the same owner, and says whether that is worth a delta.
+func (b *snapshotter) delta(c captured) (base *fullSnapshot, delta Records, worthIt bool) {
+	base = b.fulls[c.header.Owner]
+	now, ok := c.Capture.(DeltaCapture)
+	if !ok || base == nil || base.deltas >= maxDeltas || base.position >= c.header.Position {
+		return nil, Records{}, false
+	}
+	delta = now.Delta(base.capture)
+	return base, delta, 2*delta.Count <= base.records
+}
 
-// thin removes snapshots that are not needed, and the parts of those that were not finished, one a turn.
-func (b *snapshotter) thin(ctx context.Context) error {
-	var gone []SnapshotHeader
-	err := b.s.View(ctx, func(tx storage.Tx) error {
-		owners, err := snapshotOwners(ctx, tx)
-		if err != nil {
-			return err
+// savedRecords is the number of records of the snapshot that is stored where row would be, -1 if there is none or not a
+// good one. Its contents are read: who wants a new one may know that it is damaged.
+func (b *snapshotter) savedRecords(ctx context.Context, row *snapshotRow) (count int, err error) {
+	count = -1
+	err = b.s.View(ctx, func(tx storage.Tx) error {
+		rows, err := snapshotRows(ctx, tx, row.Owner, row.Position)
+		if err != nil || len(rows) == 0 || rows[0].Position != row.Position || rows[0].chain != row.chain {
+			return nil // one that cannot be read is none
 		}
-		for _, owner := range owners {
-			rows, err := snapshotRows(ctx, tx, owner, MaxPosition)
-			if err != nil {
-				return err
+		layers, err := rows[0].layers(rows)
+		for _, layer := range layers {
+			if err == nil {
+				err = layer.checkOrigin(row.uuid)
 			}
-			positions := make([]Position, len(rows))
-			for i, r := range rows {
-				positions[i] = r.Position
+			if err == nil && layer.FoldVersion != row.FoldVersion {
+				err = errors.New("another version")
 			}
-			base, _ := b.s.Base()
-			for _, p := range unneeded(positions, base) {
-				gone = append(gone, SnapshotHeader{Owner: owner, Position: p})
+			if err == nil {
+				err = layer.readParts(ctx, tx, func([]byte) bool { return true })
 			}
 		}
-		return nil
-	})
-	for _, h := range gone {
 		if err == nil {
-			err = b.s.inTurn(ctx, func(w *writer, ctx context.Context) error {
-				return w.transact(ctx, func(tx storage.Tx) error { return (&snapshotRow{SnapshotHeader: h}).clear(ctx, tx) })
-			})
+			count = int(layers[0].count)
 		}
-	}
-	if err != nil {
-		return fmt.Errorf("remove old snapshots: %w", err)
-	}
-	return b.s.inTurn(ctx, func(w *writer, ctx context.Context) error {
-		return w.transact(ctx, func(tx storage.Tx) error {
-			_, err := tx.ExecContext(ctx, `DELETE FROM snapshot_parts WHERE NOT EXISTS (SELECT 1 FROM snapshots s
-				WHERE s.owner = snapshot_parts.owner AND s.position = snapshot_parts.position)`)
-			return err
-		})
+		return ctx.Err()
 	})
-}
-
-// unneeded are those of an owner's snapshots that can go; newest are their positions, newest first. The one at the base
-// of the log stays, in the place of what was before it.
-func unneeded(newest []Position, base Position) (gone []Position) {
-	for n := len(newest); n > 0 && newest[n-1] <= base; n-- {
-		if newest[n-1] < base {
-			gone = append(gone, newest[n-1])
-		}
-		newest = newest[:n-1]
-	}
-	if len(newest) <= recentSnapshots {
-		return gone
-	}
-	after := newest[recentSnapshots-1] // the one that is kept behind the one in question
-	for i := recentSnapshots; i < len(newest); i++ {
-		before := base // the log's beginning is as good as a snapshot
-		if i+1 < len(newest) {
-			before = newest[i+1]
-		}
-		if after-before <= sparseEvents {
-			gone = append(gone, newest[i])
-		} else {
-			after = newest[i]
-		}
-	}
-	return gone
+	return count, err
 }
 
 // Snapshot saves every projector's promoted state beside the writer, so that the next start replays only what comes
@@ -249,5 +281,5 @@ func (s *Store) Snapshot(ctx context.Context) error {
 	if s.head.Load() == nil {
 		return errNotStarted
 	}
-	return s.snapshots.save(ctx)
+	return s.snapshots.save(ctx, false)
 }

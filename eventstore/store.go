@@ -157,9 +157,16 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 		s.uuid, err = s.guessUUID(ctx)
 	}
 	if err != nil {
+		s.preserve(err)
 		return nil, orContext(ctx, err)
 	}
-	if err := s.loadBase(ctx, db.Reader()); err != nil {
+	err = s.loadBase(ctx, db.Reader())
+	if s.tolerate(ctx, err) {
+		s.moveBase(&base{}) // what is behind the removed events can be read all the same
+		err = nil
+	}
+	if err != nil {
+		s.preserve(err)
 		return nil, orContext(ctx, err)
 	}
 	return s, nil

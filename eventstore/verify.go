@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // InspectOptions say how [Store.Inspect] goes about it. The zero value walks as fast as it can, compares no fold and
@@ -47,16 +44,9 @@ type Inspection struct {
 	Took time.Duration
 }
 
-// SnapshotSource is a [Projector] whose snapshots can be compared with the fold of the log.
-type SnapshotSource interface {
-	Projector
-	// SnapshotRecords is what Snapshot would hand to [WriteSnapshot] for what is promoted.
-	SnapshotRecords() (SnapshotHeader, iter.Seq[proto.Message])
-}
-
 // Inspect walks everything that is stored, from the first position to the head at the time of the call: every segment's
 // checksum, contents, order and chain; every event's payload; every sealed segment's filter; every snapshot's checksum,
-// origin and contents. It goes on behind a damage and reports everything that does not fit. An error means that
+// origin, base and contents. It goes on behind a damage and reports everything that does not fit. An error means that
 // it could not go on: that of the context, [ErrClosed], or one of the database.
 //
 // The store need not be started, so that a log that no projector can be started on can be looked at. Appends, sealing and

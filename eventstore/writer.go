@@ -378,12 +378,21 @@ func (w *writer) recover(ctx context.Context) error {
 // lastSnapshot saves the projectors at the end, when nobody waits. A failure is reported and costs nothing but a longer
 // replay at the next start.
 func (w *writer) lastSnapshot(ctx context.Context) {
-	err := w.s.contained("a snapshot", func() error { return w.snapshotAtOnce(ctx, w.s.projectors) })
+	b := &w.s.snapshots
+	b.saving.Lock()
+	defer b.saving.Unlock()
+	err := w.s.contained("a snapshot", func() error {
+		all, at, err := w.capture(ctx)
+		if err != nil {
+			return err
+		}
+		return b.saveLocked(ctx, all, at, false, func(f func(ctx context.Context, tx storage.Tx) error) error {
+			return w.transact(ctx, func(tx storage.Tx) error { return f(ctx, tx) })
+		})
+	})
 	if err != nil {
 		w.s.opts.Logger.Error("snapshot", "position", w.head.position, "error", err)
-		return
 	}
-	w.s.stats.snapshot.Store(uint64(w.head.position))
 }
 
 // transact runs f in a transaction of its own, between two groups.

@@ -133,6 +133,8 @@ type pieces struct {
 	starts, subs uint32
 	elements     [places]unsafe.Pointer
 	count        int
+	// wary says that slots may have one key, and twice that two had.
+	wary, twice bool
 }
 
 // add adds an element that begins at place first.

@@ -52,6 +52,7 @@ func spread[K comparable, V any](p *pieces, o owner, shift uint, r region, all [
 			b.push(i, tag(all[i].hash), all[i].slot)
 		}
 		p.add(r.first, unsafe.Pointer(b))
+		p.twice = p.twice || p.wary && hasTwice(all)
 	case r.size > 1:
 		half := r.size / 2
 		lower := 0
@@ -64,15 +65,17 @@ func spread[K comparable, V any](p *pieces, o owner, shift uint, r region, all [
 		spread(p, o, shift, region{r.first, half}, all[:lower])
 		spread(p, o, shift, region{r.first + half, half}, all[lower:])
 	case below < hashBits:
-		var q pieces
+		q := pieces{wary: p.wary}
 		spread(&q, o, below, region{0, places}, all)
 		p.addBranch(r.first, q.branch(o))
+		p.twice = p.twice || q.twice
 	default: // all hashes are one
 		slots := make([]slot[K, V], len(all))
 		for i := range all {
 			slots[i] = all[i].slot
 		}
 		p.add(r.first, unsafe.Pointer(newList(o, slots)))
+		p.twice = p.twice || p.wary && hasTwice(all)
 	}
 }
 

@@ -80,7 +80,9 @@ func emptyRevision() *Revision {
 }
 
 // Name implements eventstore.Projector.
-func (r *Registry) Name() string { return "registry" }
+func (r *Registry) Name() string { return name }
+
+const name = "registry"
 
 // Revision is the registry as promoted.
 func (r *Registry) Revision() Revision { return *r.current.Load() }

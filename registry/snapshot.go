@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,61 +21,7 @@ const FoldVersion = 2
 
 // Snapshot serialises the promoted revision to the snapshots table, wholly in the transaction tx.
 func (r *Registry) Snapshot(ctx context.Context, tx storage.Tx) error {
-	rev := r.Revision()
-	h := eventstore.SnapshotHeader{Owner: r.Name(), FoldVersion: FoldVersion, Position: rev.Position}
-	return eventstore.WriteSnapshot(ctx, tx, h, registryRecords(rev))
-}
-
-// registryRecords yields the entries of a revision in a fixed order: areas, devices, entities, former devices, former
-// entities, each sorted by id, and those of one id by unique id.
-func registryRecords(r Revision) iter.Seq[proto.Message] {
-	return func(yield func(proto.Message) bool) {
-		for _, a := range sorted(r.Areas) {
-			if !yield(&entityv1.RegistryRecord{Entry: &entityv1.RegistryRecord_Area{Area: a}}) {
-				return
-			}
-		}
-		for _, d := range sorted(r.Devices) {
-			if !yield(&entityv1.RegistryRecord{Entry: &entityv1.RegistryRecord_Device{Device: d}}) {
-				return
-			}
-		}
-		for _, e := range sorted(r.Entities) {
-			if !yield(&entityv1.RegistryRecord{Entry: &entityv1.RegistryRecord_Entity{Entity: e}}) {
-				return
-			}
-		}
-		for _, d := range sorted(r.FormerDevices) {
-			if !yield(&entityv1.RegistryRecord{Entry: &entityv1.RegistryRecord_FormerDevice{FormerDevice: d}}) {
-				return
-			}
-		}
-		for _, e := range sorted(r.FormerEntities) {
-			if !yield(&entityv1.RegistryRecord{Entry: &entityv1.RegistryRecord_FormerEntity{FormerEntity: e}}) {
-				return
-			}
-		}
-	}
-}
-
-// sorted are a map's values, sorted by id and then by key: of former entities several may have had one id.
-func sorted[V interface{ GetId() string }](m *immutable.Map[string, V]) []V {
-	type entry struct {
-		key   string
-		value V
-	}
-	entries := make([]entry, 0, m.Len())
-	for key, value := range m.All() {
-		entries = append(entries, entry{key, value})
-	}
-	slices.SortFunc(entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.value.GetId(), b.value.GetId()), cmp.Compare(a.key, b.key))
-	})
-	values := make([]V, len(entries))
-	for i, e := range entries {
-		values[i] = e.value
-	}
-	return values
+	return eventstore.WriteCapture(ctx, tx, r.Capture())
 }
 
 // Restore loads the newest usable snapshot and returns its position, 0 if there is none. It must not run while
@@ -90,9 +35,9 @@ func (r *Registry) Restore(ctx context.Context, tx storage.Tx) (uint64, error) {
 func (r *Registry) RestoreUntil(ctx context.Context, tx storage.Tx, until eventstore.Position) (eventstore.Position, error) {
 	loaded := emptyRevision()
 	at, faults, err := eventstore.ReadSnapshotUntil(ctx, tx, r.Name(), FoldVersion, until,
-		func(records iter.Seq2[[]byte, error]) error {
-			loaded = emptyRevision()
-			return loaded.load(records)
+		func(parts iter.Seq2[eventstore.SnapshotPart, error]) (err error) {
+			loaded, err = load(parts)
+			return err
 		})
 	r.faults = faults
 	if err != nil {
@@ -107,33 +52,99 @@ func (r *Registry) RestoreUntil(ctx context.Context, tx storage.Tx, until events
 	return at, nil
 }
 
-func (r *Revision) load(records iter.Seq2[[]byte, error]) error {
-	for raw, err := range records {
+// loading is a revision that is being read.
+type loading struct {
+	entities, formerEntities immutable.Builder[string, *entityv1.Entity]
+	devices, formerDevices   immutable.Builder[string, *entityv1.Device]
+	areas                    immutable.Builder[string, *entityv1.Area]
+}
+
+// load makes a revision of the records of a snapshot.
+func load(parts iter.Seq2[eventstore.SnapshotPart, error]) (*Revision, error) {
+	var l loading
+	for records, err := range eventstore.DecodeParts(parts, decode) {
 		if err != nil {
-			return err
+			return nil, fmt.Errorf("registry record: %w", err)
 		}
-		var record entityv1.RegistryRecord
-		if err := proto.Unmarshal(raw, &record); err != nil {
-			return fmt.Errorf("registry record: %w", err)
-		}
-		switch e := record.GetEntry().(type) {
-		case *entityv1.RegistryRecord_Area:
-			r.Areas = r.Areas.Set(e.Area.GetId(), e.Area)
-		case *entityv1.RegistryRecord_Device:
-			r.Devices = r.Devices.Set(e.Device.GetId(), e.Device)
-		case *entityv1.RegistryRecord_Entity:
-			if err := r.setEntity(e.Entity); err != nil {
-				return err
+		for _, record := range records {
+			if err := l.add(record); err != nil {
+				return nil, fmt.Errorf("registry record: %w", err)
 			}
-		case *entityv1.RegistryRecord_FormerDevice:
-			r.FormerDevices = r.FormerDevices.Set(e.FormerDevice.GetId(), e.FormerDevice)
-		case *entityv1.RegistryRecord_FormerEntity:
-			r.FormerEntities = r.FormerEntities.Set(e.FormerEntity.GetUniqueId(), e.FormerEntity)
-		default:
-			return errors.New("registry record: it holds nothing")
 		}
 	}
+	return l.revision()
+}
+
+func decode(p eventstore.SnapshotPart) (records []*entityv1.RegistryRecord, err error) {
+	for raw, err := range p.Records() {
+		if err != nil {
+			return nil, err
+		}
+		record := &entityv1.RegistryRecord{}
+		if err := proto.Unmarshal(raw, record); err != nil {
+			return nil, err
+		}
+		if record.GetRemoved() && !p.Delta {
+			return nil, errors.New("one that removes an entry is in a full snapshot")
+		}
+		records = append(records, record)
+	}
+	return records, nil
+}
+
+func (l *loading) add(record *entityv1.RegistryRecord) error {
+	gone := record.GetRemoved()
+	switch e := record.GetEntry().(type) {
+	case *entityv1.RegistryRecord_Area:
+		put(&l.areas, e.Area.GetId(), e.Area, gone)
+	case *entityv1.RegistryRecord_Device:
+		put(&l.devices, e.Device.GetId(), e.Device, gone)
+	case *entityv1.RegistryRecord_Entity:
+		put(&l.entities, e.Entity.GetId(), e.Entity, gone)
+	case *entityv1.RegistryRecord_FormerDevice:
+		put(&l.formerDevices, e.FormerDevice.GetId(), e.FormerDevice, gone)
+	case *entityv1.RegistryRecord_FormerEntity:
+		put(&l.formerEntities, e.FormerEntity.GetUniqueId(), e.FormerEntity, gone)
+	default:
+		return errors.New("it holds nothing")
+	}
 	return nil
+}
+
+func put[M any](to *immutable.Builder[string, M], key string, entry M, gone bool) {
+	if gone {
+		to.Delete(key)
+	} else {
+		to.Set(key, entry)
+	}
+}
+
+// revision is what was read, with its indexes.
+func (l *loading) revision() (*Revision, error) {
+	r := &Revision{
+		Entities: l.entities.Map(), Devices: l.devices.Map(), Areas: l.areas.Map(),
+		FormerEntities: l.formerEntities.Map(), FormerDevices: l.formerDevices.Map(),
+	}
+	var byUnique immutable.Builder[string, string]
+	byDevice := map[string][]string{}
+	for id, e := range r.Entities.All() {
+		if u := e.GetUniqueId(); u != "" {
+			if owner, ok := byUnique.Get(u); ok {
+				return nil, fmt.Errorf("registry record: %s and %s have one unique id, %q", min(id, owner), max(id, owner), u)
+			}
+			byUnique.Set(u, id)
+		}
+		if d := e.GetDeviceId(); d != "" {
+			byDevice[d] = append(byDevice[d], id)
+		}
+	}
+	var sorted immutable.Builder[string, []string]
+	for d, ids := range byDevice {
+		slices.Sort(ids)
+		sorted.Set(d, ids)
+	}
+	r.byUnique, r.byDevice = byUnique.Map(), sorted.Map()
+	return r, nil
 }
 
 // SnapshotFaults are the snapshots that the last Restore could not use, and why.

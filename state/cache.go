@@ -58,7 +58,9 @@ func NewAt(r Revision) *Cache {
 }
 
 // Name implements eventstore.Projector.
-func (c *Cache) Name() string { return "state" }
+func (c *Cache) Name() string { return name }
+
+const name = "state"
 
 // Get returns one entity's state, from the promoted version. Its attributes are shared and must not be modified.
 func (c *Cache) Get(id EntityID) (State, bool) { return c.current.Load().Entities.Get(id) }

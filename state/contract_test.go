@@ -94,16 +94,15 @@ func TestSnapshotRecordsAreOneRevision(t *testing.T) {
 		c.Promote()
 	}
 	promote(1)
-	header, records := c.SnapshotRecords()
+	capture := c.Capture()
 	promote(2)
-	n := 0
-	for r := range records {
-		n++
-		if at := r.(*entityv1.StateRecord).GetPosition(); at != 1 || header.Position != 1 {
+	header, records := capture.Header(), capture.Records()
+	for i := range records.Count {
+		if at := records.Message(i).(*entityv1.StateRecord).GetPosition(); at != 1 || header.Position != 1 {
 			t.Errorf("a snapshot at position %d has a state of position %d", header.Position, at)
 		}
 	}
-	if n != 1 {
-		t.Errorf("%d records", n)
+	if records.Count != 1 {
+		t.Errorf("%d records", records.Count)
 	}
 }

@@ -23,12 +23,12 @@ func (r Revision) Get(id EntityID) (State, bool) { return r.Entities.Get(id) }
 
 // Sorted are all states, sorted by entity id.
 func (r Revision) Sorted() []State {
-	states := make([]State, 0, r.Entities.Len())
-	for _, s := range r.Entities.All() {
-		states = append(states, s)
+	states := slices.AppendSeq(make([]State, 0, r.Entities.Len()), r.Entities.Values())
+	sorted := make([]State, len(states))
+	for i, at := range sortedOrder(states) {
+		sorted[i] = states[at]
 	}
-	slices.SortFunc(states, func(a, b State) int { return cmp.Compare(a.EntityID, b.EntityID) })
-	return states
+	return sorted
 }
 
 // Change is what differs in one entity between two revisions.

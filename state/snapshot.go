@@ -2,14 +2,12 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
-	"time"
-
-	"google.golang.org/protobuf/proto"
+	"sync"
 
 	"github.com/statehouse/statehouse/eventstore"
-	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/immutable"
 	"github.com/statehouse/statehouse/storage"
 )
@@ -21,23 +19,7 @@ const FoldVersion = 1
 // Snapshot serialises the promoted version to the snapshots table, protobuf and zstd, wholly in the transaction tx.
 // The position that it writes is that of the revision that it serialises: both come from one pointer.
 func (c *Cache) Snapshot(ctx context.Context, tx storage.Tx) error {
-	r := c.Revision()
-	h := eventstore.SnapshotHeader{Owner: c.Name(), FoldVersion: FoldVersion, Position: r.Position}
-	return eventstore.WriteSnapshot(ctx, tx, h, stateRecords(r))
-}
-
-// stateRecords yields the states of a revision, sorted by id, so that equal revisions make equal snapshots.
-func stateRecords(r Revision) iter.Seq[proto.Message] {
-	return func(yield func(proto.Message) bool) {
-		for _, s := range r.Sorted() {
-			if !yield(&entityv1.StateRecord{
-				EntityId: s.EntityID, UpdatedAt: s.UpdatedAt.UnixNano(), UpdatedBy: s.UpdatedBy,
-				Attributes: s.Attributes, Position: uint64(s.Position), ChangedAt: s.ChangedAt.UnixNano(),
-			}) {
-				return
-			}
-		}
-	}
+	return eventstore.WriteCapture(ctx, tx, c.Capture())
 }
 
 // Restore reads this cache's newest usable snapshot from the snapshots table into the current version and returns the
@@ -52,8 +34,8 @@ func (c *Cache) Restore(ctx context.Context, tx storage.Tx) (uint64, error) {
 func (c *Cache) RestoreUntil(ctx context.Context, tx storage.Tx, until eventstore.Position) (eventstore.Position, error) {
 	var entities *immutable.Map[EntityID, State]
 	at, faults, err := eventstore.ReadSnapshotUntil(ctx, tx, c.Name(), FoldVersion, until,
-		func(records iter.Seq2[[]byte, error]) (err error) {
-			entities, err = c.load(records)
+		func(parts iter.Seq2[eventstore.SnapshotPart, error]) (err error) {
+			entities, err = c.load(parts)
 			return err
 		})
 	c.faults = faults
@@ -68,31 +50,46 @@ func (c *Cache) RestoreUntil(ctx context.Context, tx storage.Tx, until eventstor
 	return at, nil
 }
 
-func (c *Cache) load(records iter.Seq2[[]byte, error]) (*immutable.Map[EntityID, State], error) {
-	b := immutable.NewBuilder[EntityID, State]()
-	for raw, err := range records {
+// load decodes a snapshot.
+func (c *Cache) load(parts iter.Seq2[eventstore.SnapshotPart, error]) (*immutable.Map[EntityID, State], error) {
+	decoders := sync.Pool{New: func() any { return newDecoder(c.detector) }}
+	var full [][]State
+	var b *immutable.Builder[EntityID, State] // once the full one is there
+	for p, err := range eventstore.DecodeParts(parts, func(p eventstore.SnapshotPart) (decoded, error) {
+		d := decoders.Get().(*decoder)
+		defer decoders.Put(d)
+		return d.part(p)
+	}) {
 		if err != nil {
-			return nil, err
-		}
-		var r entityv1.StateRecord
-		if err := proto.Unmarshal(raw, &r); err != nil {
 			return nil, fmt.Errorf("state record: %w", err)
 		}
-		s := State{
-			EntityID: r.GetEntityId(), UpdatedAt: time.Unix(0, r.GetUpdatedAt()).UTC(), UpdatedBy: r.GetUpdatedBy(),
-			Attributes: r.GetAttributes(), Position: eventstore.Position(r.GetPosition()),
-			ChangedAt: time.Unix(0, r.GetChangedAt()).UTC(),
+		if !p.delta {
+			if len(p.removed) > 0 {
+				return nil, errors.New("state record: one that removes a state is in a full snapshot")
+			}
+			full = append(full, p.chunks...)
+			continue
 		}
-		if err := eventstore.CheckEntityID(s.EntityID); err != nil {
-			return nil, fmt.Errorf("state record: %w", err)
+		if b == nil {
+			b, full = gather(full).Builder(), nil
 		}
-		if s.Attributes == nil {
-			s.Attributes = &entityv1.Attributes{}
+		for _, states := range p.chunks {
+			for i := range states {
+				b.Set(states[i].EntityID, states[i])
+			}
 		}
-		c.detector.watch(s)
-		b.Set(s.EntityID, s)
+		for _, id := range p.removed {
+			b.Delete(id)
+		}
 	}
-	return b.Map(), nil
+	if b != nil {
+		return b.Map(), nil
+	}
+	return gather(full), nil
+}
+
+func gather(chunks [][]State) *immutable.Map[EntityID, State] {
+	return immutable.Gather(chunks, func(s *State) EntityID { return s.EntityID })
 }
 
 // SnapshotFaults are the snapshots that the last Restore could not use, and why.

@@ -11,7 +11,8 @@ var tables = [...]struct{ name, columns string }{
 	{"meta", "key, value, checksum"},
 	{"segments", "last_position, first_position, first_recorded, last_recorded, encoding, chain, body"},
 	{"segment_filters", "last_position, filter"},
-	{"snapshots", "owner, position, file_uuid, fold_version, chain, encoding, count, parts, checksum"},
+	{"snapshots", "owner, position, file_uuid, fold_version, chain, encoding, count, parts, checksum, " +
+		"base_position, base_checksum"},
 	{"snapshot_parts", "owner, position, part, body"},
 	{"append_keys", "id, scope, key, hash, first_position, last_position, recorded, checksum"},
 	{"cursors", "name, position, stored, checksum"},

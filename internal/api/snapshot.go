@@ -14,8 +14,11 @@ type Snapshot struct {
 	Position eventstore.Position `json:"position"`
 	// RecordedAt is when the event at the position was recorded, left out at position 0.
 	RecordedAt *time.Time `json:"recorded_at,omitempty"`
-	Records    int64      `json:"records"`
-	Bytes      int64      `json:"bytes"`
+	// Base is the position of the snapshot that this one starts from, if it is a delta: if it holds only what has changed
+	// since. Left out of a full one.
+	Base    *eventstore.Position `json:"base,omitempty"`
+	Records int64                `json:"records"`
+	Bytes   int64                `json:"bytes"`
 	// Usable says that a start may use it, as far as that is known. Fault says what is against it, and Damaged that this
 	// is damage and not another version.
 	Usable  bool   `json:"usable"`
@@ -70,6 +73,9 @@ func newSnapshot(ctx context.Context, h *statehouse.House, info eventstore.Snaps
 	w := Snapshot{
 		Owner: info.Owner, Position: info.Position, Records: info.Records, Bytes: info.Bytes,
 		Usable: info.Fault == nil, Damaged: info.Damaged,
+	}
+	if info.Delta {
+		w.Base = &info.Base
 	}
 	if info.Fault != nil {
 		w.Fault = info.Fault.Error()

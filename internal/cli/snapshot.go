@@ -45,7 +45,7 @@ type snapshotListCmd struct {
 
 // Help implements [kong.HelpProvider].
 func (*snapshotListCmd) Help() string {
-	return `Each owner (the states, the registry) has its own. What is usable is what nothing is known against without reading it; "snapshot verify" reads it.
+	return `Each owner (the states, the registry) has its own. A full one stands alone; a delta holds what has changed since a full one, and is usable only with that. What is usable is what nothing is known against without reading it; "snapshot verify" reads it.
 
 Examples:
 
@@ -77,20 +77,24 @@ func (o output) print(a *app, all api.Snapshots) error {
 		return nil
 	}
 	t := table{columns: []column{
-		{title: "OWNER"}, {title: "POSITION", right: true}, {title: "RECORDED"}, {title: "RECORDS", right: true},
-		{title: "SIZE", right: true}, {title: "USABLE", shrink: true},
+		{title: "OWNER"}, {title: "POSITION", right: true}, {title: "RECORDED"}, {title: "KIND"},
+		{title: "RECORDS", right: true}, {title: "SIZE", right: true}, {title: "USABLE", shrink: true},
 	}}
 	for _, s := range all.Snapshots {
 		recorded := ""
 		if s.RecordedAt != nil {
 			recorded = s.RecordedAt.Local().Format("2006-01-02 15:04:05")
 		}
+		kind := "full"
+		if s.Base != nil {
+			kind = "delta on " + count(*s.Base)
+		}
 		usable := cell{"yes", green}
 		if !s.Usable {
 			usable = cell{"no: " + s.Fault, red}
 		}
-		t.add(cell{text: s.Owner}, cell{text: count(s.Position)}, cell{recorded, dim}, cell{text: count(s.Records)},
-			cell{text: size(s.Bytes)}, usable)
+		t.add(cell{text: s.Owner}, cell{text: count(s.Position)}, cell{recorded, dim}, cell{text: kind},
+			cell{text: count(s.Records)}, cell{text: size(s.Bytes)}, usable)
 	}
 	return t.write(a.stdout, a.term)
 }

@@ -25,9 +25,9 @@ type trial struct {
 	dir    string // for the trial's files
 	kill   bool   // the program is killed in the end, not stopped
 
-	rec     *powercut.Recorder
-	daemon  *load.Daemon
-	acked map[int]bool
+	rec    *powercut.Recorder
+	daemon *load.Daemon
+	acked  map[int]bool
 }
 
 // base is what a trial begins with, and what is sent in it.

@@ -31,7 +31,9 @@ type StateRecord struct {
 	Attributes *Attributes `protobuf:"bytes,4,opt,name=attributes,proto3" json:"attributes,omitempty"`
 	Position   uint64      `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
 	// Nanoseconds since 1970, UTC.
-	ChangedAt     int64 `protobuf:"fixed64,6,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`
+	ChangedAt int64 `protobuf:"fixed64,6,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`
+	// In a delta: the entity has no state any more, and of the rest only entity_id is set.
+	Removed       bool `protobuf:"varint,7,opt,name=removed,proto3" json:"removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -108,6 +110,13 @@ func (x *StateRecord) GetChangedAt() int64 {
 	return 0
 }
 
+func (x *StateRecord) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
+}
+
 // RegistryRecord is one entry of the registry in a snapshot.
 type RegistryRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -118,7 +127,9 @@ type RegistryRecord struct {
 	//	*RegistryRecord_Area
 	//	*RegistryRecord_FormerEntity
 	//	*RegistryRecord_FormerDevice
-	Entry         isRegistryRecord_Entry `protobuf_oneof:"entry"`
+	Entry isRegistryRecord_Entry `protobuf_oneof:"entry"`
+	// In a delta: there is no such entry any more, and of it only what names it is set.
+	Removed       bool `protobuf:"varint,6,opt,name=removed,proto3" json:"removed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -205,6 +216,13 @@ func (x *RegistryRecord) GetFormerDevice() *Device {
 	return nil
 }
 
+func (x *RegistryRecord) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
+}
+
 type isRegistryRecord_Entry interface {
 	isRegistryRecord_Entry()
 }
@@ -245,7 +263,7 @@ var File_statehouse_entity_v1_snapshot_proto protoreflect.FileDescriptor
 
 const file_statehouse_entity_v1_snapshot_proto_rawDesc = "" +
 	"\n" +
-	"#statehouse/entity/v1/snapshot.proto\x12\x14statehouse.entity.v1\x1a%statehouse/entity/v1/attributes.proto\x1a#statehouse/entity/v1/registry.proto\"\xe5\x01\n" +
+	"#statehouse/entity/v1/snapshot.proto\x12\x14statehouse.entity.v1\x1a%statehouse/entity/v1/attributes.proto\x1a#statehouse/entity/v1/registry.proto\"\xff\x01\n" +
 	"\vStateRecord\x12\x1b\n" +
 	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x1d\n" +
 	"\n" +
@@ -257,13 +275,15 @@ const file_statehouse_entity_v1_snapshot_proto_rawDesc = "" +
 	"attributes\x12\x1a\n" +
 	"\bposition\x18\x05 \x01(\x04R\bposition\x12\x1d\n" +
 	"\n" +
-	"changed_at\x18\x06 \x01(\x10R\tchangedAt\"\xc5\x02\n" +
+	"changed_at\x18\x06 \x01(\x10R\tchangedAt\x12\x18\n" +
+	"\aremoved\x18\a \x01(\bR\aremoved\"\xdf\x02\n" +
 	"\x0eRegistryRecord\x126\n" +
 	"\x06entity\x18\x01 \x01(\v2\x1c.statehouse.entity.v1.EntityH\x00R\x06entity\x126\n" +
 	"\x06device\x18\x02 \x01(\v2\x1c.statehouse.entity.v1.DeviceH\x00R\x06device\x120\n" +
 	"\x04area\x18\x03 \x01(\v2\x1a.statehouse.entity.v1.AreaH\x00R\x04area\x12C\n" +
 	"\rformer_entity\x18\x04 \x01(\v2\x1c.statehouse.entity.v1.EntityH\x00R\fformerEntity\x12C\n" +
-	"\rformer_device\x18\x05 \x01(\v2\x1c.statehouse.entity.v1.DeviceH\x00R\fformerDeviceB\a\n" +
+	"\rformer_device\x18\x05 \x01(\v2\x1c.statehouse.entity.v1.DeviceH\x00R\fformerDevice\x12\x18\n" +
+	"\aremoved\x18\x06 \x01(\bR\aremovedB\a\n" +
 	"\x05entryBDZBgithub.com/statehouse/statehouse/gen/statehouse/entity/v1;entityv1b\x06proto3"
 
 var (
