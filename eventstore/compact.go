@@ -55,6 +55,9 @@ func (s *Store) Compact(ctx context.Context, until Position, opts CompactOptions
 	if s.head.Load() == nil {
 		return Compaction{}, errNotStarted
 	}
+	if err := s.writable(); err != nil {
+		return Compaction{}, err
+	}
 	if head := s.Head(); until > head {
 		return Compaction{}, fmt.Errorf("%w: the log cannot be removed up to position %d: it ends at %d", ErrInvalid, until, head)
 	}

@@ -33,6 +33,7 @@ const (
 	CodeCorrupt          Code = "corrupt"            // 500: what is stored is not what was written
 	CodeNotReady         Code = "not_ready"          // 503: the log is being read; try again soon
 	CodeUnavailable      Code = "unavailable"        // 503: the store cannot write at present
+	CodeReadOnly         Code = "read_only"          // 503: the log is damaged and can only be read
 	CodeClosed           Code = "closed"             // 503: the daemon is about to end
 	CodeTooManyStreams   Code = "too_many_streams"   // 503: as many streams are open as may be
 )

@@ -32,7 +32,7 @@ func NewProgress(done, last eventstore.Position) Progress {
 
 // Finding is one thing that is wrong with a database.
 type Finding struct {
-	// Kind says what it is about: gap, segment, chain, event, filter, snapshot or fold.
+	// Kind says what it is about: gap, segment, chain, event, filter, snapshot, file or fold.
 	Kind eventstore.FindingKind `json:"kind"`
 	// First and Last are the positions that it concerns.
 	First eventstore.Position `json:"first"`

@@ -31,7 +31,7 @@ const exitTable = `Exit codes:
     2  the command line or the configuration is wrong
     3  there is no such entity, device, area or file
     4  no daemon answers there, or the database is in use or cannot be written
-    5  the database is damaged, or is not one
+    5  the database is damaged, also where what can be read was printed, or is not one
   130  interrupted`
 
 // The errors of this package.
@@ -54,6 +54,7 @@ var exitCodes = [...]struct {
 	{storage.ErrDamaged, exitDamaged},
 	{storage.ErrNotOurs, exitDamaged},
 	{eventstore.ErrCorrupt, exitDamaged},
+	{eventstore.ErrReadOnly, exitDamaged},
 	{statehouse.ErrNotFound, exitNotFound},
 	{fs.ErrNotExist, exitNotFound},
 	{errUnreachable, exitUnavailable},

@@ -27,6 +27,8 @@ type remote struct {
 	client *http.Client
 	// db is the database that the daemon holds, empty where only its URL is known.
 	db string
+	// damaged is called with what a daemon says of the damage of its log; nil means that nobody wants to know.
+	damaged func(what string)
 }
 
 func newRemote(address, db string) (*remote, error) {
@@ -97,6 +99,9 @@ func (r *remote) do(ctx context.Context, method, path string, query url.Values, 
 	if err != nil {
 		return nil, r.unreachable(err)
 	}
+	if what := resp.Header.Get(api.DamageHeader); what != "" && r.damaged != nil {
+		r.damaged(what)
+	}
 	if resp.StatusCode < 400 {
 		return resp, nil
 	}
@@ -124,6 +129,7 @@ var codes = map[api.Code]error{
 	api.CodeNotFound:       statehouse.ErrNotFound,
 	api.CodeTooLarge:       eventstore.ErrTooLarge,
 	api.CodeCorrupt:        eventstore.ErrCorrupt,
+	api.CodeReadOnly:       eventstore.ErrReadOnly,
 	api.CodeUnknownOutcome: eventstore.ErrUnknownOutcome,
 	api.CodeUnavailable:    eventstore.ErrUnavailable,
 	api.CodeNotReady:       errUnreachable,
@@ -275,7 +281,9 @@ func (r *remote) owner() *remote {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", daemon.SocketPath(r.db))
 	}}
-	return &remote{base: &url.URL{Scheme: "http", Host: "localhost"}, client: &http.Client{Transport: transport}}
+	return &remote{
+		base: &url.URL{Scheme: "http", Host: "localhost"}, client: &http.Client{Transport: transport}, damaged: r.damaged,
+	}
 }
 
 // verify lets the daemon verify its database.

@@ -48,7 +48,7 @@ const patience = 5 * time.Second
 // open finds the source for a command. It never creates a database.
 func (a *app) open() (source, error) {
 	if a.flags.Server != "" {
-		return newRemote(a.flags.Server, "")
+		return a.remote(a.flags.Server, "")
 	}
 	var s source
 	err := a.whenFree(func() (err error) {
@@ -95,8 +95,17 @@ func (a *app) holder() (*remote, bool) {
 	if err != nil || holder.URL == "" {
 		return nil, false
 	}
-	r, err := newRemote(holder.URL, a.flags.DB)
+	r, err := a.remote(holder.URL, a.flags.DB)
 	return r, err == nil
+}
+
+// remote is a daemon that tells of damage.
+func (a *app) remote(url, db string) (*remote, error) {
+	r, err := newRemote(url, db)
+	if err == nil {
+		r.damaged = a.damaged
+	}
+	return r, err
 }
 
 // checkExists refuses a database that is not there, which opening it would create.
@@ -113,7 +122,19 @@ func (a *app) openHouse() (*statehouse.House, error) {
 	if err := a.checkExists(); err != nil {
 		return nil, err
 	}
-	return statehouse.OpenContext(a.ctx, a.flags.DB, statehouse.Options{})
+	h, err := statehouse.OpenContext(a.ctx, a.flags.DB, statehouse.Options{ReadOnlyIfDamaged: true})
+	if err == nil && h.Damage() != nil {
+		a.damaged(h.Damage().Error())
+	}
+	return h, err
+}
+
+// damaged tells, once, that what a command says comes from a damaged log.
+func (a *app) damaged(what string) {
+	if !a.toldDamage {
+		a.toldDamage = true
+		a.notef("the log is damaged and can only be read: %s; see \"statehouse repair --help\"", clean(what))
+	}
 }
 
 // userSource is the source of events that a user causes with a command; the daemon's socket says the same.

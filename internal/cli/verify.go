@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -69,6 +70,7 @@ type verifyReport struct {
 	told  time.Time // when progress was told last
 	bar   bool      // there is a bar on the terminal
 	found []api.Finding
+	verb  string // what was done to the events, "verified" if empty
 }
 
 // verify lets the daemon of the database verify it or, where none runs, does it itself.
@@ -138,7 +140,7 @@ func (r *verifyReport) progress(p api.Progress) {
 		done = float64(p.Position) / float64(p.Last)
 	}
 	if !r.term.tty {
-		r.a.notef("verified %s", text)
+		r.a.notef("%s %s", cmp.Or(r.verb, "verified"), text)
 		return
 	}
 	r.bar = true

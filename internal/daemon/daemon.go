@@ -18,6 +18,12 @@
 //  2. The event system{stopped} is recorded. A system{started} that follows none tells of a crash.
 //  3. Streams end, HTTP stops, the house takes a snapshot and is closed.
 //
+// # A damaged log
+//
+// Where the log is damaged ([statehouse.House.Damage]) the daemon serves what can be read of it and records nothing: /readyz,
+// /v1/info, the metrics, the log and a header of every answer say so, writes are refused, and no message is acknowledged.
+// The status topic says "offline".
+//
 // The two events are about no entity, so that a restart says nothing about any; they explain gaps in what was
 // recorded. So does system{resumed}, which is recorded when the store could not write for a while, and can again. Once a
 // week everything that is stored is verified, slowly, and system{verified} or system{damaged} recorded. All events of a
@@ -143,8 +149,11 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	if err := d.startMQTT(ctx); err != nil {
 		return err
 	}
-	if err := d.record(ctx, "started", d.opts.Version); err != nil {
-		return err
+	damaged := d.house.Damage() != nil
+	if !damaged {
+		if err := d.record(ctx, "started", d.opts.Version); err != nil {
+			return err
+		}
 	}
 	if err := d.server.SetHouse(d.house); err != nil {
 		return err
@@ -157,7 +166,9 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stopBackground = stop
-	d.background.Go(func() { d.retryStore(running, cmp.Or(d.opts.RetryEvery, defaultRetry)) })
+	if !damaged {
+		d.background.Go(func() { d.retryStore(running, cmp.Or(d.opts.RetryEvery, defaultRetry)) })
+	}
 	d.background.Go(func() { d.verifier.run(running) })
 	d.ready.Store(true)
 	d.log.Info("ready", "http", d.server.URL(), "mqtt", d.MQTTAddr(), "db", d.cfg.DB)
@@ -182,7 +193,7 @@ const lockPatience = 5 * time.Second
 func (d *Daemon) openHouse(ctx context.Context) (err error) {
 	for began := time.Now(); ; {
 		opts := d.parts.house
-		opts.Logger = d.log
+		opts.Logger, opts.ReadOnlyIfDamaged = d.log, true
 		d.house, err = statehouse.OpenContext(ctx, d.cfg.DB, opts)
 		if !errors.Is(err, storage.ErrLocked) || time.Since(began) > lockPatience {
 			break
@@ -199,6 +210,13 @@ func (d *Daemon) openHouse(ctx context.Context) (err error) {
 	r := d.house.Recovered()
 	if d.opts.Out != nil {
 		_, _ = fmt.Fprintln(d.opts.Out, recoveredLine(r))
+	}
+	if damage := d.house.Damage(); damage != nil {
+		d.log.Error("the log is damaged: it is served as far as it can be read, and nothing is recorded; stop the daemon and run \"statehouse repair\"",
+			"file", d.house.Path(), "damage", damage)
+		if d.opts.Out != nil {
+			_, _ = fmt.Fprintf(d.opts.Out, "damaged, and read-only: %s\n", damage)
+		}
 	}
 	if r.ClockBehind.Abs() > 24*time.Hour {
 		d.log.Warn("the clock is far from the last event; check the time of this machine",

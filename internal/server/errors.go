@@ -45,6 +45,7 @@ var failures = []struct {
 	{eventstore.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, ""},
 	{eventstore.ErrInvalid, http.StatusBadRequest, api.CodeInvalid, ""},
 	{eventstore.ErrUnknownOutcome, http.StatusInternalServerError, api.CodeUnknownOutcome, ""},
+	{eventstore.ErrReadOnly, http.StatusServiceUnavailable, api.CodeReadOnly, ""},
 	{eventstore.ErrCorrupt, http.StatusInternalServerError, api.CodeCorrupt, ""},
 	{eventstore.ErrUnavailable, http.StatusServiceUnavailable, api.CodeUnavailable, "5"},
 	{eventstore.ErrClosed, http.StatusServiceUnavailable, api.CodeClosed, "5"},

@@ -119,6 +119,7 @@ var (
 	descFollower  = desc("log_follower_failing", "1 if a follower's handler failed and has not succeeded since, 0 if not.", "consumer")
 	descFailures  = desc("log_follower_failures_total", "Times that a follower's handler failed.", "consumer")
 	descFault     = desc("log_writable", "1 if the log can be written to, 0 if not.")
+	descDamaged   = desc("log_damaged", "1 if the log is damaged and can only be read, 0 if not.")
 	descSnapshot  = desc("snapshot_position", "Position of the newest snapshot taken or used since the start.")
 	descEntities  = desc("entities", "Entities that have a state.")
 	descDevices   = desc("devices", "Devices in the registry.")
@@ -141,7 +142,7 @@ var (
 func (c *houseCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descReady, descStreams, descPosition, descRecorded, descEvents, descBatches, descGroups, descFailed,
-		descQueue, descQueueSize, descQueueMax, descNoRoom, descConsumer, descFollower, descFailures, descFault, descSnapshot,
+		descQueue, descQueueSize, descQueueMax, descNoRoom, descConsumer, descFollower, descFailures, descFault, descDamaged, descSnapshot,
 		descEntities, descDevices, descAreas, descRecovered, descUsed, descSkipped, descRecovery, descReplayed, descClock, descSealed,
 		descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
 	} {
@@ -185,6 +186,7 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 		counter(descFailures, f.Failures, f.Name)
 	}
 	gauge(descFault, oneIf(stats.Fault == nil))
+	gauge(descDamaged, oneIf(h.Damage() != nil))
 	gauge(descSnapshot, float64(stats.Snapshot))
 	gauge(descEntities, float64(m.State.Entities.Len()))
 	gauge(descDevices, float64(m.Registry.Devices.Len()))
