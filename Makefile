@@ -1,7 +1,7 @@
 # Everything a developer does with this repository. `make help` lists it.
 
 GO       ?= go
-FUZZTIME ?= 5s
+FUZZTIME ?= 15s
 SOAK     ?= soak
 BUF       = $(GO) tool -modfile=tools/go.mod buf
 LINT      = $(GO) tool -modfile=tools/lint/go.mod golangci-lint
@@ -61,7 +61,7 @@ race: ## Run the tests with the race detector, the longest ones shortened.
 test-386: ## Run all tests as a 32-bit program.
 	CGO_ENABLED=0 GOARCH=386 $(GO) test ./...
 
-fuzz: ## Run every fuzz target for FUZZTIME (5s).
+fuzz: ## Run every fuzz target for FUZZTIME (15s), two at a time.
 	@GO=$(GO) scripts/fuzz.sh $(FUZZTIME)
 
 clean: ## Remove what was built.

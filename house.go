@@ -123,6 +123,25 @@ func (h *House) Changes(ctx context.Context, since state.Revision) iter.Seq2[sta
 	return h.cache.Changes(ctx, since)
 }
 
+// ChangesSince is [House.Changes] for a watcher that comes back with nothing but the position that it had reached, also
+// after a restart. Where the log up to there cannot be read any more the first delta is [state.Delta].Partial. A position
+// behind the head is [eventstore.ErrInvalid].
+func (h *House) ChangesSince(ctx context.Context, since eventstore.Position) iter.Seq2[state.Delta, error] {
+	return func(yield func(state.Delta, error) bool) {
+		m, err := h.AsOf(ctx, since)
+		changes := h.cache.Changes(ctx, m.State)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil || errors.Is(err, eventstore.ErrInvalid) || errors.Is(err, eventstore.ErrClosed):
+			yield(state.Delta{}, err)
+			return
+		default:
+			changes = h.cache.ChangesSince(ctx, since)
+		}
+		changes(yield)
+	}
+}
+
 // Consumer is a subscription under a name that goes on where it had acknowledged, also after a crash; see
 // [eventstore.Store.Consumer].
 func (h *House) Consumer(ctx context.Context, name string, q eventstore.Query) (*eventstore.Consumer, error) {

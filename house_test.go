@@ -206,6 +206,87 @@ func TestRestartIsTheSameBitForBit(t *testing.T) {
 	}
 }
 
+// manyEvents are the states of n sensors.
+func manyEvents(n int) (events []eventstore.Event) {
+	for i := range n {
+		events = append(events, check.SensorEvent(fmt.Sprintf("sensor.s%d", i), float64(i)))
+	}
+	return events
+}
+
+// manyStates appends the state of n sensors, and saves a full snapshot.
+func manyStates(t *testing.T, h *statehouse.House, n int) {
+	t.Helper()
+	var events []eventstore.Event
+	for i := range n {
+		events = append(events, check.SensorEvent(fmt.Sprintf("sensor.s%d", i), float64(i)),
+			check.RegisterEvent(&entityv1.Entity{Id: fmt.Sprintf("sensor.s%d", i), UniqueId: fmt.Sprint(i), DeviceId: "d"}))
+	}
+	mustAppend(t, h, events...)
+	if err := h.Snapshot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// I7, with deltas: what they change, add and remove is there again after a restart, bit for bit; and so after one from the
+// last of many, and after one in which a full one had taken their place. At the end what is left to save is a delta too.
+func TestRestartFromDeltas(t *testing.T) {
+	path := tempDB(t)
+	h := openHouse(t, path, statehouse.Options{SnapshotEvery: 1 << 20})
+	manyStates(t, h, 20)
+	for i := range 20 {
+		id := fmt.Sprintf("sensor.s%d", i)
+		mustAppend(t, h, check.SensorEvent("sensor.s1", float64(1000+i)), check.SensorEvent(fmt.Sprintf("sensor.new%d", i%3), 1),
+			check.UnregisterEvent(fmt.Sprintf("sensor.s%d", 15+i%5)), check.RegisterEvent(&entityv1.Entity{Id: id, UniqueId: "other" + id}))
+		if err := h.Snapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if i%9 == 1 {
+			before := h.Now().State
+			again := filepath.Join(t.TempDir(), "copy.db")
+			copyHouse(t, h, path, again)
+			c := openHouse(t, again, statehouse.Options{SnapshotEvery: 1 << 20})
+			if r := c.Recovered(); r.Snapshot != before.Position || len(r.Faults) > 0 {
+				t.Errorf("recovered %+v, want the snapshot at %d", r, before.Position)
+			}
+			sameMoments(t, c, before)
+		}
+	}
+	all, err := h.Snapshots(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[bool]int{}
+	for _, s := range all {
+		if s.Owner == "state" {
+			kinds[s.Delta]++
+		}
+	}
+	if kinds[true] == 0 || kinds[false] == 0 {
+		t.Errorf("%d deltas and %d full snapshots are left", kinds[true], kinds[false])
+	}
+}
+
+// copyHouse copies the files of an open house, in a turn of its writer.
+func copyHouse(t *testing.T, h *statehouse.House, path, to string) {
+	t.Helper()
+	_, err := h.Decide(t.Context(), func(statehouse.Pending) ([]eventstore.Event, error) {
+		for _, suffix := range []string{"", "-wal"} {
+			content, err := os.ReadFile(path + suffix)
+			if err == nil {
+				err = os.WriteFile(to+suffix, content, 0o600)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // sameMoments fails the test unless the present is, bit for bit, a revision from before.
 func sameMoments(t *testing.T, h *statehouse.House, before state.Revision) {
 	t.Helper()
@@ -271,6 +352,7 @@ func TestSnapshotsUnderWrites(t *testing.T) {
 			}
 		})
 	}
+	mustAppend(t, h, manyEvents(1000)...) // so that most of what there is does not change, and deltas are taken
 	for range 10 {
 		for at := h.Store().Stats().Snapshot; h.Now().Position() <= at; {
 			runtime.Gosched() // each one is at another position
@@ -281,19 +363,22 @@ func TestSnapshotsUnderWrites(t *testing.T) {
 	}
 	stop()
 	wg.Wait()
+	if all, err := h.Snapshots(t.Context()); err != nil || !slices.ContainsFunc(all, func(s eventstore.SnapshotInfo) bool { return s.Delta && s.Records > 0 }) {
+		t.Errorf("no snapshot was a delta: %v, %v", all, err)
+	}
 	events := readAll(t, h, eventstore.Query{})
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for deleted := 0; ; deleted++ {
+	for deleted, both := 0, 0; ; deleted++ {
 		at := restoredPosition(t, path)
 		if at == 0 {
-			if deleted < 8 { // those before are not needed any more
-				t.Errorf("%d snapshots, want at least 8", deleted)
+			if deleted < 8 || both < 8 { // those before are not needed any more
+				t.Errorf("%d snapshots of states, %d of the registry, want at least 8", deleted, both)
 			}
 			return
 		}
-		compareSnapshots(t, path, events[:at])
+		both += compareSnapshots(t, path, events[:at])
 		deleteSnapshots(t, path, at)
 	}
 }
@@ -334,8 +419,10 @@ func restoredPosition(t *testing.T, path string) (at uint64) {
 	return at
 }
 
-// compareSnapshots compares the newest snapshots of both owners with the fold of the events up to them.
-func compareSnapshots(t *testing.T, path string, events []eventstore.Event) {
+// compareSnapshots compares the newest snapshot of states with the fold of the events up to it, and that of the registry if
+// there is one at the same position: what one of them starts from is kept for that one alone. It answers how many of the
+// registry it has compared.
+func compareSnapshots(t *testing.T, path string, events []eventstore.Event) (registries int) {
 	t.Helper()
 	fold := check.NewFold()
 	for _, e := range events {
@@ -345,18 +432,24 @@ func compareSnapshots(t *testing.T, path string, events []eventstore.Event) {
 	}
 	withDB(t, path, func(db *storage.DB) {
 		cache, reg := state.New(), registry.New()
-		for _, p := range []eventstore.Projector{cache, reg} {
-			if at, err := p.Restore(t.Context(), db.Writer()); err != nil || at != uint64(len(events)) {
-				t.Fatalf("%s restored at %d of %d: %v", p.Name(), at, len(events), err)
-			}
+		if at, err := cache.Restore(t.Context(), db.Writer()); err != nil || at != uint64(len(events)) {
+			t.Fatalf("states restored at %d of %d: %v", at, len(events), err)
 		}
 		if err := fold.CompareStates(cache.Revision()); err != nil {
 			t.Errorf("snapshot at %d: %v", len(events), err)
 		}
-		if err := fold.CompareRegistry(reg.Revision()); err != nil {
-			t.Errorf("snapshot at %d: %v", len(events), err)
+		at, err := reg.Restore(t.Context(), db.Writer())
+		if err != nil || len(reg.SnapshotFaults()) > 0 {
+			t.Fatalf("the registry at %d: %v, %v", len(events), err, reg.SnapshotFaults())
+		}
+		if at == uint64(len(events)) {
+			registries++
+			if err := fold.CompareRegistry(reg.Revision()); err != nil {
+				t.Errorf("snapshot at %d: %v", len(events), err)
+			}
 		}
 	})
+	return registries
 }
 
 func deleteSnapshots(t *testing.T, path string, at uint64) {
@@ -441,6 +534,101 @@ func TestDamagedSnapshotIsSkipped(t *testing.T) {
 			t.Errorf("damage %d: snapshots at %v are left, want %v", i, at, want)
 		}
 	}
+}
+
+// Whatever byte of a delta, or of what it starts from, is another one: a start reports it and uses what is left, or
+// nothing is different; the present is the same, and the next start finds nothing wrong.
+func TestDamagedDeltasAreSkipped(t *testing.T) {
+	path := tempDB(t)
+	h := openHouse(t, path, statehouse.Options{})
+	manyStates(t, h, 10)
+	for i := range 2 {
+		mustAppend(t, h, check.SensorEvent("sensor.s1", float64(100+i)), check.UnregisterEvent(fmt.Sprintf("sensor.s%d", 5+i)))
+		if err := h.Snapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := h.Now().State
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type place struct{ table, column, change string }
+	places := []place{
+		{"snapshots", "owner", "'elsewhere'"}, {"snapshots", "position", "position + 1000"},
+		{"snapshots", "base_position", "NULL"}, {"snapshots", "base_checksum", "NULL"}, {"snapshots", "base_position", "base_position - 1"},
+		{"snapshot_parts", "part", "part + 1"}, {"snapshot_parts", "body", "x''"}, {"snapshot_parts", "position", "position + 1000"},
+	}
+	for _, column := range []string{"fold_version", "encoding", "count", "parts"} {
+		places = append(places, place{"snapshots", column, column + " + 1"})
+	}
+	for _, at := range []int{1, 16, 32} {
+		for _, column := range []string{"file_uuid", "chain", "checksum", "base_checksum"} {
+			if at <= 16 || column != "file_uuid" {
+				places = append(places, place{"snapshots", column, flipped(column, at)})
+			}
+		}
+		places = append(places, place{"snapshot_parts", "body", flipped("body", at)})
+	}
+	const base, last = 20, 24
+	used := map[eventstore.Position]int{}
+	for _, p := range places {
+		for _, at := range []eventstore.Position{base, last} {
+			if at == base && strings.HasPrefix(p.column, "base") || testing.Short() && p.change != flipped(p.column, 1) {
+				continue
+			}
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			what := fmt.Sprintf("%s.%s at %d = %s", p.table, p.column, at, p.change)
+			change(t, path, fmt.Sprintf(`UPDATE OR REPLACE %s SET %s = %s WHERE owner = 'state' AND position = %d`, p.table, p.column, p.change, at))
+			h := openUnchecked(t, path)
+			r := h.Recovered()
+			used[r.Snapshot]++
+			// What is not there is no fault, and neither the number of parts nor where one is in the order is part of what is read.
+			silent := p.column == "owner" || p.column == "parts" || p.column == "part"
+			if r.Snapshot != last && len(r.Faults) == 0 && (!silent || at != last) {
+				t.Errorf("%s: recovered %+v without a fault", what, r)
+			}
+			if r.Snapshot == last && len(r.Faults) == 0 && !silent {
+				t.Errorf("%s: it was used", what)
+			}
+			sameMoments(t, h, before)
+			if err := errors.Join(check.House(t.Context(), h), h.Close()); err != nil && !silent && p.column != "position" {
+				t.Fatal(what, err)
+			}
+			h = openUnchecked(t, path)
+			// Of another version is not damaged, and what is elsewhere nobody looks at.
+			mended := p.column != "owner" && p.column != "position" && p.column != "fold_version"
+			if r := h.Recovered(); r.Position != before.Position || mended && len(r.Faults) > 0 {
+				t.Errorf("%s: the next start recovered %+v", what, r)
+			}
+			sameMoments(t, h, before)
+			if err := h.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !testing.Short() && (used[0] == 0 || used[22] == 0 || used[last] == 0) {
+		t.Errorf("snapshots were used so often: %v", used)
+	}
+}
+
+// flipped is a byte column with another byte at an index, from 1.
+func flipped(column string, at int) string {
+	return fmt.Sprintf(`CAST(substr(%[1]s, 1, %[2]d - 1) || CASE hex(substr(%[1]s, %[2]d, 1)) WHEN '55' THEN x'56' ELSE x'55' END || substr(%[1]s, %[2]d + 1) AS BLOB)`, column, at)
+}
+
+func openUnchecked(t *testing.T, path string) *statehouse.House {
+	t.Helper()
+	h, err := statehouse.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 // change changes the database at path, which nobody has open.

@@ -16,7 +16,6 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/check"
-	"github.com/statehouse/statehouse/state"
 	"github.com/statehouse/statehouse/storage"
 	"github.com/statehouse/statehouse/timeline"
 )
@@ -48,7 +47,12 @@ func drawPast(t *rapid.T) []eventstore.Event {
 // I6, I7, I10: the house as of every position is the fold of the events up to it: with snapshots, sealing and damaged
 // snapshots, in whatever order one asks, and again after a restart. What an earlier answer was never changes.
 func TestAsOfIsTheFold(t *testing.T) {
-	dir, n := t.TempDir(), 0
+	dir, n, deltas := t.TempDir(), 0, 0
+	defer func() {
+		if deltas == 0 {
+			t.Error("no snapshot was a delta of states")
+		}
+	}()
 	rapid.Check(t, func(t *rapid.T) {
 		n++
 		path := filepath.Join(dir, fmt.Sprintf("%d.db", n))
@@ -68,7 +72,13 @@ func TestAsOfIsTheFold(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if rapid.IntRange(0, 4).Draw(t, "snapshot") == 0 {
+				if err := h.Snapshot(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
+		deltas += countDeltas(t, h)
 		folds := foldsOf(t, h)
 		order := rapid.Permutation(positions(len(folds))).Draw(t, "order")
 		compareWithFolds(t, h, folds, order)
@@ -87,6 +97,23 @@ func TestAsOfIsTheFold(t *testing.T) {
 		checkDiffs(t, h, folds, order)
 		checkHistories(t, h, folds)
 	})
+}
+
+// countDeltas answers how many snapshots of states are deltas that hold something, and fails if one cannot be used.
+func countDeltas(t *rapid.T, h *statehouse.House) (deltas int) {
+	all, err := h.Snapshots(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if s.Fault != nil {
+			t.Fatalf("%v: %v", s.SnapshotHeader, s.Fault)
+		}
+		if s.Delta && s.Owner == "state" && s.Records > 0 {
+			deltas++
+		}
+	}
+	return deltas
 }
 
 func positions(n int) []int {
@@ -351,62 +378,4 @@ func TestOrigin(t *testing.T) {
 	add(check.UnregisterEvent("sensor.a"))
 	again := add(check.SensorEvent("sensor.a", 1))
 	expect("sensor.a", again)
-}
-
-// A watcher that folds what it is given has the present at every pause, however much was merged for it.
-func TestChangesLeadToThePresent(t *testing.T) {
-	h := openHouse(t, tempDB(t), statehouse.Options{})
-	const last = 300
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := 1; i <= last; i++ {
-			if i%7 == 0 {
-				mustAppend(t, h, check.UnregisterEvent(fmt.Sprintf("sensor.s%d", i%5)))
-				continue
-			}
-			mustAppend(t, h, check.SensorEvent(fmt.Sprintf("sensor.s%d", i%5), float64(i)))
-		}
-	}()
-	has := map[string]state.State{}
-	at, merged := eventstore.Position(0), uint64(0)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for d, err := range h.Changes(ctx, state.Revision{}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d.Before.Position < at {
-			t.Fatalf("a delta from %d after %d", d.Before.Position, at)
-		}
-		for _, c := range d.Changes {
-			if c.After.EntityID == "" {
-				delete(has, c.EntityID)
-			} else {
-				has[c.EntityID] = c.After
-			}
-		}
-		at, merged = d.After.Position, merged+d.Merged()
-		if len(has) != d.After.Entities.Len() {
-			t.Fatalf("at %d: %d entities instead of %d", at, len(has), d.After.Entities.Len())
-		}
-		for id, s := range d.After.Entities.All() {
-			if err := check.SameState(has[id], s); err != nil {
-				t.Fatalf("at %d: %s: %v", at, id, err)
-			}
-		}
-		if at == last {
-			break
-		}
-	}
-	<-done
-	if at != last || merged > last {
-		t.Errorf("ended at %d with %d events merged: %v", at, merged, ctx.Err())
-	}
-	cancel()
-	for _, err := range h.Changes(ctx, h.Now().State) {
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("after the end: %v", err)
-		}
-	}
 }

@@ -148,6 +148,8 @@ type fleet struct {
 	// at is when the next one does.
 	at    time.Time
 	every time.Duration
+	// registers is how many of the sensors are to be registered before the next report.
+	registers int
 }
 
 // newFleet makes a fleet whose sensors report equally often in random order, one every so often.
@@ -162,6 +164,10 @@ func newFleet(every time.Duration) *fleet {
 
 // report answers the next report, at a time in whole microseconds, as programs take them.
 func (f *fleet) report() eventstore.Event {
+	if f.registers > 0 {
+		f.registers--
+		return registration(f.registers, f.at)
+	}
 	i := f.next()
 	f.tenths[i] += int16(f.rng.IntN(7) - 3)
 	f.at = f.at.Add(f.every)
@@ -178,6 +184,22 @@ func (f *fleet) reports(count int) []eventstore.Event {
 		events[i] = f.report()
 	}
 	return events
+}
+
+// registration answers the event that registers a sensor, as one of five of a device.
+func registration(i int, at time.Time) eventstore.Event {
+	device := fmt.Sprintf("%s/0x%016x", fleetSource, i/5)
+	property := []string{"temperature", "humidity", "pressure", "battery", "linkquality"}[i%5]
+	return eventstore.Event{
+		Timestamp: at.Truncate(time.Microsecond), Entity: fleetNames[i], Source: fleetSource,
+		Payload: &eventv1.Payload{Kind: &eventv1.Payload_EntityRegistered{EntityRegistered: &eventv1.EntityRegistered{
+			Entity: &entityv1.Entity{
+				Id: fleetNames[i], UniqueId: device + "/" + property, DeviceId: device, Name: property, DeviceClass: property,
+				Unit: "%", StateClass: entityv1.StateClass_STATE_CLASS_MEASUREMENT, Property: property, Source: fleetSource,
+				Capabilities: &entityv1.Capabilities{Readable: true},
+			},
+		}}},
+	}
 }
 
 func sensorPayload(number float64) *eventv1.Payload {

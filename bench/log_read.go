@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/registry"
 	"github.com/statehouse/statehouse/state"
 	"github.com/statehouse/statehouse/storage"
 )
@@ -26,12 +27,17 @@ const (
 	loadSeal  = 1 << 18
 )
 
-// buildLog writes a sealed log of so many of a fleet's reports, without a snapshot: no projector is there to save anything.
-// see, which may be nil, is shown every batch.
-func buildLog(path string, f *fleet, count int, see func([]eventstore.Event) error) (err error) {
+// buildOptions are those with which logs are built: nothing happens in the background but snapshots, as far apart as the
+// store keeps old ones.
+func buildOptions(clock *simulated) eventstore.Options {
+	return eventstore.Options{Clock: clock.now, SealAfter: -1, SnapshotEvery: bigLogSparse}
+}
+
+// buildLog adds so many of a fleet's reports to a log and seals it. see, which may be nil, is shown every batch.
+func buildLog(path string, f *fleet, count int, see func([]eventstore.Event) error, projectors ...eventstore.Projector) (err error) {
 	var clock simulated
 	var l ourLog
-	if err := l.open(path, eventstore.Options{Clock: clock.now, SealAfter: -1}); err != nil {
+	if err := l.open(path, buildOptions(&clock), projectors...); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
@@ -247,8 +253,9 @@ func newSkewedFleet() *fleet {
 	return f
 }
 
-// bigLog is a sealed log of 10 M events of a skewed fleet, ten a second for twelve days, without a snapshot. It takes a
-// minute to build: the first measure that needs it does that, and all others of the run use it. They must leave it as it is.
+// bigLog is a sealed log of nearly 10 M events of a skewed fleet that is registered first, ten a second for twelve days. Its snapshots are as far apart as
+// old ones are at most, and the newest one is pastTail events before what [pastLog] makes of it. It takes a minute to
+// build: the first measure that needs it does that, and all others of the run use it. They must leave it as it is.
 var bigLog = sync.OnceValues(func() (*builtLog, error) {
 	dir, err := diskDir()
 	if err != nil {
@@ -256,13 +263,35 @@ var bigLog = sync.OnceValues(func() (*builtLog, error) {
 	}
 	b := &builtLog{path: filepath.Join(dir, "log.db"), counts: make(map[string]int, fleetSize)}
 	bigLogDir = dir
-	if err := buildLog(b.path, newSkewedFleet(), bigLogEvents, b.count); err != nil {
+	f := newSkewedFleet()
+	f.registers = fleetSize
+	if err := buildLog(b.path, f, pastEvents-pastTail, b.count, state.New(), registry.New()); err != nil {
 		return nil, err
 	}
+	if err := saveLog(b.path); err != nil {
+		return nil, err
+	}
+	if err := buildLog(b.path, f, pastTail-pastSingles, b.count); err != nil {
+		return nil, err
+	}
+	b.end = f.at
 	return b, nil
 })
 
-const bigLogEvents = 10_000_000
+const (
+	bigLogEvents = 9_996_000
+	bigLogSparse = 50_000
+)
+
+// saveLog takes a snapshot at the end of a log.
+func saveLog(path string) (err error) {
+	var l ourLog
+	if err := l.open(path, eventstore.Options{SealAfter: -1}, state.New(), registry.New()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	return l.store.Snapshot(context.Background())
+}
 
 var bigLogDir string
 
@@ -274,10 +303,11 @@ func removeBigLog() error {
 	return os.RemoveAll(bigLogDir)
 }
 
-// builtLog is a log, and how many events there are about each entity in it.
+// builtLog is a log, how many events there are about each entity in it, and when the last one was.
 type builtLog struct {
 	path   string
 	counts map[string]int
+	end    time.Time
 }
 
 func (b *builtLog) count(events []eventstore.Event) error {

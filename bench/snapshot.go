@@ -35,8 +35,8 @@ func snapshotMeasures() []Measure {
 // appends are one event each, 500 a second by ten callers.
 func snapshots(entities int) func(dir string) ([]Figure, error) {
 	return func(dir string) (figures []Figure, err error) {
-		l := &ourLog{cache: state.New()}
-		if err := l.openHouse(filepath.Join(dir, "ours.db"), entities, fullCache{l.cache}); err != nil {
+		l, err := openFullLog(filepath.Join(dir, "ours.db"), entities)
+		if err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, l.close()) }()
@@ -68,6 +68,12 @@ func snapshots(entities int) func(dir string) ([]Figure, error) {
 			{"µs", p99s[0], "p99 of appends without", p99s[1], atMost(2)},
 		}, nil
 	}
+}
+
+// openFullLog opens the log of a house of so many entities, whose snapshots are full.
+func openFullLog(path string, entities int) (*ourLog, error) {
+	l := &ourLog{cache: state.New()}
+	return l, l.openHouse(path, entities, fullCache{l.cache})
 }
 
 // fullCache is a cache whose snapshots are all full ones.

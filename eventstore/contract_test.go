@@ -43,12 +43,30 @@ func open(t *testing.T, path string, opts eventstore.Options, ps ...eventstore.P
 		t.Fatal(err, db.Close())
 	}
 	t.Cleanup(func() {
+		checkStore(t, s)
 		if err := errors.Join(s.Close(), db.Close()); err != nil {
 			t.Error(err)
 		}
 	})
 	return s, db
 }
+
+// checkStore looks at all of a store that a test has done with, unless that is closed, too large for that, or said to be
+// damaged.
+func checkStore(t *testing.T, s *eventstore.Store) {
+	if _, ok := damagedOnPurpose.Load(t.Name()); ok || s.Head() > 10_000 {
+		return
+	}
+	if err := check.Store(context.Background(), s); err != nil && !errors.Is(err, eventstore.ErrClosed) {
+		t.Errorf("check: %v", err)
+	}
+}
+
+// damagedOnPurpose has the names of the tests whose stores are not looked at in the end: see damages.
+var damagedOnPurpose sync.Map
+
+// damages says that a test leaves its stores damaged, or unreadable.
+func damages(t *testing.T) { damagedOnPurpose.Store(t.Name(), true) }
 
 // everything is the query that every event matches.
 var everything = eventstore.Query{}

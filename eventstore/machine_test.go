@@ -26,8 +26,10 @@ import (
 type machine struct {
 	dir   string
 	files *int
-	path  string
-	clock time.Time
+	// deltas counts the snapshots that were deltas.
+	deltas *int
+	path   string
+	clock  time.Time
 
 	db    *storage.DB
 	store *eventstore.Store
@@ -56,9 +58,14 @@ type keyedAppend struct {
 // every kind find in it what is in the model, before and after sealing (I10), subscriptions yield everything once, and
 // consumers go on where they had acknowledged (I9).
 func TestMachine(t *testing.T) {
-	dir, files := t.TempDir(), 0
+	dir, files, deltas := t.TempDir(), 0, 0
+	defer func() {
+		if deltas == 0 {
+			t.Error("no snapshot was a delta")
+		}
+	}()
 	rapid.Check(t, func(t *rapid.T) {
-		m := &machine{dir: dir, files: &files, clock: time.Unix(1_700_000_000, 0).UTC()}
+		m := &machine{dir: dir, files: &files, deltas: &deltas, clock: time.Unix(1_700_000_000, 0).UTC()}
 		m.move()
 		m.open(t)
 		defer func() { m.close(t) }()
@@ -73,6 +80,7 @@ func TestMachine(t *testing.T) {
 			"consume":   m.consume,
 			"seal":      m.seal,
 			"compact":   m.compact,
+			"snapshot":  m.snapshot,
 			"restart":   m.restart,
 			"crash":     m.crash,
 			"read":      m.read,
@@ -410,6 +418,30 @@ func (m *machine) positionAt(at time.Time) eventstore.Position {
 		n++
 	}
 	return eventstore.Position(n)
+}
+
+// snapshot takes one, which is the model's fold when it is restored.
+func (m *machine) snapshot(t *rapid.T) {
+	if err := m.store.Snapshot(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	all, err := m.store.Snapshots(context.Background(), map[string]int{m.cache.Name(): state.FoldVersion})
+	if err != nil || len(all) == 0 {
+		t.Fatal(all, err)
+	}
+	if all[len(all)-1].Delta {
+		*m.deltas++
+	}
+	restored := state.New()
+	if err := m.store.View(context.Background(), func(tx storage.Tx) error {
+		_, err := restored.Restore(context.Background(), tx)
+		return err
+	}); err != nil || len(restored.SnapshotFaults()) > 0 {
+		t.Fatal(err, restored.SnapshotFaults())
+	}
+	if err := m.fold(t).CompareStates(restored.Revision()); err != nil {
+		t.Fatalf("the snapshot: %v", err)
+	}
 }
 
 func (m *machine) read(t *rapid.T) {

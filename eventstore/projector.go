@@ -25,7 +25,8 @@ type Projector interface {
 	// Apply takes the next event into what is pending. The transaction is the one that the event is appended in, for
 	// projectors that keep tables of their own.
 	Apply(ctx context.Context, tx storage.Tx, e Event) error
-	// Snapshot saves what is promoted; see [WriteSnapshot]. A projector that needs none returns nil.
+	// Snapshot saves what is promoted; see [WriteSnapshot]. A projector that needs none returns nil. It runs in the
+	// writer's turn, and is not called for a [SnapshotSource], which is saved beside the writer.
 	Snapshot(ctx context.Context, tx storage.Tx) error
 	// Restore loads the newest snapshot that can be used and returns its position, 0 where there is none. Apply is
 	// called next with the event after it. A snapshot that cannot be used is no error. A projector with tables returns

@@ -119,7 +119,7 @@ func (s *Store) foldUntil(ctx context.Context, f *folding, until Position) error
 	if err != nil {
 		return err
 	}
-	for p, err := range openAhead(ctx, s.db.Reader(), f.head.position+1, MaxPosition, before) {
+	for p, err := range openAhead(ctx, s.db.Reader(), stretch{f.head.position + 1, until, &before, newNames()}) {
 		if err != nil {
 			return err
 		}
@@ -127,16 +127,10 @@ func (s *Store) foldUntil(ctx context.Context, f *folding, until Position) error
 			if err := f.segment(ctx, &p.segments[i], p.runs[i]); err != nil {
 				return err
 			}
-			if f.head.position >= until {
-				break
-			}
 		}
 		p.checking.Wait()
 		if p.chained != nil {
 			return p.chained
-		}
-		if f.head.position >= until {
-			break
 		}
 	}
 	if f.head.position < until {

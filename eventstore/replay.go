@@ -21,7 +21,7 @@ func (w *writer) foldRest(ctx context.Context, restored []Position, until Positi
 		return err
 	}
 	told := time.Now()
-	for p, err := range openAhead(ctx, w.s.db.Reader(), f.head.position+1, until, before) {
+	for p, err := range openAhead(ctx, w.s.db.Reader(), stretch{f.head.position + 1, until, &before, newNames()}) {
 		if err == nil {
 			err = f.part(ctx, w.conn, p)
 		}
@@ -52,15 +52,28 @@ const (
 	partsAhead = 2
 )
 
-// openAhead reads and opens the log from a position on, up to another one or its end, beside who uses it: reading, decompressing and
-// the check of the chain take as long as the fold. A part is valid until the next one is asked for; its chain is checked
-// when its checking is done. before is the chain's value before the segment that holds the position.
-func openAhead(ctx context.Context, db *sql.DB, from, until Position, before chain) iter.Seq2[*part, error] {
+// parts are used again by other replays.
+var parts = sync.Pool{New: func() any { return new(part) }}
+
+// stretch is what openAhead reads of the log: the segments from the one that holds a position to the one that holds
+// another, or to the end of the log.
+type stretch struct {
+	from, until Position
+	// before is the chain's value before the first segment, from which the chain is checked; nil where it is not.
+	before *chain
+	names  *names // for what is read; nobody else may use them meanwhile
+}
+
+// openAhead reads and opens a stretch of the log beside who uses it: reading, decompressing and the check of the chain
+// take as long as the fold. A part is valid until the next one is asked for; its chain is checked when its checking is done.
+func openAhead(ctx context.Context, db *sql.DB, of stretch) iter.Seq2[*part, error] {
 	return func(yield func(*part, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
 		free, opened := make(chan *part, partsAhead+2), make(chan *part, partsAhead)
 		for range cap(free) {
-			free <- new(part)
+			p := parts.Get().(*part)
+			defer parts.Put(p)
+			free <- p
 		}
 		var failed error // of the reader, to be read when opened is closed
 		var reader sync.WaitGroup
@@ -68,7 +81,7 @@ func openAhead(ctx context.Context, db *sql.DB, from, until Position, before cha
 		defer stop()
 		reader.Go(func() {
 			defer close(opened)
-			failed = readAhead(ctx, db, from, until, before, free, opened)
+			failed = of.readAhead(ctx, db, free, opened)
 		})
 		for p := range opened {
 			goOn := yield(p, nil)
@@ -84,10 +97,10 @@ func openAhead(ctx context.Context, db *sql.DB, from, until Position, before cha
 	}
 }
 
-// readAhead fills free parts and hands them on, until it has the position until, or the end of the log.
-func readAhead(ctx context.Context, db *sql.DB, from, until Position, before chain, free <-chan *part, opened chan<- *part) error {
-	for from <= until {
-		page, err := segmentsBetween(ctx, db, from, until)
+// readAhead fills free parts and hands them on, until the end.
+func (of *stretch) readAhead(ctx context.Context, db *sql.DB, free <-chan *part, opened chan<- *part) error {
+	for of.from <= of.until {
+		page, err := segmentsBetween(ctx, db, of.from, of.until)
 		if err != nil || page.last == 0 {
 			return err
 		}
@@ -98,31 +111,35 @@ func readAhead(ctx context.Context, db *sql.DB, from, until Position, before cha
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
-			n, err := p.open(segments)
+			n, err := p.open(segments, of.names)
 			if err != nil {
 				return err
 			}
-			p.check(before)
+			if of.before != nil {
+				p.check(*of.before)
+				of.before = &segments[n-1].chain
+			}
 			select {
 			case opened <- p:
 			case <-ctx.Done():
 				p.checking.Wait()
 				return context.Cause(ctx)
 			}
-			before, segments = segments[n-1].chain, segments[n:]
+			segments = segments[n:]
 		}
-		from = page.last + 1
+		of.from = page.last + 1
 	}
 	return nil
 }
 
 // open takes as many of the segments as a part has, and opens them.
-func (p *part) open(segments []segment) (n int, err error) {
+func (p *part) open(segments []segment, names *names) (n int, err error) {
+	p.chained = nil
 	for events := 0; n < len(segments) && events < partEvents; n++ {
 		if n == len(p.runs) {
-			p.runs = append(p.runs, &run{names: newNames()})
-			p.runs[n].names = p.runs[0].names
+			p.runs = append(p.runs, &run{})
 		}
+		p.runs[n].names = names
 		if err := p.runs[n].open(&segments[n], nil); err != nil {
 			return 0, err
 		}
@@ -134,7 +151,6 @@ func (p *part) open(segments []segment) (n int, err error) {
 
 // check recomputes the chain, in the background.
 func (p *part) check(before chain) {
-	p.chained = nil
 	p.checking.Go(func() {
 		for i := range p.segments {
 			if p.chained = p.runs[i].chainFrom(before, nil); p.chained != nil {
@@ -270,57 +286,70 @@ func (r *run) between(after, until Position) Run {
 // that steps to neighbouring positions are cheap. It is for one goroutine at a time.
 type Replayer struct {
 	s     *Store
+	names *names
 	large []*run // the last one used first
-	small *run
 }
 
-// A replayer keeps this many segments, of at least this many events: a megabyte or so each.
+// A replayer keeps at most this many segments, of at least this many events, and of those behind the first no more than
+// that many bytes.
 const (
 	replayerKeeps = 4
 	replayerLarge = 512
+	replayerBytes = 16 << 20
 )
 
 // Replayer returns a new one.
-func (s *Store) Replayer() *Replayer { return &Replayer{s: s, small: newRun()} }
+func (s *Store) Replayer() *Replayer { return &Replayer{s: s, names: newNames()} }
 
 // Replay folds the events behind the position after, up to the position until, which must be in the log. The folders are
 // the caller's own, none of those that the store was started with; they get no transaction, and Folded when they have all.
+// Segments are read and opened beside them, from the beginning on: a folder may wait for something at its first Fold.
 func (p *Replayer) Replay(ctx context.Context, after, until Position, folders ...Folder) error {
 	if head := p.s.Head(); until > head {
 		return fmt.Errorf("%w: position %d is still to come: the log ends at %d", ErrInvalid, until, head)
 	}
-	for at := after; at < until; {
-		if err := p.s.kept(at); err != nil {
+	if err := p.s.kept(after); err != nil && after < until {
+		return err
+	}
+	at := after
+	for r := p.kept(at + 1); at < until && r != nil; r = p.kept(at + 1) {
+		if err := fold(ctx, r.between(at, until), folders); err != nil {
 			return err
 		}
-		var segments []segment
-		if r := p.kept(at + 1); r != nil {
-			segments = []segment{*r.segment}
-		} else {
-			page, err := segmentsBetween(ctx, p.s.db.Reader(), at+1, until)
-			if err == nil && page.last == 0 {
-				err = fmt.Errorf("%w: it ends before position %d", ErrCorrupt, at+1)
-			}
-			if err != nil {
-				return p.s.orClosed(p.s.orCompacted(ctx, at, err))
-			}
-			segments = page.segments
-		}
-		for i := range segments {
-			r, err := p.open(&segments[i])
-			if err != nil {
-				return err
-			}
-			if err := fold(ctx, r.between(at, until), folders); err != nil {
-				return err
-			}
-			at = segments[i].last
+		at = r.segment.last
+	}
+	if at < until {
+		if err := p.replayAhead(ctx, at, until, folders); err != nil {
+			return err
 		}
 	}
 	for _, f := range folders {
 		if err := f.Folded(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// replayAhead replays what is not kept.
+func (p *Replayer) replayAhead(ctx context.Context, after, until Position, folders []Folder) error {
+	at := after
+	for part, err := range openAhead(ctx, p.s.db.Reader(), stretch{from: after + 1, until: until, names: p.names}) {
+		if err != nil {
+			return p.s.orClosed(p.s.orCompacted(ctx, at, err))
+		}
+		for i := range part.segments {
+			if err := fold(ctx, part.runs[i].between(at, until), folders); err != nil {
+				return err
+			}
+			at = part.segments[i].last
+		}
+		if at >= until { // it is the last one
+			p.keep(&part.runs[len(part.segments)-1])
+		}
+	}
+	if at < until {
+		return p.s.orClosed(fmt.Errorf("%w: it ends before position %d", ErrCorrupt, at+1))
 	}
 	return nil
 }
@@ -334,36 +363,41 @@ func fold(ctx context.Context, events Run, folders []Folder) error {
 	return nil
 }
 
-// kept is the segment that holds a position, if it is kept.
+// kept is the segment that holds a position, if it is kept. It is the last one used then.
 func (p *Replayer) kept(at Position) *run {
-	for _, r := range p.large {
-		if r.segment.first <= at && at <= r.segment.last {
-			return r
-		}
+	i := slices.IndexFunc(p.large, func(r *run) bool { return r.segment.first <= at && at <= r.segment.last })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	r := p.large[i]
+	copy(p.large[1:i+1], p.large[:i])
+	p.large[0] = r
+	return r
 }
 
-// open decodes a segment, or finds it decoded.
-func (p *Replayer) open(s *segment) (*run, error) {
-	if r := p.kept(s.first); r != nil {
-		i := slices.Index(p.large, r)
-		copy(p.large[1:i+1], p.large[:i])
-		p.large[0] = r
-		return r, nil
+// keep keeps an opened segment if it is large, and gives its owner another run for it.
+func (p *Replayer) keep(opened **run) {
+	r := *opened
+	if len(r.records) < replayerLarge {
+		return
 	}
-	if s.last-s.first < replayerLarge {
-		return p.small, p.small.open(s, nil)
+	p.large = slices.Insert(p.large, 0, r)
+	*opened = &run{}
+	if len(p.large) > replayerKeeps {
+		*opened = p.large[replayerKeeps]
+		p.large = p.large[:replayerKeeps]
 	}
-	r := newRun()
-	if n := len(p.large); n == replayerKeeps {
-		r, p.large = p.large[n-1], p.large[:n-1]
+	for size, i := 0, 1; i < len(p.large); i++ {
+		if size += p.large[i].memory(); size > replayerBytes {
+			clear(p.large[i:])
+			p.large = p.large[:i]
+		}
 	}
-	if err := r.open(s, nil); err != nil {
-		return nil, err
+	only := *r.segment // its neighbours of the page are not to be kept with it
+	if only.encoding == encodingSealed {
+		only.body = nil // of which it was decoded
 	}
-	p.large = append([]*run{r}, p.large...)
-	return r, nil
+	r.segment = &only
 }
 
 // View calls f with a transaction that only reads, for who restores snapshots beside the store. f must be quick: what

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unsafe"
 
 	"github.com/statehouse/statehouse/internal/defect"
 )
@@ -87,6 +88,16 @@ func (r *run) openPlain(s *segment) error {
 		return errors.New("there is more in it than its events")
 	}
 	return nil
+}
+
+// memory is about how many bytes a run of a whole segment takes.
+func (r *run) memory() int {
+	u := &r.sealed
+	n := cap(r.records)*int(unsafe.Sizeof(record{})+2*8+2*4) + len(r.segment.body) + cap(u.order) + cap(u.facts)
+	for _, p := range u.payloads {
+		n += cap(p)
+	}
+	return n
 }
 
 // position is that of the i-th record.

@@ -112,6 +112,7 @@ func TestLargeBatchesAreSealedInPieces(t *testing.T) {
 
 // What is damaged is not sealed, which would give it new checksums; the damage stays where it is, and is reported.
 func TestDamageIsNotSealed(t *testing.T) {
+	damages(t)
 	vandal := &spy{name: "vandal", apply: func(ctx context.Context, tx storage.Tx, e eventstore.Event) error {
 		if e.Position != 10 {
 			return nil

@@ -48,9 +48,7 @@ func writeFull(ctx context.Context, tx storage.Tx, h SnapshotHeader, records Rec
 		return err
 	}
 	if row.chain, err = chainAt(ctx, tx, h.Position); err == nil {
-		err = row.write(ctx, records, slog.New(slog.DiscardHandler), func(f func(context.Context, storage.Tx) error) error {
-			return f(ctx, tx)
-		})
+		err = row.write(ctx, records, slog.New(slog.DiscardHandler), func(f func(context.Context, storage.Tx) error) error { return f(ctx, tx) })
 	}
 	if err != nil {
 		return fmt.Errorf("snapshot of %s at %d: %w", h.Owner, h.Position, err)
@@ -179,16 +177,36 @@ func (r *snapshotRow) hash() hash.Hash {
 	return h
 }
 
-// write encodes records and writes them as the row's body, in steps that may be transactions of their own; the last one
-// makes the snapshot exist.
-func (r *snapshotRow) write(ctx context.Context, records Records, log *slog.Logger,
-	step func(func(ctx context.Context, tx storage.Tx) error) error,
-) error {
+// stepBytes is what a step writes of a body at least, but for the last one: enough that a large snapshot does not take
+// a thousand syncs, and little enough that an append that waits for it waits no longer than for another one.
+const stepBytes = 128 << 10
+
+// write encodes records and writes them as the row's body, in steps that may be transactions of their own. The first one
+// removes what there was, and the last one makes the snapshot exist.
+func (r *snapshotRow) write(ctx context.Context, records Records, log *slog.Logger, step stepper) error {
 	r.count = int64(records.Count)
-	if err := step(r.place().clear); err != nil {
-		return err
-	}
 	sum := r.hash()
+	var waiting [][]byte
+	first, size := true, 0
+	flush := func(last bool) error {
+		return step(func(ctx context.Context, tx storage.Tx) error {
+			if first {
+				if err := r.place().clear(ctx, tx); err != nil {
+					return err
+				}
+			}
+			for _, part := range waiting {
+				if err := r.writePart(ctx, tx, part); err != nil {
+					return err
+				}
+			}
+			first, waiting, size = false, waiting[:0], 0
+			if last {
+				return r.writeHeader(ctx, tx)
+			}
+			return nil
+		})
+	}
 	for part, err := range encodedParts(records, runtime.GOMAXPROCS(0), log) {
 		if err == nil {
 			err = ctx.Err()
@@ -197,12 +215,15 @@ func (r *snapshotRow) write(ctx context.Context, records Records, log *slog.Logg
 			return err
 		}
 		sum.Write(part)
-		if err := step(func(ctx context.Context, tx storage.Tx) error { return r.writePart(ctx, tx, part) }); err != nil {
-			return err
+		waiting, size = append(waiting, part), size+len(part)
+		if size >= stepBytes {
+			if err := flush(false); err != nil {
+				return err
+			}
 		}
 	}
 	sum.Sum(r.checksum[:0])
-	return step(r.writeHeader)
+	return flush(true)
 }
 
 var errNoBase = errors.New("the snapshot that the delta starts from is not there any more")

@@ -89,9 +89,9 @@ const (
 	tagUpdatedAt  = 2<<3 | 1
 	tagUpdatedBy  = 3<<3 | 2
 	tagAttributes = 4<<3 | 2
-	tagPosition   = 5<<3 | 0
+	tagPosition   = 5 << 3
 	tagChangedAt  = 6<<3 | 1
-	tagRemoved    = 7<<3 | 0
+	tagRemoved    = 7 << 3
 )
 
 // appendRecord appends the bytes of the record. That takes a third of the time that making the message and encoding it

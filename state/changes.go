@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"sync/atomic"
+
+	"github.com/statehouse/statehouse/eventstore"
 )
 
 // Delta is the net change from one revision to a later one.
@@ -12,6 +14,10 @@ type Delta struct {
 	Before, After Revision
 	// Changes are what is different in entities, as [Diff] yields it.
 	Changes []Change
+	// Partial says that not all of Before is known any more: it has only the entities of which nothing was recorded since.
+	// All others that After has are among the changes, as if they were new, but none that is gone: who follows the
+	// changes drops what After does not have. Only the first delta of a sequence can be partial.
+	Partial bool
 }
 
 // Merged is the number of events whose net effect the delta is.
@@ -19,9 +25,11 @@ func (d Delta) Merged() uint64 { return uint64(d.After.Position - d.Before.Posit
 
 // Changes yields what changes from a revision on, as it is promoted: each delta begins where the last one ended. A
 // consumer that is slow gets the net change of all that happened meanwhile, and costs nobody anything: all that is
-// kept for it is the revision that it has. Deltas without changes are left out. The sequence ends with the context's error.
+// kept for it is the revision that it has. Events that change nothing are merged into the next delta. The sequence ends
+// with the context's error.
 //
-// To go on after a restart, begin with the revision as of the position that was reached.
+// To go on after a restart, begin with the revision as of the position that was reached; where that cannot be had any
+// more, see [Cache.ChangesSince].
 func (c *Cache) Changes(ctx context.Context, since Revision) iter.Seq2[Delta, error] {
 	return func(yield func(Delta, error) bool) {
 		for {
@@ -29,11 +37,12 @@ func (c *Cache) Changes(ctx context.Context, since Revision) iter.Seq2[Delta, er
 			next := c.promotions.next()
 			now := c.Revision()
 			if now.Position != since.Position {
-				d := Delta{Before: since, After: now, Changes: differences(since, now)}
-				if len(d.Changes) > 0 && !yield(d, nil) {
-					return
+				if changes := differences(since, now); len(changes) > 0 {
+					if !yield(Delta{Before: since, After: now, Changes: changes}, nil) {
+						return
+					}
+					since = now
 				}
-				since = now
 			}
 			select {
 			case <-next:
@@ -43,6 +52,30 @@ func (c *Cache) Changes(ctx context.Context, since Revision) iter.Seq2[Delta, er
 			}
 		}
 	}
+}
+
+// ChangesSince is [Cache.Changes] for who has only the position of what it has, when the revision there cannot be had any
+// more. The first delta is [Delta.Partial] and comes at once: it has what the present says of the time since then, and no more.
+func (c *Cache) ChangesSince(ctx context.Context, since eventstore.Position) iter.Seq2[Delta, error] {
+	return func(yield func(Delta, error) bool) {
+		now := c.Revision()
+		before := now.untouchedSince(since)
+		if !yield(Delta{Before: before, After: now, Changes: differences(before, now), Partial: true}, nil) {
+			return
+		}
+		c.Changes(ctx, now)(yield)
+	}
+}
+
+// untouchedSince is what there was at an earlier position and has had no event since.
+func (r Revision) untouchedSince(at eventstore.Position) Revision {
+	b := r.Entities.Builder()
+	for id, s := range r.Entities.All() {
+		if s.Position > at {
+			b.Delete(id)
+		}
+	}
+	return Revision{Position: at, Entities: b.Map()}
 }
 
 // promotions wakes who waits for the next promotion, and costs next to nothing while nobody does.

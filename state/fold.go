@@ -2,8 +2,12 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -18,10 +22,21 @@ import (
 // entity only the last attributes count, and those before them just to know since when they hold: decoding the others
 // is most of the time that Apply takes.
 type replay struct {
-	slots map[EntityID]int32 // into heads
-	heads []replayHead
-	links []replayLink
-	bytes []byte // the payloads of links, one after another
+	slots  map[EntityID]int32 // into heads
+	heads  []replayHead
+	links  []replayLink
+	bytes  []byte  // the payloads of links, one after another
+	states []State // of the heads, while it is settled
+}
+
+// replays are used again by other folds: the memory of one is as large as the house.
+var replays = sync.Pool{New: func() any { return &replay{slots: map[EntityID]int32{}} }}
+
+func (r *replay) reset() {
+	clear(r.slots)
+	clear(r.heads)
+	clear(r.states)
+	r.heads, r.links, r.bytes, r.states = r.heads[:0], r.links[:0], r.bytes[:0], r.states[:0]
 }
 
 // replayHead is what is known of an entity: its last attributes, and what later events that changed none made newer.
@@ -48,6 +63,9 @@ const (
 	replayBytes = 64 << 20
 )
 
+// foldFew is how many events behind what is promoted are applied one by one: a step to a next moment needs no replay.
+const foldFew = 4
+
 // Fold implements eventstore.Folder: what it makes of the events is what Apply makes of them one by one.
 func (c *Cache) Fold(ctx context.Context, tx storage.Tx, events *eventstore.Run) error {
 	if c.position+1 != events.First() {
@@ -57,7 +75,11 @@ func (c *Cache) Fold(ctx context.Context, tx storage.Tx, events *eventstore.Run)
 		c.pending = c.current.Load().Entities.Builder()
 	}
 	if c.replay == nil {
-		c.replay = &replay{slots: map[EntityID]int32{}}
+		behind := c.position - c.current.Load().Position
+		if behind+eventstore.Position(events.Len()) <= foldFew {
+			return c.applyAll(ctx, tx, events)
+		}
+		c.replay = replays.Get().(*replay)
 	}
 	for i := range events.Len() {
 		if err := c.foldOne(ctx, tx, events, i); err != nil {
@@ -67,9 +89,26 @@ func (c *Cache) Fold(ctx context.Context, tx storage.Tx, events *eventstore.Run)
 	return nil
 }
 
+func (c *Cache) applyAll(ctx context.Context, tx storage.Tx, events *eventstore.Run) error {
+	for i := range events.Len() {
+		e, err := events.Event(i)
+		if err == nil {
+			err = c.Apply(ctx, tx, e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Folded implements eventstore.Folder.
 func (c *Cache) Folded() error {
 	err := c.settle()
+	if r := c.replay; r != nil {
+		r.reset()
+		replays.Put(r)
+	}
 	c.replay = nil
 	return err
 }
@@ -158,41 +197,76 @@ func (c *Cache) settle() error {
 	if r == nil || len(r.heads) == 0 {
 		return nil
 	}
-	for i := range r.heads {
-		if err := c.settleOne(&r.heads[i]); err != nil {
-			return fmt.Errorf("state: %s: %w", r.heads[i].id, err)
-		}
+	r.states = slices.Grow(r.states[:0], len(r.heads))[:len(r.heads)]
+	if err := c.settleHeads(); err != nil {
+		return err
 	}
-	clear(r.slots)
-	r.heads, r.links, r.bytes = r.heads[:0], r.links[:0], r.bytes[:0]
+	for i, s := range r.states {
+		if r.heads[i].last >= 0 {
+			c.detector.watch(s)
+		}
+		c.pending.Set(s.EntityID, s)
+	}
+	r.reset()
 	return nil
 }
 
-func (c *Cache) settleOne(h *replayHead) error {
-	s, known := c.pending.Get(h.id)
+// settleShare is the number of heads that are worth a goroutine.
+const settleShare = 1024
+
+// settleHeads decodes the states of the heads, in several goroutines if there are many.
+func (c *Cache) settleHeads() error {
+	r, get := c.replay, c.pending.Get
+	shares := min(runtime.GOMAXPROCS(0), 1+len(r.heads)/settleShare)
+	if shares > 1 {
+		get = c.pending.Map().Get // which may be called by many
+	}
+	errs := make([]error, shares)
+	var settling sync.WaitGroup
+	for n := range shares {
+		from, to := n*len(r.heads)/shares, (n+1)*len(r.heads)/shares
+		share := func() {
+			for i := from; i < to && errs[n] == nil; i++ {
+				h := &r.heads[i]
+				before, known := get(h.id)
+				if r.states[i], errs[n] = r.state(h, before, known); errs[n] != nil {
+					errs[n] = fmt.Errorf("state: %s: %w", h.id, errs[n])
+				}
+			}
+		}
+		if n == shares-1 {
+			share()
+		} else {
+			settling.Go(share)
+		}
+	}
+	settling.Wait()
+	return cmp.Or(errs...)
+}
+
+// state is what the replay makes of an entity's state.
+func (r *replay) state(h *replayHead, s State, known bool) (State, error) {
 	if h.last >= 0 {
 		var err error
-		if s, err = c.replayed(h, s, known); err != nil {
-			return err
+		if s, err = r.replayed(h, s, known); err != nil {
+			return State{}, err
 		}
-		c.detector.watch(s)
 	}
 	s.UpdatedAt, s.UpdatedBy, s.Position = h.updatedAt, h.updatedBy, h.position
-	c.pending.Set(h.id, s)
-	return nil
+	return s, nil
 }
 
 // replayed is the state with an entity's last attributes, which hold since the first of its last payloads that say the same.
-func (c *Cache) replayed(h *replayHead, before State, known bool) (State, error) {
-	l := &c.replay.links[h.last]
-	attributes, err := c.replay.attributes(l)
+func (r *replay) replayed(h *replayHead, before State, known bool) (State, error) {
+	l := &r.links[h.last]
+	attributes, err := r.attributes(l)
 	if err != nil {
 		return State{}, err
 	}
 	s := State{EntityID: h.id, Attributes: attributes}
 	for l.before >= 0 {
-		earlier := &c.replay.links[l.before]
-		other, err := c.replay.attributes(earlier)
+		earlier := &r.links[l.before]
+		other, err := r.attributes(earlier)
 		if err != nil {
 			return State{}, err
 		}

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -343,14 +344,32 @@ func (db *DB) checkOurs(ctx context.Context) (isNew bool, err error) {
 	if !errors.As(err, &e) || e.Code() != sqlite3.SQLITE_READONLY_ROLLBACK {
 		return isNew, err
 	}
-	// A rollback journal lies beside it, which only somebody who may write can play back. Ours has one for the moment
-	// in which a new file becomes a WAL database: look at what is in the file without it.
+	// A rollback journal lies beside it, which only somebody who may write can play back. Ours has one for the moments
+	// in which a new file becomes a database, and that a WAL database: look at what is in the file without it. A file
+	// that was empty before has nothing that counts, whatever is in it, and will be empty again.
+	if empty, err := journalOfEmpty(db.path); empty || err != nil {
+		return empty, err
+	}
 	without, err := sql.Open("sqlite", fileURL(db.path, url.Values{"mode": {"ro"}, "immutable": {"1"}}))
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, without.Close()) }()
 	return looksOurs(ctx, without)
+}
+
+// journalOfEmpty says whether the rollback journal beside a file is that of its first transaction.
+func journalOfEmpty(path string) (bool, error) {
+	f, err := os.Open(path + "-journal")
+	if err != nil {
+		return false, err
+	}
+	var header struct {
+		Magic                        [8]byte
+		Records, Nonce, PagesAtStart uint32
+	}
+	err = errors.Join(binary.Read(f, binary.BigEndian, &header), f.Close())
+	return err == nil && header.PagesAtStart == 0, err
 }
 
 func looksOurs(ctx context.Context, db *sql.DB) (isNew bool, err error) {

@@ -1,10 +1,8 @@
 package timeline
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
@@ -17,28 +15,20 @@ import (
 type Timeline struct {
 	store *eventstore.Store
 	now   func() Moment
+	kept  kept
 
 	// turn holds one token, for who uses the rest. It is kept while a moment is worked out, since who waits behind it
 	// mostly asks for one nearby.
 	turn     chan struct{}
 	replayer *eventstore.Replayer
-	kept     []kept // sorted by position
-	clock    uint64 // counts uses
+	entries  restoredEntries
 }
-
-// kept is a moment that was worked out, and when it was used last.
-type kept struct {
-	Moment
-	used uint64
-}
-
-// keptStates bounds the moments that are kept, by the number of states in them. Neighbours share most of theirs, so
-// that this is more than they take.
-const keptStates = 1 << 20
 
 // New returns the timeline of a store that was started; now is the present.
 func New(store *eventstore.Store, now func() Moment) *Timeline {
-	return &Timeline{store: store, now: now, turn: make(chan struct{}, 1), replayer: store.Replayer()}
+	return &Timeline{
+		store: store, now: now, kept: kept{limit: keptBytes}, turn: make(chan struct{}, 1), replayer: store.Replayer(),
+	}
 }
 
 // AsOf is the house as it was when the event at a position had just been recorded. Position 0 is the empty house. A
@@ -48,6 +38,9 @@ func (t *Timeline) AsOf(ctx context.Context, at eventstore.Position) (Moment, er
 		return now, nil
 	} else if at > now.Position() {
 		return Moment{}, fmt.Errorf("%w: position %d is still to come: the log ends at %d", eventstore.ErrInvalid, at, now.Position())
+	}
+	if m, ok := t.kept.at(at); ok {
+		return m, nil
 	}
 	select {
 	case t.turn <- struct{}{}:
@@ -78,108 +71,65 @@ func (t *Timeline) AsOfTime(ctx context.Context, at time.Time) (m Moment, final 
 const stride = 256
 
 func (t *Timeline) asOf(ctx context.Context, at eventstore.Position) (Moment, error) {
-	base, err := t.base(ctx, at)
+	near := t.kept.before(at)
+	if near.states != nil && near.Position() == at { // who was before us asked for the same
+		return near.Moment, nil
+	}
+	snapshot, err := t.better(ctx, near, at)
 	if err != nil {
 		return Moment{}, err
 	}
-	if at > base.Position()+2*stride {
-		if base, err = t.fold(ctx, base, at-stride); err != nil {
-			return Moment{}, err
-		}
+	first := at
+	if at > max(near.Position(), snapshot)+2*stride {
+		first = at - stride
 	}
-	return t.fold(ctx, base, at)
+	m := near
+	if snapshot != 0 {
+		m, err = t.restore(ctx, near, snapshot, first)
+	} else {
+		m, err = t.fold(ctx, near, first)
+	}
+	if err == nil {
+		m, err = t.fold(ctx, m, at)
+	}
+	return m.Moment, err
 }
 
-// base is the moment from which one at a position is reached with the least work.
-func (t *Timeline) base(ctx context.Context, at eventstore.Position) (Moment, error) {
-	var near Moment
-	n, found := t.find(at)
-	if !found {
-		n--
-	}
-	if n >= 0 {
-		t.clock++
-		t.kept[n].used = t.clock
-		near = t.kept[n].Moment
-	}
+// better is the position of the snapshot from which a moment is reached with less work than from one that is kept, 0 where
+// there is none.
+func (t *Timeline) better(ctx context.Context, near keptMoment, at eventstore.Position) (last eventstore.Position, err error) {
 	// Restoring a state takes about as long as folding two events.
 	far := at - near.Position()
 	cost := eventstore.Position(2 * t.now().State.Entities.Len())
 	if far <= cost {
-		return near, nil
+		return 0, nil
 	}
-	var restored Moment
-	err := t.store.View(ctx, func(tx storage.Tx) (err error) {
-		last, err := eventstore.LastSnapshot(ctx, tx, state.New().Name(), at)
-		if err == nil && last > near.Position() && at-last+cost < far {
-			restored, err = restore(ctx, tx, at)
-		}
+	err = t.store.View(ctx, func(tx storage.Tx) (err error) {
+		last, err = eventstore.LastSnapshot(ctx, tx, state.New().Name(), at)
 		return err
 	})
-	if err != nil || restored.Position() <= near.Position() {
-		return near, err
+	if err != nil || last <= near.Position() || at-last+cost >= far {
+		return 0, err
 	}
-	if p := restored.State.Position; restored.Registry.Position < p { // its snapshot there is missing or damaged
-		reg := registry.NewAt(restored.Registry)
-		if err := t.replayer.Replay(ctx, restored.Registry.Position, p, reg); err != nil {
-			return Moment{}, err
-		}
-		reg.Promote()
-		restored.Registry = reg.Revision()
-	}
-	t.keep(restored)
-	return restored, nil
-}
-
-// restore is the newest moment at a position or before it of which there is a snapshot; the registry may be behind.
-func restore(ctx context.Context, tx storage.Tx, at eventstore.Position) (Moment, error) {
-	cache, reg := state.New(), registry.New()
-	last, err := cache.RestoreUntil(ctx, tx, at)
-	if err == nil {
-		_, err = reg.RestoreUntil(ctx, tx, last)
-	}
-	return Moment{State: cache.Revision(), Registry: reg.Revision()}, err
+	return last, nil
 }
 
 // fold goes from a moment to a later one, which it keeps.
-func (t *Timeline) fold(ctx context.Context, from Moment, to eventstore.Position) (Moment, error) {
+func (t *Timeline) fold(ctx context.Context, from keptMoment, to eventstore.Position) (keptMoment, error) {
 	if from.Position() == to {
 		return from, nil
 	}
 	cache, reg := state.NewAt(from.State), registry.NewAt(from.Registry)
 	if err := t.replayer.Replay(ctx, from.Position(), to, cache, reg); err != nil {
-		return Moment{}, err
+		return keptMoment{}, err
 	}
-	cache.Promote()
-	reg.Promote()
-	m := Moment{State: cache.Revision(), Registry: reg.Revision()}
-	t.keep(m)
+	m := folded(from, promoted(cache, reg))
+	t.kept.add(m)
 	return m, nil
 }
 
-// keep keeps a moment, and forgets those that were not used for the longest time when there are too many.
-func (t *Timeline) keep(m Moment) {
-	n, found := t.find(m.Position())
-	if found {
-		return
-	}
-	t.clock++
-	t.kept = slices.Insert(t.kept, n, kept{m, t.clock})
-	limit := max(4, keptStates/(1+m.State.Entities.Len()))
-	for len(t.kept) > min(limit, 1024) {
-		oldest := 0
-		for i, k := range t.kept {
-			if k.used < t.kept[oldest].used {
-				oldest = i
-			}
-		}
-		t.kept = slices.Delete(t.kept, oldest, oldest+1)
-	}
-}
-
-// find is where a position is among the kept moments.
-func (t *Timeline) find(at eventstore.Position) (n int, found bool) {
-	return slices.BinarySearchFunc(t.kept, at, func(k kept, at eventstore.Position) int {
-		return cmp.Compare(k.Position(), at)
-	})
+func promoted(cache *state.Cache, reg *registry.Registry) Moment {
+	cache.Promote()
+	reg.Promote()
+	return Moment{State: cache.Revision(), Registry: reg.Revision()}
 }

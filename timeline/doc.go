@@ -11,7 +11,9 @@
 // there are, whether the log is sealed, and however often one asks. The position is the lasting handle; a time stands
 // for the last position that was recorded at or before it, and is final once a later event was recorded.
 //
-// Neighbouring moments share what is the same in them, so that stepping through time costs what changes.
+// Neighbouring moments share what is the same in them, so that stepping through time costs what changes. The moments that
+// were used last are kept, in about 32 MiB; one that is kept is answered at once, and the others are worked out one
+// after another, each as fast as the machine can.
 //
 // All methods may be called by any number of goroutines. They read beside the writer and never slow it.
 package timeline

@@ -218,9 +218,6 @@ func (d *Daemon) openHouse(ctx context.Context) (err error) {
 			_, _ = fmt.Fprintf(d.opts.Out, "damaged, and read-only: %s\n", damage)
 		}
 	}
-	for _, fault := range r.Faults {
-		d.log.Warn("a snapshot could not be used; the log was folded instead", "error", fault)
-	}
 	if r.ClockBehind.Abs() > 24*time.Hour {
 		d.log.Warn("the clock is far from the last event; check the time of this machine",
 			"clock_behind", r.ClockBehind.Round(time.Second), "last_position", r.Position)

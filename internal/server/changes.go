@@ -13,6 +13,7 @@ import (
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/api"
+	"github.com/statehouse/statehouse/timeline"
 )
 
 // getChanges answers GET /v1/changes?entity=&domain=&last_event_id=, as the package comment says.
@@ -97,29 +98,37 @@ func (c *changes) begin(last string) (*walk, error) {
 	if last == "" {
 		return c.sendAll()
 	}
-	cur, reason := c.resumable(last)
+	m, reason, err := c.resumable(last)
+	if err != nil {
+		return nil, err
+	}
 	if reason != "" {
 		c.send(api.StreamReset, nil, api.Reset{Reason: reason})
 		return c.sendAll()
 	}
-	c.at, c.sent = cur.position, cur.position
+	c.at, c.sent = m.Position(), m.Position()
 	c.flushLocked()
-	return resumeWalk(c.house.Now, cur.position, c.filter), c.err
+	return newWalk(c.house.Now, m, c.filter), c.err
 }
 
-// resumable reads the id that a client comes back with; reason says why the log cannot go on from it, empty if it can.
-func (c *changes) resumable(last string) (cur cursor, reason string) {
+// resumable is the moment that a client has who comes back with an id; reason says why the log cannot go on from it,
+// empty if it can.
+func (c *changes) resumable(last string) (m timeline.Moment, reason string, err error) {
 	cur, ok := parseCursor(last)
 	here := newCursor(c.house, c.house.Now().Position())
 	switch {
 	case !ok:
-		reason = "the id is none of this server's"
+		return m, "the id is none of this server's", nil
 	case cur.database != here.database:
-		reason = "the id is of another database"
+		return m, "the id is of another database", nil
 	case cur.position > here.position:
-		reason = fmt.Sprintf("the id is of position %d, and the log ends at %d", cur.position, here.position)
+		return m, fmt.Sprintf("the id is of position %d, and the log ends at %d", cur.position, here.position), nil
 	}
-	return cur, reason
+	m, err = c.house.AsOf(c.ctx, cur.position)
+	if err == nil || c.ctx.Err() != nil || errors.Is(err, eventstore.ErrClosed) {
+		return m, "", err
+	}
+	return m, fmt.Sprintf("the id is of position %d, and the log up to it cannot be read: %v", cur.position, err), nil
 }
 
 // sendAll sends the whole state, as of one moment.

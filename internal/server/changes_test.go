@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -259,6 +261,31 @@ func TestChangesReset(t *testing.T) {
 		f.same(h.Now())
 		f.stop()
 	}
+}
+
+// TestChangesResetWherePastIsLost: who comes back to a position up to which the log cannot be read begins again.
+func TestChangesResetWherePastIsLost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "home.db")
+	h := openHouse(t, path)
+	furnish(t, h)
+	appendEvents(t, h, lightEvent("light.hall", 3))
+	db, err := sql.Open("sqlite", path)
+	if err == nil {
+		_, err = db.Exec(`UPDATE segments SET body = x'00' WHERE first_position <= 3`)
+	}
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Options{House: h})
+	f := follow(t, s.URL()+"/v1/changes", newCursor(h, 4).String())
+	m := f.read()
+	var r api.Reset
+	f.decode(m, &r)
+	if m.Event != api.StreamReset || !strings.Contains(r.Reason, "position 4, and the log up to it cannot be read") {
+		t.Errorf("%s %s", m.Event, m.Data)
+	}
+	f.ready()
+	f.same(h.Now())
 }
 
 // TestSlowReader: a client that takes nothing is dropped, and nobody else notices anything.

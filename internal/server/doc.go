@@ -29,15 +29,13 @@
 // ready and change have an id, "<the database>-<position>". A reader that comes back with it, in the header
 // Last-Event-ID or as ?last_event_id=, gets the changes after that position from the log, however long it was away and
 // whatever was restarted meanwhile, and neither state nor ready. Where that is impossible, because the id is of another
-// database, or beyond the end of the log, or none, there is a reset. The state events have no id: a reader that is cut
+// database, or beyond the end of the log, or none, or the log cannot be read there any more, there is a reset. The state events have no id: a reader that is cut
 // off among them comes back with what it had before and begins again. What comes between two messages as an id without
 // data (on a filtered stream, with the heartbeat) only moves the position to come back with.
 //
 // The states of a change are complete, with the attributes that the event gave them. Their names and areas are the
 // newest that are known when the change is sent, which may be later ones. A change of an area's or a device's name
-// brings the states of all entities that it names. Only where a reader comes back, and an entity has several events in
-// what it missed, the earlier ones may come without a state (the state before them is not known any more), or with a
-// changed_at that takes the first of them for a change; the last one brings the complete state.
+// brings the states of all entities that it names.
 //
 // ?entity= and ?domain=, each as often as you like, restrict both the states and the changes.
 //

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/http"
@@ -172,6 +173,38 @@ func TestMetrics(t *testing.T) {
 	closeServer(t, s)
 	// A program may start another server with its registry.
 	start(t, Options{House: h, Metrics: registry})
+}
+
+func TestMetricsOfARecovery(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "home.db")
+	h := openHouse(t, path)
+	furnish(t, h)
+	for range 2 {
+		if err := h.Snapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		appendEvents(t, h, lightEvent("light.hall", 100))
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err == nil {
+		_, err = db.Exec(`UPDATE snapshot_parts SET body = x'00' WHERE owner = 'state' AND position = 9`)
+	}
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Options{House: openHouse(t, path)})
+	r := get(t, s.URL()+"/metrics")
+	for _, want := range []string{
+		"statehouse_recovery_position 10", "statehouse_recovery_snapshot_position 8", "statehouse_recovery_replayed_events 2",
+		"statehouse_recovery_skipped_snapshots 1", "statehouse_recovery_duration_seconds ",
+	} {
+		if !strings.Contains(string(r.body), "\n"+want) {
+			t.Errorf("no %s", want)
+		}
+	}
 }
 
 // TestFailures: every error that a store's caller can get has an answer of its own, and a message that says what it is.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/internal/api"
+	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/timeline"
 )
 
@@ -35,7 +37,12 @@ func openHouse(t testing.TB, path string) *statehouse.House {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = h.Close() })
+	t.Cleanup(func() {
+		if err := check.House(context.Background(), h); err != nil && !errors.Is(err, eventstore.ErrClosed) {
+			t.Errorf("check: %v", err)
+		}
+		_ = h.Close() // a test may have closed it
+	})
 	return h
 }
 

@@ -124,6 +124,9 @@ var (
 	descEntities  = desc("entities", "Entities that have a state.")
 	descDevices   = desc("devices", "Devices in the registry.")
 	descAreas     = desc("areas", "Areas in the registry.")
+	descRecovered = desc("recovery_position", "Position up to which the start recovered the log.")
+	descUsed      = desc("recovery_snapshot_position", "Position of the snapshot from which the start folded, 0 for none.")
+	descSkipped   = desc("recovery_skipped_snapshots", "Snapshots that the start could not use.")
 	descRecovery  = desc("recovery_duration_seconds", "Time that the start took to recover the state.")
 	descReplayed  = desc("recovery_replayed_events", "Events that the start folded after its snapshot.")
 	descSealed    = desc("log_sealed_position", "Position up to which the log is sealed.")
@@ -139,8 +142,9 @@ var (
 func (c *houseCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descReady, descStreams, descPosition, descRecorded, descEvents, descBatches, descGroups, descFailed,
-		descQueue, descQueueSize, descQueueMax, descNoRoom, descConsumer, descFollower, descFailures, descFault, descDamaged, descSnapshot, descEntities, descDevices, descAreas, descRecovery,
-		descReplayed, descClock, descSealed, descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
+		descQueue, descQueueSize, descQueueMax, descNoRoom, descConsumer, descFollower, descFailures, descFault, descDamaged, descSnapshot,
+		descEntities, descDevices, descAreas, descRecovered, descUsed, descSkipped, descRecovery, descReplayed, descClock, descSealed,
+		descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
 	} {
 		ch <- d
 	}
@@ -187,6 +191,9 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descEntities, float64(m.State.Entities.Len()))
 	gauge(descDevices, float64(m.Registry.Devices.Len()))
 	gauge(descAreas, float64(m.Registry.Areas.Len()))
+	gauge(descRecovered, float64(recovered.Position))
+	gauge(descUsed, float64(recovered.Snapshot))
+	gauge(descSkipped, float64(len(recovered.Faults)))
 	gauge(descRecovery, recovered.Took.Seconds())
 	gauge(descReplayed, float64(recovered.Replayed))
 	gauge(descClock, recovered.ClockBehind.Seconds())

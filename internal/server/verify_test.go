@@ -43,6 +43,7 @@ func decodeVerify(t *testing.T, text []byte) (progress int, found []api.Finding,
 func TestVerify(t *testing.T) {
 	path := filepath.Join(shortDir(t), "home.db")
 	h := openHouse(t, path)
+	t.Cleanup(func() { _ = h.Close() }) // before it is checked: it is left damaged
 	furnish(t, h)
 	appendEvents(t, h, lightEvent("light.hall", 50))
 	s := start(t, Options{House: h, SocketPath: path + ".sock"})

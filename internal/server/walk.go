@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/statehouse/statehouse/eventstore"
-	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/state"
@@ -22,48 +21,28 @@ type walk struct {
 	now    func() timeline.Moment
 	filter filter
 
-	// before is the moment at the beginning of the span, after the one at its end. known is false where a reader
-	// came back and the moment that it has is gone: then nothing is known of before.
+	// before is the moment at the beginning of the span, after the one at its end.
 	before, after timeline.Moment
-	known         bool
 	// between are the states inside the span; only what differs from before.
 	between map[string]between
 }
 
-// between is what is known of an entity's state inside a span.
+// between is an entity's state inside a span; has is false where it has none.
 type between struct {
 	state state.State
-	what  knowledge
+	has   bool
 }
-
-type knowledge int
-
-const (
-	notKnown knowledge = iota
-	hasState
-	hasNone
-)
 
 // newWalk is a walk for a reader that has the moment m.
 func newWalk(now func() timeline.Moment, m timeline.Moment, f filter) *walk {
-	return &walk{now: now, filter: f, before: m, after: m, known: true, between: map[string]between{}}
-}
-
-// resumeWalk is a walk for a reader that comes back with a position.
-func resumeWalk(now func() timeline.Moment, at eventstore.Position, f filter) *walk {
-	m := now()
-	if m.Position() == at {
-		return newWalk(now, m, f)
-	}
-	return &walk{now: now, filter: f, after: m, between: map[string]between{}}
+	return &walk{now: now, filter: f, before: m, after: m, between: map[string]between{}}
 }
 
 // change is what an event changed. wanted is false where the filter leaves it out, end says that the moment at the
 // span's end is reached. Each event of the log must be given, one after another.
 func (k *walk) change(e eventstore.Event) (c api.Change, wanted, end bool, err error) {
 	if e.Position > k.after.Position() {
-		k.before, k.known = k.after, true
-		k.after = k.now()
+		k.before, k.after = k.after, k.now()
 		clear(k.between)
 	}
 	end = e.Position >= k.after.Position()
@@ -99,14 +78,13 @@ func (k *walk) change(e eventstore.Event) (c api.Change, wanted, end bool, err e
 	return c, true, end, nil
 }
 
-// stateAfter is the state of an entity after an event that concerns it and was folded, false where it has none, or
-// where it is not known and a later event of the span will bring it.
+// stateAfter is the state of an entity after an event that concerns it and was folded, false where it has none.
 func (k *walk) stateAfter(at eventstore.Position, id string) (state.State, bool) {
 	if last, ok := k.after.State.Get(id); ok && last.Position <= at {
 		return last, true
 	}
 	b := k.lookup(id)
-	return b.state, b.what == hasState
+	return b.state, b.has
 }
 
 // touches are the entities that an event is about, and those that it gives another name or area.
@@ -154,84 +132,36 @@ func (k *walk) inArea(area string) []string {
 	return ids
 }
 
-// fold works out what an event makes of the states between. It is the fold of state.Cache, except that a state may not
-// be known. removed is the id that has no state any more, empty for none.
+// fold works out what an event makes of the states between. removed is the id that has no state any more, empty for none.
 func (k *walk) fold(e eventstore.Event) (removed string) {
 	if e.Entity == "" {
 		return ""
 	}
-	b := k.lookup(e.Entity)
-	switch p := e.Payload.GetKind().(type) {
-	case *eventv1.Payload_StateChanged:
-		k.between[e.Entity] = changed(b, e, p.StateChanged.GetAttributes())
-	case *eventv1.Payload_StateReported:
-		b.state.UpdatedAt, b.state.UpdatedBy, b.state.Position = e.Timestamp, e.Source, e.Position
-		k.between[e.Entity] = b
-	case *eventv1.Payload_EntityRegistered:
-		entity := p.EntityRegistered.GetEntity()
-		disabled := entity.GetDisabled()
-		if entity.UserDisabled != nil {
-			disabled = entity.GetUserDisabled()
-		}
-		switch {
-		case disabled:
-			return k.remove(e.Entity, b)
-		case b.what == hasNone:
-			k.between[e.Entity] = changed(b, e, &entityv1.Attributes{})
-		default:
-			b.state.Position = e.Position
-			k.between[e.Entity] = b
-		}
-	case *eventv1.Payload_EntityUnregistered:
-		return k.remove(e.Entity, b)
-	case *eventv1.Payload_EntityRenamed:
+	was, is := k.lookup(e.Entity), between{}
+	if p, ok := e.Payload.GetKind().(*eventv1.Payload_EntityRenamed); ok {
 		id := p.EntityRenamed.GetNewId()
-		removed = k.remove(e.Entity, b)
-		if b.what != hasNone {
-			b.state.EntityID, b.state.Position = id, e.Position
-			k.between[id] = b
+		k.between[e.Entity] = between{}
+		if was.has {
+			renamed := was
+			renamed.state.EntityID, renamed.state.Position = id, e.Position
+			k.between[id] = renamed
 		}
-		if id == e.Entity {
-			return ""
-		}
-		return removed
-	default:
-		b.state.Position = e.Position
-		k.between[e.Entity] = b
+		is.has = id == e.Entity
+	} else {
+		is.state, is.has = was.state.After(e, was.has)
+		k.between[e.Entity] = is
+	}
+	if was.has && !is.has {
+		return e.Entity
 	}
 	return ""
 }
 
-// lookup is what is known of an entity inside the span.
+// lookup is an entity's state inside the span.
 func (k *walk) lookup(id string) between {
 	if b, ok := k.between[id]; ok {
 		return b
 	}
-	if !k.known {
-		return between{what: notKnown}
-	}
-	if st, ok := k.before.State.Get(id); ok {
-		return between{state: st, what: hasState}
-	}
-	return between{what: hasNone}
-}
-
-func (k *walk) remove(id string, was between) (removed string) {
-	k.between[id] = between{what: hasNone}
-	if was.what == hasNone {
-		return ""
-	}
-	return id
-}
-
-// changed is an entity's state after a state_changed.
-func changed(was between, e eventstore.Event, attributes *entityv1.Attributes) between {
-	st := state.State{
-		EntityID: e.Entity, UpdatedAt: e.Timestamp, UpdatedBy: e.Source,
-		Attributes: attributes, Position: e.Position, ChangedAt: e.Timestamp,
-	}
-	if was.what == hasState && state.Equal(was.state.Attributes, attributes) {
-		st.ChangedAt = was.state.ChangedAt
-	}
-	return between{state: st, what: hasState}
+	st, has := k.before.State.Get(id)
+	return between{st, has}
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -112,7 +111,7 @@ func view(t *rapid.T, m timeline.Moment, f filter) map[string]api.State {
 }
 
 // TestWalkComesOutRight: whoever keeps what the changes say has, at the end of every span, exactly the house; from
-// whatever position the walk began, whether the moment there was known or not, and with any filter.
+// whatever position the walk began, and with any filter.
 func TestWalkComesOutRight(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPast(t)
@@ -127,9 +126,6 @@ func TestWalkComesOutRight(t *testing.T) {
 		have := view(t, p.moments[from], f)
 		at := from
 		k := newWalk(p.now(t, &at), p.moments[from], f)
-		if rapid.Bool().Draw(t, "resumed") {
-			k = resumeWalk(p.now(t, &at), from, f)
-		}
 		for _, e := range p.events[from:] {
 			at = e.Position
 			c, wanted, end, err := k.change(e)
@@ -153,24 +149,16 @@ func TestWalkComesOutRight(t *testing.T) {
 	})
 }
 
-// TestWalkBetween: inside a span, from a moment that is known, the states are what the fold made of them, and every
-// entity that an event gave or took a state is named. Only names may be newer. The moment is known from the beginning,
-// or, where a reader came back, from the end of the first span; until then not every
-// entity is named, and changed_at may be wrong.
+// TestWalkBetween: inside a span the states are what the fold made of them, and every entity that an event gave or took a
+// state is named. Only names may be newer.
 func TestWalkBetween(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPast(t)
-		at := eventstore.Position(0)
-		k := newWalk(p.now(t, &at), p.moments[0], filter{})
-		known := true
-		if rapid.Bool().Draw(t, "resumed") {
-			at = eventstore.Position(rapid.IntRange(0, len(p.events)).Draw(t, "from"))
-			k = resumeWalk(p.now(t, &at), at, filter{})
-			known = k.after.Position() == at
-		}
+		at := eventstore.Position(rapid.IntRange(0, len(p.events)).Draw(t, "from"))
+		k := newWalk(p.now(t, &at), p.moments[at], filter{})
 		for _, e := range p.events[at:] {
 			at = e.Position
-			c, _, end, err := k.change(e)
+			c, _, _, err := k.change(e)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -181,16 +169,9 @@ func TestWalkBetween(t *testing.T) {
 					t.Fatalf("event %d says %s is of %d: %+v", e.Position, st.EntityID, st.Position, want)
 				}
 				w, _ := api.NewState(k.after, want)
-				if !known {
-					w.ChangedAt = st.ChangedAt
-				}
 				if diff := cmp.Diff(w, st); diff != "" {
 					t.Fatalf("event %d (- fold, + change):\n%s", e.Position, diff)
 				}
-			}
-			if !known {
-				known = end
-				continue
 			}
 			for d := range state.Diff(p.moments[e.Position-1].State, truth) {
 				if !names(c, d.EntityID, d.After.EntityID == "") {
@@ -213,36 +194,4 @@ func names(c api.Change, id string, gone bool) bool {
 		}
 	}
 	return false
-}
-
-// TestWalkResumedBetween: where the moment before is not known, what a state_changed says is complete all the same.
-func TestWalkResumedBetween(t *testing.T) {
-	cache, reg := state.New(), registry.New()
-	var events []eventstore.Event
-	for i, brightness := range []uint32{1, 2, 3} {
-		e := lightEvent("light.a", brightness)
-		e.Position, e.Kind = eventstore.Position(i+1), eventstore.KindStateChanged
-		e.Timestamp = time.Unix(int64(i), 0).UTC()
-		if err := cache.Apply(t.Context(), nil, e); err != nil {
-			t.Fatal(err)
-		}
-		if err := reg.Apply(t.Context(), nil, e); err != nil {
-			t.Fatal(err)
-		}
-		events = append(events, e)
-	}
-	cache.Promote()
-	reg.Promote()
-	now := func() timeline.Moment { return timeline.Moment{State: cache.Revision(), Registry: reg.Revision()} }
-	k := resumeWalk(now, 0, filter{})
-	for i, e := range events {
-		c, _, _, err := k.change(e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := fmt.Sprintf(`{"availability":"online","on":true,"brightness":%d}`, i+1)
-		if len(c.States) != 1 || string(c.States[0].Attributes) != want || c.States[0].Position != e.Position {
-			t.Errorf("change %d: %s, want the attributes %s", e.Position, jsonText(c), want)
-		}
-	}
 }

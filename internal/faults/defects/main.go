@@ -60,8 +60,9 @@ func main() {
 	only := flag.String("only", "", "regular expression for the names of the defects to try")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, *only); err != nil {
+	err := run(ctx, *only)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "defects:", err)
 		os.Exit(1)
 	}

@@ -172,7 +172,7 @@ func (c *chooser) contents(f *file) []byte {
 		}
 		return data
 	case !f.uncertain():
-		return f.durable
+		return bytes.Clone(f.durable) // the disk goes on
 	}
 	if c.way == byFile {
 		one := *c

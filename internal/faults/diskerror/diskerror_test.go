@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestDiskErrors: whichever write or sync fails, once or for good, everybody is told, readers go on, nothing that was
 // acknowledged is lost, and the program goes on when the disk does.
 func TestDiskErrors(t *testing.T) {
-	rounds := 2000
+	rounds := 40
 	if testing.Short() {
 		rounds = 4
 	}

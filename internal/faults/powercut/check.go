@@ -29,6 +29,8 @@ type trial struct {
 	keyed map[int]keyed
 	// broker and program say that the broker's file, and the program itself, are tried as well.
 	broker, program bool
+	// twice says that it is opened twice.
+	twice bool
 }
 
 // check makes the image's files in a directory and opens them, as after a power cut.
@@ -51,13 +53,24 @@ func (r *Recording) check(ctx context.Context, t *trial, dir, binary string) err
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
-	return errors.Join(r.checkHouse(ctx, t, h), h.Close())
+	after, err := r.checkHouse(ctx, t, h)
+	if err := errors.Join(err, h.Close()); err != nil || !t.twice {
+		return err
+	}
+	// And again, as what was mended: nothing has changed.
+	if h, err = statehouse.OpenContext(ctx, db, statehouse.Options{}); err != nil {
+		return fmt.Errorf("open it again: %w", err)
+	}
+	if now := h.Now().Position(); now != after {
+		err = fmt.Errorf("opened again, it is at position %d and was at %d", now, after)
+	}
+	return errors.Join(err, h.Close())
 }
 
-// checkHouse asserts what has to be true of the house that was opened.
-func (r *Recording) checkHouse(ctx context.Context, t *trial, h *statehouse.House) error {
+// checkHouse asserts what has to be true of the house that was opened, and appends to it. It returns the last position.
+func (r *Recording) checkHouse(ctx context.Context, t *trial, h *statehouse.House) (eventstore.Position, error) {
 	if faults := h.Recovered().Faults; len(faults) > 0 {
-		return fmt.Errorf("a snapshot was damaged: %w", errors.Join(faults...))
+		return 0, fmt.Errorf("a snapshot was damaged: %w", errors.Join(faults...))
 	}
 	m := newMessages(r.Fleet)
 	log, err := readLog(ctx, h, m.add)
@@ -68,7 +81,7 @@ func (r *Recording) checkHouse(ctx context.Context, t *trial, h *statehouse.Hous
 		err = m.missing(t.acked)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	certain := len(log)
 	if r.Failing || t.program { // it may have events of its own after what was acknowledged
@@ -81,24 +94,24 @@ func (r *Recording) checkHouse(ctx context.Context, t *trial, h *statehouse.Hous
 		switch {
 		case i < len(r.log) && s == r.log[i]:
 		case i >= len(r.log):
-			return fmt.Errorf("the log has %d events, and there were only %d", len(log), len(r.log))
+			return 0, fmt.Errorf("the log has %d events, and there were only %d", len(log), len(r.log))
 		default:
-			return fmt.Errorf("the event at position %d is not what it was", i+1)
+			return 0, fmt.Errorf("the event at position %d is not what it was", i+1)
 		}
 	}
 	if !r.Shipped {
 		if err := checkKeys(ctx, h, t.keyed); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	span, err := h.Append(ctx, check.SensorEvent("sensor.after", 1))
 	if err != nil {
-		return fmt.Errorf("append: %w", err)
+		return 0, fmt.Errorf("append: %w", err)
 	}
 	if want := eventstore.Position(len(log) + 1); span.First != want {
-		return fmt.Errorf("append: it got position %d after %d", span.First, want-1)
+		return 0, fmt.Errorf("append: it got position %d after %d", span.First, want-1)
 	}
-	return nil
+	return span.Last, nil
 }
 
 // checkBroker asserts that the broker's file can be opened, and has what was acknowledged.

@@ -87,7 +87,9 @@ func (m *messages) end() error {
 		if m.got != m.fleet.Sensors {
 			return fmt.Errorf("message %d: %d of its %d changes are in the log", m.n, m.got, m.fleet.Sensors)
 		}
-		m.whole[m.n] = m.at
+		if m.whole[m.n] == 0 { // what is retained comes again at a start
+			m.whole[m.n] = m.at
+		}
 	}
 	m.got = 0
 	return nil

@@ -35,7 +35,7 @@ func run(t *testing.T, images int, tags ...string) (faults.Report, error) {
 // TestPowerCuts: whatever a power cut leaves of what was not synced, everything that the program had acknowledged is there
 // afterwards, nothing is there in part, and the past is what it was.
 func TestPowerCuts(t *testing.T) {
-	images := 1000
+	images := 5000
 	if testing.Short() || strconv.IntSize == 32 {
 		images = 200
 	}

@@ -116,7 +116,7 @@ func (r *Recording) Cut(ctx context.Context, rng *rand.Rand, event int, dir stri
 		d.Restart()
 		said.Restart()
 	}
-	return r.check(ctx, &trial{image: d.Cut(rng), acked: said.Acked, broker: true}, dir, "")
+	return r.check(ctx, &trial{image: d.Cut(rng), acked: said.Acked, broker: true, twice: true}, dir, "")
 }
 
 // plan is what a run of the shipped program is for.

@@ -21,7 +21,6 @@ func main() {
 	only := flag.String("only", "", "run this harness alone")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	s := &soak{dir: *dir, turn: *turn, only: *only, out: os.Stdout}
 	var err error
 	if *seed != 0 {
@@ -29,6 +28,7 @@ func main() {
 	} else {
 		err = s.run(ctx, time.Duration(*hours*float64(time.Hour)))
 	}
+	stop()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)

@@ -16,9 +16,11 @@ import (
 	"time"
 
 	"github.com/statehouse/statehouse/internal/faults"
+	"github.com/statehouse/statehouse/internal/faults/clients"
 	"github.com/statehouse/statehouse/internal/faults/fuzzing"
 	"github.com/statehouse/statehouse/internal/faults/kills"
 	"github.com/statehouse/statehouse/internal/faults/linear"
+	"github.com/statehouse/statehouse/internal/faults/rot"
 )
 
 // harness is a row of the table.
@@ -34,6 +36,8 @@ type harness struct {
 // harnesses are all that there are.
 var harnesses = []harness{
 	{name: "kills", run: kills.Run, rounds: 10_000},
+	{name: "clients", run: clients.Run, time: time.Hour},
+	{name: "rot", run: rot.Run, time: time.Hour},
 	{name: "linear", run: linear.Run, time: time.Hour},
 	{name: "fuzzing", run: fuzzing.Run, each: 60},
 }

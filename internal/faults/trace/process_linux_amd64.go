@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -221,7 +222,7 @@ func (t *tracer) follow() error {
 }
 
 // hold keeps a thread stopped and stops the others. When all are, none of them is in the middle of a call: then the
-// program ends. Calls that had begun were not done.
+// program ends. Calls that they were about to do are not done, and have no event.
 func (t *tracer) hold(th *thread) {
 	th.held = true
 	all := true
@@ -235,12 +236,14 @@ func (t *tracer) hold(th *thread) {
 	if !all {
 		return
 	}
-	for _, th := range t.threads {
-		if c := th.call; c != nil && (c.Kind == Write || c.Kind == Sync || c.Kind == Send) {
-			c.Err = syscall.EINTR
-			t.events = append(t.events, Event{Call: c, End: true})
+	t.events = slices.DeleteFunc(t.events, func(e Event) bool {
+		for _, th := range t.threads {
+			if th.call == e.Call {
+				return true
+			}
 		}
-	}
+		return false
+	})
 	t.killed = true
 	_ = syscall.Kill(t.pid, syscall.SIGKILL)
 }

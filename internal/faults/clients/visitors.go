@@ -1,0 +1,120 @@
+package clients
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/statehouse/statehouse/internal/faults"
+)
+
+func bytesReader(b []byte) io.Reader { return bytes.NewReader(b) }
+
+// visitor is a kind of hostile client.
+type visitor struct {
+	name  string
+	visit func(v *visit)
+}
+
+var visitors = []visitor{
+	{"half an HTTP request", func(v *visit) { v.send(v.p.HTTP, "GET /v1/states HTTP/1.1\r\nHost: local") }},
+	{"half an HTTP body", func(v *visit) {
+		v.send(v.p.HTTP, "PUT /v1/areas/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000000\r\n\r\n{")
+	}},
+	{"stuck streams", func(v *visit) {
+		path := []string{"/v1/changes", "/v1/events?follow=1", "/v1/events"}[v.rand.IntN(3)]
+		v.send(v.p.HTTP, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	}},
+	{"HTTP garbage", func(v *visit) { v.send(v.p.HTTP, v.noise(4000)) }},
+	{"large HTTP heads", func(v *visit) {
+		v.send(v.p.HTTP, "GET / HTTP/1.1\r\nHost: localhost\r\nX: "+strings.Repeat("x", 1<<20))
+	}},
+	{"idle HTTP floods", func(v *visit) { v.flood(v.p.HTTP) }},
+	{"idle MQTT floods", func(v *visit) { v.flood(v.p.MQTT) }},
+	{"half an MQTT packet", func(v *visit) { v.send(v.p.MQTT, "\x10\x20\x00\x04MQ") }},
+	{"MQTT garbage", func(v *visit) { v.send(v.p.MQTT, v.connect()+v.noise(4000)) }},
+	{"claimed lengths", func(v *visit) { v.send(v.p.MQTT, v.connect()+"\x30\xff\xff\xff\x0f\x00\x01a") }},
+	{"huge claimed lengths", func(v *visit) { v.send(v.p.MQTT, v.connect()+"\x30\xff\xff\xff\x7f") }},
+	{"stuck MQTT subscribers", func(v *visit) { v.send(v.p.MQTT, v.connect()+"\x82\x06\x00\x01\x00\x01#\x01") }},
+	{"messages of nobody", func(v *visit) {
+		v.publish(func(c *faults.Publisher) {
+			for i := range 200 {
+				c.Add(fmt.Sprintf("zigbee2mqtt/nobody%d", v.rand.IntN(100_000)), faults.ReportOf(i), false)
+			}
+		})
+	}},
+	{"huge messages", func(v *visit) {
+		v.publish(func(c *faults.Publisher) {
+			c.Add("zigbee2mqtt/nobody", `{"x":"`+strings.Repeat("x", 4<<20)+`"}`, false)
+			c.Add("zigbee2mqtt/bridge/info", strings.Repeat("[", 1<<20), false)
+		})
+	}},
+	{"floods of groups", func(v *visit) {
+		var groups []string
+		for range 200 {
+			groups = append(groups, fmt.Sprintf(`{"id":%d,"friendly_name":"g%d","members":[]}`, v.rand.IntN(1<<30), v.rand.IntN(1<<30)))
+		}
+		v.publish(func(c *faults.Publisher) {
+			c.Add("zigbee2mqtt/bridge/groups", "["+strings.Join(groups, ",")+"]", false)
+		})
+	}},
+	{"stolen client ids", func(v *visit) {
+		for range 5 {
+			v.send(v.p.MQTT, v.connect())
+		}
+	}},
+}
+
+// connect is a CONNECT with a keepalive of never, under one of a few names.
+func (v *visit) connect() string {
+	body := "\x00\x04MQTT\x04\x02\x00\x00\x00\x02h" + string(rune('a'+v.rand.IntN(8)))
+	return string(faults.Packet(0x10, []byte(body)))
+}
+
+func (v *visit) noise(n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(v.rand.Uint32())
+	}
+	return string(b)
+}
+
+// send sends something, stays for a moment without reading an answer, and leaves.
+func (v *visit) send(addr, text string) {
+	c := v.dial(addr)
+	if c == nil {
+		return
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	_, _ = io.WriteString(c, text) // it may be cut off
+	v.stay()
+	v.leave(c)
+}
+
+// flood opens many connections and says nothing.
+func (v *visit) flood(addr string) {
+	var all []net.Conn
+	for range 30 {
+		if c := v.dial(addr); c != nil {
+			all = append(all, c)
+		}
+	}
+	v.stay()
+	for _, c := range all {
+		v.leave(c)
+	}
+}
+
+// publish publishes what it likes and leaves when that is acknowledged, or is not.
+func (v *visit) publish(add func(c *faults.Publisher)) {
+	c, err := faults.Dial(v.p.MQTT, fmt.Sprintf("flood%d", v.rand.Uint32()), "", "")
+	if err != nil {
+		return // there may be too many already
+	}
+	add(c)
+	_ = c.Flush(func() {})
+	_ = c.Close()
+}
