@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/statehouse/statehouse/internal/faults"
 	"github.com/statehouse/statehouse/internal/faults/rot"
 )
 
@@ -28,7 +29,7 @@ func TestRot(t *testing.T) {
 		opts.Every = 61
 	}
 	began := time.Now()
-	r, err := rot.Run(t.Context(), opts)
+	r, err := rot.Flip(t.Context(), opts)
 	t.Logf("%+v, in %s", r, time.Since(began).Round(time.Second))
 	if err != nil {
 		t.Error(err)
@@ -47,4 +48,14 @@ func fastDir(t *testing.T) string {
 		}
 	})
 	return dir
+}
+
+// Bits are flipped in an order that reaches every file, and each once.
+func TestRun(t *testing.T) {
+	for seed := range uint64(2) { // each page size
+		r, err := rot.Run(t.Context(), seed, faults.Budget{Rounds: 40, Dir: fastDir(t)})
+		if err != nil || r.Rounds != 40 || r.Counts["refused"] == 0 || r.Counts["unchanged"] == 0 {
+			t.Errorf("seed %d: %+v, %v", seed, r, err)
+		}
+	}
 }

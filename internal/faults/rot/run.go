@@ -19,18 +19,20 @@ import (
 
 // Options say what to damage. The zero value damages every byte of the smallest house once.
 type Options struct {
-	// Dir is a directory for the files, which Run makes and removes in it; empty for that of temporary files.
+	// Dir is a directory for the files, which Flip makes and removes in it; empty for that of temporary files.
 	Dir string
 	// Seed chooses the house, and which bits of a byte are flipped.
 	Seed uint64
 	// PageSize is that of the database; 0 means 512, which gives the smallest files and the deepest trees.
 	PageSize int
-	// Bits flips every bit instead of every byte.
+	// Bits flips every bit instead of every byte, in an order that reaches all parts of the files early.
 	Bits bool
 	// Every flips only one byte, or bit, of so many, beginning with one that the seed chooses; 0 means all.
 	Every int
 	// From is the number of the flip to begin with, which Report.Next of the run before said.
 	From int
+	// Limit is the most flips that are done, 0 for no limit.
+	Limit int
 	// Budget ends the run after that time, 0 for never.
 	Budget time.Duration
 	// Workers is how many houses are asked at once; 0 means as many as there are processors.
@@ -55,8 +57,9 @@ const furtherEvery = 7
 // maxFailures is how many failures end a run.
 const maxFailures = 20
 
-// Run damages a house and returns what was done; the error says which flips were not reported and changed an answer.
-func Run(ctx context.Context, opts Options) (report Report, err error) {
+// Flip damages a house and returns what was done; the error says which flips were not reported and changed an answer. The
+// end of ctx is none.
+func Flip(ctx context.Context, opts Options) (report Report, err error) {
 	dir, err := os.MkdirTemp(opts.Dir, "rot-")
 	if err != nil {
 		return report, err
@@ -82,6 +85,7 @@ type runner struct {
 	was, then         *answers
 	wasSize, thenSize [3]int
 
+	end  int // the number of the first flip that is not to be done
 	next atomic.Int64
 	mu   sync.Mutex // guards the rest
 	done map[int]bool
@@ -105,6 +109,10 @@ func (r *runner) prepare(ctx context.Context, dir string) (err error) {
 	}
 	if r.opts.Bits {
 		r.Total *= 8
+	}
+	r.end = r.Total
+	if limit := r.opts.Limit; limit > 0 {
+		r.end = min(r.end, r.opts.From+limit)
 	}
 	for _, q := range [...]asker{{}, {deep: true}, {deep: r.opts.Bits}} { // at first to learn where it ends
 		if err := r.house.write(dir); err != nil {
@@ -166,7 +174,7 @@ func (r *runner) work(ctx context.Context, dir string) {
 	first := int(r.opts.Seed % uint64(every))
 	for ctx.Err() == nil {
 		n := int(r.next.Add(1) - 1)
-		if n >= r.Total || !r.goesOn() {
+		if n >= r.end || !r.goesOn() {
 			return
 		}
 		if n%every == first {
@@ -207,6 +215,8 @@ func (f flip) String() string {
 func (r *runner) flip(n int) flip {
 	f := flip{with: byte(1 + rand.New(rand.NewPCG(r.opts.Seed, uint64(n))).IntN(255))}
 	if r.opts.Bits {
+		// A prime, and more than there are: each is hit once.
+		n = int((uint64(n) + r.opts.Seed%uint64(r.Total)) * (1<<31 - 1) % uint64(r.Total))
 		f.with, n = 1<<(n%8), n/8
 	}
 	for _, f.suffix = range suffixes {

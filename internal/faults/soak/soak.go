@@ -20,6 +20,7 @@ import (
 	"github.com/statehouse/statehouse/internal/faults/fuzzing"
 	"github.com/statehouse/statehouse/internal/faults/kills"
 	"github.com/statehouse/statehouse/internal/faults/linear"
+	"github.com/statehouse/statehouse/internal/faults/rot"
 )
 
 // harness is a row of the table.
@@ -36,6 +37,7 @@ type harness struct {
 var harnesses = []harness{
 	{name: "kills", run: kills.Run, rounds: 10_000},
 	{name: "clients", run: clients.Run, time: time.Hour},
+	{name: "rot", run: rot.Run, time: time.Hour},
 	{name: "linear", run: linear.Run, time: time.Hour},
 	{name: "fuzzing", run: fuzzing.Run, each: 60},
 }
