@@ -110,6 +110,7 @@ func (s *Server) openSocket() error {
 
 // serve answers the requests that come through a listener until the server closes.
 func (s *Server) serve(l net.Listener, h http.Handler) {
+	l = newLimited(l, s.opts.MaxConnections)
 	d := &door{}
 	d.http = &http.Server{
 		Handler:                      h,
