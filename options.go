@@ -17,6 +17,7 @@ type Options struct {
 	// four for each entity, device and area, but at least 10,000 and at most 50,000.
 	SnapshotEvery int
 	// Projectors are folds of the program's own, kept by the writer as those of the house are: whatever [House.Now]
-	// shows, they have promoted. They get the whole log when they are added to it.
+	// shows, they have promoted. They get the whole log when they are added to it; one that is new to a log from which
+	// events have been removed ends the opening with [eventstore.ErrCompacted].
 	Projectors []eventstore.Projector
 }

@@ -22,6 +22,8 @@ type CompactOptions struct {
 	Progress func(done, last Position)
 	// DryRun finds out what would be removed, and verifies it, but removes nothing.
 	DryRun bool
+	// Rest is how many times as long as it works the verification rests, as in [InspectOptions].
+	Rest int
 }
 
 // Compaction says what [Store.Compact] did.
@@ -87,7 +89,7 @@ func (s *Store) compact(ctx context.Context, until Position, opts CompactOptions
 	if err != nil || next.first <= max(s.base.Load().first, 1) { // no segment would go
 		return c, err
 	}
-	if err := s.verifyUntil(ctx, at, opts.Progress); err != nil {
+	if err := s.verifyUntil(ctx, at, opts); err != nil {
 		return c, err
 	}
 	events, behind := uint64(at-c.Base), []string(nil)
@@ -168,9 +170,9 @@ func (s *Store) baseAt(ctx context.Context, at Position) (b base, err error) {
 }
 
 // verifyUntil verifies the log up to a position, and that the snapshots there are what the log makes of them.
-func (s *Store) verifyUntil(ctx context.Context, at Position, progress func(done, last Position)) error {
+func (s *Store) verifyUntil(ctx context.Context, at Position, how CompactOptions) error {
 	var first error
-	opts := InspectOptions{Progress: progress, Found: func(f Finding) {
+	opts := InspectOptions{Progress: how.Progress, Rest: how.Rest, Found: func(f Finding) {
 		if first == nil && f.Kind != FindingFilter && (f.Kind != FindingSnapshot || f.First == at) {
 			first = f.Err()
 		}
@@ -233,12 +235,15 @@ func (s *Store) cutAt(ctx context.Context, at Position, source string) (attested
 	}
 	s.moveBase(&next)
 	s.restRemoved = false
-	if err := s.removeRest(ctx); err != nil {
-		// It will be done before anything is sealed the next time.
-		s.opts.Logger.Warn("the space of removed events is given back later", "error", err)
-		return span.First, nil
+	err = s.removeRest(ctx)
+	if err == nil {
+		err = s.snapshots.thin(ctx)
 	}
-	return span.First, s.snapshots.thin(ctx)
+	if err != nil {
+		// It will be done before anything is sealed the next time, and with the next snapshot.
+		s.opts.Logger.Warn("the space of removed history is given back later", "error", err)
+	}
+	return span.First, nil
 }
 
 // removeStep is the number of segments that are removed in one transaction.

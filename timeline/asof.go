@@ -3,6 +3,7 @@ package timeline
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -42,7 +43,7 @@ func New(store *eventstore.Store, now func() Moment) *Timeline {
 }
 
 // AsOf is the house as it was when the event at a position had just been recorded. Position 0 is the empty house. A
-// position behind the head of the log is [eventstore.ErrInvalid].
+// position behind the head of the log is [eventstore.ErrInvalid], one before its base [eventstore.ErrCompacted].
 func (t *Timeline) AsOf(ctx context.Context, at eventstore.Position) (Moment, error) {
 	if now := t.now(); at == now.Position() {
 		return now, nil
@@ -55,15 +56,33 @@ func (t *Timeline) AsOf(ctx context.Context, at eventstore.Position) (Moment, er
 	case <-ctx.Done():
 		return Moment{}, fmt.Errorf("the house at position %d: %w", at, context.Cause(ctx))
 	}
-	m, err := t.asOf(ctx, at)
-	if err != nil {
-		return Moment{}, fmt.Errorf("the house at position %d: %w", at, err)
+	for {
+		oldest, err := t.oldest(at)
+		var m Moment
+		if err == nil {
+			m, err = t.asOf(ctx, at, oldest)
+		}
+		if err == nil {
+			return m, nil
+		}
+		if now, _ := t.store.Base(); now == oldest || ctx.Err() != nil {
+			return Moment{}, fmt.Errorf("the house at position %d: %w", at, err)
+		} // or what it began with was removed meanwhile
 	}
-	return m, nil
+}
+
+// oldest is the base of the log, with an error where a position is before it.
+func (t *Timeline) oldest(at eventstore.Position) (eventstore.Position, error) {
+	oldest, recorded := t.store.Base()
+	if at < oldest {
+		return oldest, &eventstore.CompactedError{Base: oldest, RecordedAt: recorded}
+	}
+	return oldest, nil
 }
 
 // AsOfTime is the house as of the last event that was recorded at a time or before it. final says that it will always be:
-// as long as no event was recorded after that time, one still may be at it.
+// as long as no event was recorded after that time, one still may be at it. A time before the base of the log is
+// [eventstore.ErrCompacted].
 func (t *Timeline) AsOfTime(ctx context.Context, at time.Time) (m Moment, final bool, err error) {
 	head := t.store.Head()
 	p, err := t.store.PositionAt(ctx, at)
@@ -77,8 +96,8 @@ func (t *Timeline) AsOfTime(ctx context.Context, at time.Time) (m Moment, final 
 // stride is how far before a moment that takes long to work out another one is kept, for who steps back from it.
 const stride = 256
 
-func (t *Timeline) asOf(ctx context.Context, at eventstore.Position) (Moment, error) {
-	base, err := t.base(ctx, at)
+func (t *Timeline) asOf(ctx context.Context, at, oldest eventstore.Position) (Moment, error) {
+	base, err := t.base(ctx, at, oldest)
 	if err != nil {
 		return Moment{}, err
 	}
@@ -90,14 +109,16 @@ func (t *Timeline) asOf(ctx context.Context, at eventstore.Position) (Moment, er
 	return t.fold(ctx, base, at)
 }
 
-// base is the moment from which one at a position is reached with the least work.
-func (t *Timeline) base(ctx context.Context, at eventstore.Position) (Moment, error) {
+// base is the moment from which one at a position is reached with the least work; oldest is the base of the log.
+func (t *Timeline) base(ctx context.Context, at, oldest eventstore.Position) (Moment, error) {
 	var near Moment
 	n, found := t.find(at)
 	if !found {
 		n--
 	}
-	if n >= 0 {
+	reachable := oldest == 0 // from near; before everything is as good as any other
+	if n >= 0 && t.kept[n].Position() >= oldest {
+		reachable = true
 		t.clock++
 		t.kept[n].used = t.clock
 		near = t.kept[n].Moment
@@ -105,18 +126,18 @@ func (t *Timeline) base(ctx context.Context, at eventstore.Position) (Moment, er
 	// Restoring a state takes about as long as folding two events.
 	far := at - near.Position()
 	cost := eventstore.Position(2 * t.now().State.Entities.Len())
-	if far <= cost {
+	if reachable && far <= cost {
 		return near, nil
 	}
 	var restored Moment
 	err := t.store.View(ctx, func(tx storage.Tx) (err error) {
 		last, err := eventstore.LastSnapshot(ctx, tx, state.New().Name(), at)
-		if err == nil && last > near.Position() && at-last+cost < far {
-			restored, err = restore(ctx, tx, at)
+		if err == nil && (!reachable || last > near.Position() && at-last+cost < far) {
+			restored, err = restore(ctx, tx, at, oldest)
 		}
 		return err
 	})
-	if err != nil || restored.Position() <= near.Position() {
+	if err != nil || reachable && restored.Position() <= near.Position() {
 		return near, err
 	}
 	if p := restored.State.Position; restored.Registry.Position < p { // its snapshot there is missing or damaged
@@ -131,14 +152,20 @@ func (t *Timeline) base(ctx context.Context, at eventstore.Position) (Moment, er
 	return restored, nil
 }
 
-// restore is the newest moment at a position or before it of which there is a snapshot; the registry may be behind.
-func restore(ctx context.Context, tx storage.Tx, at eventstore.Position) (Moment, error) {
+// restore is the newest moment at a position or before it of which there is a snapshot; the registry may be behind, but not
+// behind the base of the log.
+func restore(ctx context.Context, tx storage.Tx, at, oldest eventstore.Position) (Moment, error) {
 	cache, reg := state.New(), registry.New()
 	last, err := cache.RestoreUntil(ctx, tx, at)
 	if err == nil {
 		_, err = reg.RestoreUntil(ctx, tx, last)
 	}
-	return Moment{State: cache.Revision(), Registry: reg.Revision()}, err
+	m := Moment{State: cache.Revision(), Registry: reg.Revision()}
+	if err == nil && min(m.State.Position, m.Registry.Position) < oldest {
+		err = fmt.Errorf("%w: there is no usable snapshot at position %d, before which nothing is left", eventstore.ErrCorrupt, oldest)
+		err = errors.Join(append(append([]error{err}, cache.SnapshotFaults()...), reg.SnapshotFaults()...)...)
+	}
+	return m, err
 }
 
 // fold goes from a moment to a later one, which it keeps.

@@ -11,6 +11,9 @@
 // there are, whether the log is sealed, and however often one asks. The position is the lasting handle; a time stands
 // for the last position that was recorded at or before it, and is final once a later event was recorded.
 //
+// History that was removed from the log ([eventstore.Store.Compact]) is gone from here, too: whatever would have to look at
+// it fails with [eventstore.ErrCompacted], and nothing is made up in its place. The moment at the log's base is the oldest.
+//
 // Neighbouring moments share what is the same in them, so that stepping through time costs what changes.
 //
 // All methods may be called by any number of goroutines. They read beside the writer and never slow it.

@@ -12,16 +12,23 @@ import (
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/registry"
+	"github.com/statehouse/statehouse/timeline"
 )
 
 // House returns nil when, for the moment that is the present at the time of the call: the log has every position once
 // and in order, recorded times do not go back, checksums and chain fit, sealed segments have filters that deny nothing
 // of them, and the present and every snapshot are the fold of the log. Nobody may append meanwhile. Where the house was
-// opened on snapshots that cannot be used, and said so, snapshots are left out.
+// opened on snapshots that cannot be used, and said so, snapshots are left out. Where history has been removed, the fold
+// begins with the oldest moment, and the log behind it.
 func House(ctx context.Context, h *statehouse.House) error {
 	now := h.Now()
-	fold, err := FoldLog(h.Read(ctx, eventstore.Query{Until: now.Position()}))
+	base, _ := h.Base()
+	oldest, err := h.AsOf(ctx, base)
 	if err != nil {
+		return err
+	}
+	fold := foldOf(oldest)
+	if err := fold.addAll(h.Read(ctx, eventstore.Query{After: base, Until: now.Position()})); err != nil {
 		return err
 	}
 	if err := fold.CompareStates(now.State); err != nil {
@@ -42,20 +49,35 @@ func House(ctx context.Context, h *statehouse.House) error {
 // FoldLog folds events from the first one on and checks their order.
 func FoldLog(events func(yield func(eventstore.Event, error) bool)) (*Fold, error) {
 	fold := NewFold()
+	return fold, fold.addAll(events)
+}
+
+// foldOf is the fold that goes on from a moment.
+func foldOf(m timeline.Moment) *Fold {
+	return &Fold{
+		Position: m.Position(), States: maps.Collect(m.State.Entities.All()),
+		Entities: maps.Collect(m.Registry.Entities.All()), Devices: maps.Collect(m.Registry.Devices.All()),
+		Areas:          maps.Collect(m.Registry.Areas.All()),
+		FormerEntities: maps.Collect(m.Registry.FormerEntities.All()), FormerDevices: maps.Collect(m.Registry.FormerDevices.All()),
+	}
+}
+
+// addAll folds the next events and checks their order.
+func (f *Fold) addAll(events func(yield func(eventstore.Event, error) bool)) error {
 	var recorded time.Time
 	for e, err := range events {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := fold.Add(e); err != nil {
-			return nil, err
+		if err := f.Add(e); err != nil {
+			return err
 		}
 		if e.RecordedAt.Before(recorded) {
-			return nil, fmt.Errorf("position %d was recorded at %s, before the one before it", e.Position, e.RecordedAt)
+			return fmt.Errorf("position %d was recorded at %s, before the one before it", e.Position, e.RecordedAt)
 		}
 		recorded = e.RecordedAt
 	}
-	return fold, nil
+	return nil
 }
 
 // CompareRegistry says how a revision of the registry differs from the fold, nil if it does not.
