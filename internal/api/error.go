@@ -22,6 +22,7 @@ const (
 	CodeNotFound         Code = "not_found"          // 404: there is no such thing, or no such route
 	CodeReserved         Code = "reserved"           // 404: the route is kept for something to come
 	CodeMethodNotAllowed Code = "method_not_allowed" // 405: the route exists, and not for this method
+	CodeCompacted        Code = "compacted"          // 410: the history that is asked for has been removed
 	CodeTooLarge         Code = "too_large"          // 413: the body, an event or a batch is over its limit
 	CodeUnsupportedMedia Code = "unsupported_media"  // 415: the body is not application/json
 	CodeWrongHost        Code = "wrong_host"         // 421: the Host header names a host that is not served

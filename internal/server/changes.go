@@ -68,10 +68,21 @@ type changes struct {
 // run sends what there is, and then what comes, until the client or the server ends it.
 func (c *changes) run(last string, heartbeat time.Duration) error {
 	c.write("retry: 2000\n\n")
-	k, err := c.begin(last)
-	if err != nil {
-		return err
+	for {
+		k, err := c.begin(last)
+		if err == nil {
+			err = c.walk(k, heartbeat)
+		}
+		if !errors.Is(err, eventstore.ErrCompacted) {
+			return err
+		}
+		// What was to come next has been removed: a client so slow is told as one that comes back too late.
+		last = newCursor(c.house, c.at).String()
 	}
+}
+
+// walk sends what comes.
+func (c *changes) walk(k *walk, heartbeat time.Duration) error {
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	var beating sync.WaitGroup
 	beating.Go(func() { c.beat(ctx, cancel, heartbeat) })
@@ -111,6 +122,7 @@ func (c *changes) begin(last string) (*walk, error) {
 func (c *changes) resumable(last string) (cur cursor, reason string) {
 	cur, ok := parseCursor(last)
 	here := newCursor(c.house, c.house.Now().Position())
+	base, _ := c.house.Base()
 	switch {
 	case !ok:
 		reason = "the id is none of this server's"
@@ -118,6 +130,8 @@ func (c *changes) resumable(last string) (cur cursor, reason string) {
 		reason = "the id is of another database"
 	case cur.position > here.position:
 		reason = fmt.Sprintf("the id is of position %d, and the log ends at %d", cur.position, here.position)
+	case cur.position < base:
+		reason = fmt.Sprintf("the id is of position %d, and history has been removed up to %d", cur.position, base)
 	}
 	return cur, reason
 }

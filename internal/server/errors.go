@@ -37,6 +37,7 @@ var failures = []struct {
 	retryAfter string
 }{
 	{statehouse.ErrNotFound, http.StatusNotFound, api.CodeNotFound, ""},
+	{eventstore.ErrCompacted, http.StatusGone, api.CodeCompacted, ""},
 	{eventstore.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, ""},
 	{eventstore.ErrInvalid, http.StatusBadRequest, api.CodeInvalid, ""},
 	{eventstore.ErrUnknownOutcome, http.StatusInternalServerError, api.CodeUnknownOutcome, ""},

@@ -128,7 +128,7 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`statehouse_build_info{version="1.2.3"} 1`, "statehouse_ready 1", "statehouse_log_position 9", "statehouse_log_writable 1",
 		"statehouse_log_events_appended_total 9", "statehouse_log_batches_appended_total 2", "statehouse_entities 3",
-		"statehouse_log_sealed_position 8", "statehouse_verify_findings 0",
+		"statehouse_log_sealed_position 8", "statehouse_verify_findings 0", "statehouse_log_base_position 0",
 		fmt.Sprintf("statehouse_db_size_bytes %v", float64(database.Size())), fmt.Sprintf("statehouse_wal_size_bytes %v", float64(wal.Size())),
 		"statehouse_devices 1", "statehouse_areas 2", "statehouse_http_open_streams 1",
 		`statehouse_http_requests_total{code="200",route="/v1/states"} 1`,
