@@ -268,3 +268,47 @@ func TestChangesBehindWhatIsRemoved(t *testing.T) {
 		f.stop()
 	}
 }
+
+// hookedWriter does something with each write, before it is done.
+type hookedWriter struct {
+	*httptest.ResponseRecorder
+	hook func(text string)
+}
+
+func (w hookedWriter) Write(p []byte) (int, error) {
+	w.hook(string(p))
+	return w.ResponseRecorder.Write(p)
+}
+
+// TestSlowChangesBehindWhatIsRemoved: a reader so slow that what would come next is removed before it does is given the
+// whole state instead, in the same stream.
+func TestSlowChangesBehindWhatIsRemoved(t *testing.T) {
+	h := newHouse(t)
+	furnish(t, h)
+	s := start(t, Options{House: h})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	writes := 0
+	w := hookedWriter{httptest.NewRecorder(), func(text string) {
+		switch writes++; {
+		case strings.Contains(text, "event: reset"):
+			cancel()
+		case writes == 1:
+			appendEvents(t, h, lightEvent("light.hall", 1))
+			if c, err := h.Compact(t.Context(), 9, eventstore.CompactOptions{}); err != nil || c.Base != 9 {
+				t.Errorf("%+v, %v", c, err)
+			}
+		default:
+			t.Errorf("there comes %s", text)
+			cancel()
+		}
+	}}
+	if err := s.getChanges(h, w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/changes", nil)); err != nil {
+		t.Error(err)
+	}
+	got := w.Body.String()
+	if _, after, _ := strings.Cut(got, "event: reset"); strings.Contains(got, "event: change") || strings.Contains(got, "event: error") ||
+		!strings.Contains(after, "history has been removed up to 9") || !strings.Contains(after, `data: {"position":10,"entities":3}`) {
+		t.Errorf("%s", got)
+	}
+}
