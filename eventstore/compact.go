@@ -20,7 +20,7 @@ type CompactOptions struct {
 	// Progress is called every now and then with the position up to which what is to be removed was verified, and the
 	// last one; nil means nobody wants to know.
 	Progress func(done, last Position)
-	// DryRun finds out what would be removed, and verifies it, but removes nothing.
+	// DryRun finds out what would be removed, and verifies it, but removes nothing. It may make snapshots.
 	DryRun bool
 	// Rest is how many times as long as it works the verification rests, as in [InspectOptions].
 	Rest int
@@ -73,7 +73,7 @@ func (s *Store) Compact(ctx context.Context, until Position, opts CompactOptions
 
 func (s *Store) compact(ctx context.Context, until Position, opts CompactOptions) (c Compaction, err error) {
 	c.Base, c.RecordedAt = s.Base()
-	if until == s.Head() && until > c.Base && !opts.DryRun {
+	if until == s.Head() && until > c.Base {
 		if err := s.snapshots.save(ctx); err != nil {
 			return c, err
 		}

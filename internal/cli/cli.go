@@ -54,6 +54,7 @@ type commands struct {
 	Play       playCmd       `cmd:"" group:"Tools" help:"Publish a recording of MQTT messages to a broker."`
 	Snapshot   snapshotCmd   `cmd:"" group:"Tools" help:"Save the present beside the log; list and check what was saved."`
 	Verify     verifyCmd     `cmd:"" group:"Tools" help:"Check everything that is stored: log, chain, index, snapshots."`
+	Compact    compactCmd    `cmd:"" group:"Tools" help:"Remove old history for good."`
 	Completion completionCmd `cmd:"" group:"Tools" help:"Print the completion script for a shell."`
 	Complete   completeCmd   `cmd:"" hidden:"" name:"__complete" passthrough:"" help:"Print completions."`
 	Version    versionCmd    `cmd:"" group:"Tools" help:"Print the version."`

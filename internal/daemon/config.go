@@ -21,6 +21,8 @@ type Config struct {
 	SnapshotEvery int `yaml:"snapshot_every" help:"Events after which the present is saved again (default 0: four for each entity, device and area, 10000 to 50000)." placeholder:"N" env:"STATEHOUSE_SNAPSHOT_EVERY" group:"Storage"`
 	// VerifyEvery is the time from one verification of everything to the next; 0 means never, nil the default.
 	VerifyEvery *Interval `yaml:"verify_every" help:"Time between two verifications of the whole database, 0 for never (default 168h)." placeholder:"DURATION" env:"STATEHOUSE_VERIFY_EVERY" group:"Storage"`
+	// KeepHistory is how long history is kept before it may be removed for good; 0 means for ever.
+	KeepHistory Interval `yaml:"keep_history" help:"Remove history for good that is older than this, 0 to keep it for ever (default 0)." placeholder:"DURATION" env:"STATEHOUSE_KEEP_HISTORY" group:"Storage"`
 }
 
 // HTTP configures what the daemon answers over HTTP.
@@ -114,6 +116,7 @@ const (
 	defaultSilentAfter = time.Hour
 	defaultVerify      = 7 * 24 * time.Hour
 	leastVerify        = time.Minute
+	leastKept          = time.Hour
 )
 
 // DefaultDB is where the database is when nobody says where: in the user's data directory.

@@ -52,6 +52,9 @@ func (c *Config) parts(ctx context.Context) (parts, error) {
 	if every := time.Duration(*c.VerifyEvery); every != 0 && every < leastVerify {
 		wrong.add("verify_every", "%s: write 0 for never, or at least %s, as in 168h", every, leastVerify)
 	}
+	if keep := time.Duration(c.KeepHistory); keep != 0 && keep < leastKept {
+		wrong.add("keep_history", "%s: write 0 to keep it for ever, or at least %s, as in 2160h for 90 days", keep, leastKept)
+	}
 	p.dialects = c.Zigbee2MQTT.options(wrong)
 	if c.MQTT.Broker.URL == "" {
 		p.broker = c.MQTT.brokerOptions(c.DB, wrong)
