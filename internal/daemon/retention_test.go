@@ -57,6 +57,10 @@ func TestRemovesOldHistory(t *testing.T) {
 		t.Errorf("the base is %d, recorded at %s", base, recorded)
 	}
 	wait(t, "it says who was left behind", func() bool { return log.count("consumer=mirror") == 1 })
+	wrong := &retention{d: d, keep: time.Hour, now: func() time.Time { return time.Now().Add(-5000 * time.Hour) }}
+	if err := wrong.turn(t.Context()); err != nil {
+		t.Errorf("with a clock that is far behind: %v", err)
+	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
