@@ -29,6 +29,8 @@ type Server struct {
 	streams chan struct{} // holds one for each open stream
 	// verifying is held while a verification that somebody asked for is under way.
 	verifying sync.Mutex
+	// compacting is held while somebody has history removed.
+	compacting sync.Mutex
 
 	// closing ends when the server closes, and the streams with it.
 	closing context.Context
