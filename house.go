@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync/atomic"
+	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/registry"
@@ -33,14 +34,14 @@ func Open(path string) (*House, error) {
 
 // OpenContext is [Open] with a context, which ends the opening and nothing after it, and with options.
 func OpenContext(ctx context.Context, path string, opts Options) (*House, error) {
-	db, err := storage.Open(ctx, path, storage.Options{})
+	db, err := storage.Open(ctx, path, storage.Options{ReadOnlyIfDamaged: opts.ReadOnlyIfDamaged})
 	if err != nil {
 		return nil, err
 	}
 	h := &House{db: db, cache: state.New(), registry: registry.New()}
 	h.now = &present{cache: h.cache, registry: h.registry}
 	h.store, err = eventstore.Open(ctx, db, eventstore.Options{
-		Clock: opts.Clock, Logger: opts.Logger, SnapshotEvery: opts.SnapshotEvery,
+		Clock: opts.Clock, Logger: opts.Logger, SnapshotEvery: opts.SnapshotEvery, ReadOnlyIfDamaged: opts.ReadOnlyIfDamaged,
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -154,6 +155,16 @@ func (h *House) Follow(ctx context.Context, name string, q eventstore.Query, han
 	return h.store.Follow(ctx, name, q, handle)
 }
 
+// Compact removes history for good, the oldest first, up to a position at most; what the house was like there, and
+// everything behind it, stays. See [eventstore.Store.Compact].
+func (h *House) Compact(ctx context.Context, until eventstore.Position, opts eventstore.CompactOptions) (eventstore.Compaction, error) {
+	return h.store.Compact(ctx, until, opts)
+}
+
+// Base is the position up to which history has been removed, and when the event there was recorded: the oldest moment
+// that can be asked for. 0 and the zero time mean that the history is whole.
+func (h *House) Base() (eventstore.Position, time.Time) { return h.store.Base() }
+
 // Store is the log under the house.
 func (h *House) Store() *eventstore.Store { return h.store }
 
@@ -162,6 +173,11 @@ func (h *House) Snapshot(ctx context.Context) error { return h.store.Snapshot(ct
 
 // Recovered says what the opening found and did.
 func (h *House) Recovered() eventstore.Recovery { return h.store.Recovered() }
+
+// Damage is why the house can only be read, nil where it can be written; see [Options.ReadOnlyIfDamaged] and
+// [eventstore.Store.Damage]. [House.Now] is then the newest moment up to which everything checks, and events behind it may
+// be readable. [Repair] makes a whole house of it.
+func (h *House) Damage() error { return h.store.Damage() }
 
 // Announce tells other processes where this one answers, as "http://127.0.0.1:8321", until the house is closed; see
 // [storage.ReadHolder].

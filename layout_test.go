@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"timeline"},
 	{"."},
 	{"internal/api", "internal/check", "internal/mqtt/zigbee2mqtt"},
-	{"internal/server", "internal/faults/clients", "internal/faults/fuzzing", "internal/faults/kills", "internal/faults/defects", "internal/faults/powercut"},
+	{"internal/server", "internal/faults/clients", "internal/faults/fuzzing", "internal/faults/kills", "internal/faults/defects", "internal/faults/powercut", "internal/faults/rot"},
 	{"internal/daemon", "internal/faults/linear", "internal/faults/powercut/embedded", "internal/faults/diskerror"},
 	{"internal/cli", "internal/faults/soak"},
 	{"cmd/statehouse"},

@@ -22,12 +22,12 @@ func (h *House) Verify(ctx context.Context, opts eventstore.InspectOptions) (eve
 // Verify is [House.Verify] for the database at path, which nobody may have open. It does not start the house, and so
 // can look at one that does not start because it is damaged.
 func Verify(ctx context.Context, path string, opts eventstore.InspectOptions) (result eventstore.Inspection, err error) {
-	db, err := storage.Open(ctx, path, storage.Options{})
+	db, err := storage.Open(ctx, path, storage.Options{ReadOnlyIfDamaged: true})
 	if err != nil {
 		return result, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	store, err := eventstore.Open(ctx, db, eventstore.Options{})
+	store, err := eventstore.Open(ctx, db, eventstore.Options{ReadOnlyIfDamaged: true})
 	if storage.IsDamage(err) {
 		err = fmt.Errorf("%w: %w", storage.ErrDamaged, err)
 	}

@@ -171,7 +171,7 @@ func readListed(ctx context.Context, db querier, wanted []*listed, into []*segme
 func (s *segment) scan(rows *sql.Rows) error {
 	var c, body sql.RawBytes
 	if err := rows.Scan(&s.last, &s.first, &s.firstRecorded, &s.lastRecorded, &s.encoding, &c, &body); err != nil {
-		return err
+		return misread(err)
 	}
 	s.body = append(s.body[:0], body...)
 	if copy(s.chain[:], c) != len(s.chain) {

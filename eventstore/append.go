@@ -43,7 +43,7 @@ func (s Span) Len() int {
 //
 // When ctx ends before the writer has begun with the batch, the batch is dropped and the error is the context's;
 // after that Append waits for the outcome, so that the caller always learns it. Other errors: [ErrInvalid],
-// [ErrTooLarge], [ErrConflict], [ErrKeyReused], [ErrClosed], [ErrUnavailable], after which nothing was changed,
+// [ErrTooLarge], [ErrConflict], [ErrKeyReused], [ErrClosed], [ErrReadOnly], [ErrUnavailable], after which nothing was changed,
 // [ErrUnknownOutcome], and whatever Decide or a projector returned, after which nothing was changed either.
 func (s *Store) Append(ctx context.Context, b Batch) (Span, error) {
 	r, err := newRequest(b, false)
@@ -78,6 +78,9 @@ func (s *Store) submit(ctx context.Context, r *request) (Span, error) {
 func (s *Store) enqueue(ctx context.Context, r *request) error {
 	if s.head.Load() == nil {
 		return errNotStarted
+	}
+	if err := s.writable(); err != nil {
+		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("append: %w", context.Cause(ctx))

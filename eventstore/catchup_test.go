@@ -72,10 +72,10 @@ func TestCatchUpCanBeTriedAgain(t *testing.T) {
 	}
 	defer func() { _ = conn.Close() }()
 	w := &writer{s: s, conn: conn, head: head{chain: genesis(s.uuid)}}
-	if err := w.catchUp(ctx, nil); err == nil || w.head.position != 0 || p.pending != nil {
+	if err := w.catchUp(ctx, nil, MaxPosition); err == nil || w.head.position != 0 || p.pending != nil {
 		t.Fatalf("a failed catch-up: %v, head %d, pending %v", err, w.head.position, p.pending)
 	}
-	if err := w.catchUp(ctx, nil); err != nil || w.head.position != 3 || !slices.Equal(p.applied, []Position{1, 2, 3}) {
+	if err := w.catchUp(ctx, nil, MaxPosition); err != nil || w.head.position != 3 || !slices.Equal(p.applied, []Position{1, 2, 3}) {
 		t.Fatalf("the next one: %v, head %d, applied %v", err, w.head.position, p.applied)
 	}
 }

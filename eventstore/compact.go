@@ -22,6 +22,8 @@ type CompactOptions struct {
 	Progress func(done, last Position)
 	// DryRun verifies what would be removed, and says what that is, but removes nothing.
 	DryRun bool
+	// Rest is how many times as long as it works the verification rests, as in [InspectOptions].
+	Rest int
 }
 
 // Compaction says what [Store.Compact] did.
@@ -55,6 +57,9 @@ func (s *Store) Compact(ctx context.Context, until Position, opts CompactOptions
 	if s.head.Load() == nil {
 		return Compaction{}, errNotStarted
 	}
+	if err := s.writable(); err != nil {
+		return Compaction{}, err
+	}
 	if head := s.Head(); until > head {
 		return Compaction{}, fmt.Errorf("%w: the log cannot be removed up to position %d: it ends at %d", ErrInvalid, until, head)
 	}
@@ -78,7 +83,7 @@ func (s *Store) compact(ctx context.Context, until Position, opts CompactOptions
 	if err != nil || next.first <= max(s.base.Load().first, 1) { // no segment would go
 		return c, err
 	}
-	v, err := s.verifyUntil(ctx, until, opts.Progress)
+	v, err := s.verifyUntil(ctx, until, opts)
 	if err != nil {
 		return c, err
 	}
@@ -133,9 +138,9 @@ func (s *Store) baseAt(ctx context.Context, at Position) (b base, err error) {
 }
 
 // verifyUntil verifies the log up to a position, and folds it.
-func (s *Store) verifyUntil(ctx context.Context, at Position, progress func(done, last Position)) (*inspector, error) {
+func (s *Store) verifyUntil(ctx context.Context, at Position, how CompactOptions) (*inspector, error) {
 	var first error
-	opts := InspectOptions{Progress: progress, Found: func(f Finding) {
+	opts := InspectOptions{Progress: how.Progress, Rest: how.Rest, Found: func(f Finding) {
 		if first == nil && f.Kind != FindingFilter && f.Kind != FindingSnapshot {
 			first = f.Err()
 		}
@@ -215,12 +220,15 @@ func (s *Store) cut(ctx context.Context, v *inspector, source string) (attested 
 	}
 	s.moveBase(&next)
 	s.restRemoved = false
-	if err := s.removeRest(ctx); err != nil {
-		// It will be done before anything is sealed the next time.
-		s.opts.Logger.Warn("the space of removed events is given back later", "error", err)
-		return span.First, nil
+	err = s.removeRest(ctx)
+	if err == nil {
+		err = s.snapshots.thinLocked(ctx)
 	}
-	return span.First, s.snapshots.thinLocked(ctx)
+	if err != nil {
+		// It will be done before anything is sealed the next time, and with the next snapshot.
+		s.opts.Logger.Warn("the space of removed history is given back later", "error", err)
+	}
+	return span.First, nil
 }
 
 // saveBaseLocked saves what takes the place of the events up to a base, unless it is there already.

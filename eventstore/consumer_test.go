@@ -228,7 +228,7 @@ func TestBadConsumers(t *testing.T) {
 	path := killed(t, s, db)
 	behind, err := storage.Open(t.Context(), path, storage.Options{})
 	if err == nil {
-		_, err = behind.Writer().ExecContext(t.Context(), `INSERT INTO cursors VALUES ('ahead', 3, 0)`)
+		_, err = behind.Writer().ExecContext(t.Context(), `INSERT INTO cursors VALUES ('ahead', 3, 0, statehouse_sum('ahead', 3, 0))`)
 		err = errors.Join(err, behind.Close())
 	}
 	if err != nil {

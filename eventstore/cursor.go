@@ -39,6 +39,7 @@ type cursors struct {
 	mu     sync.Mutex // guards the rest; nothing else is locked under it
 	byName map[string]*cursor
 	closed bool
+	damage error // says what is wrong with the table
 }
 
 type cursor struct {
@@ -161,12 +162,32 @@ func (cs *cursors) release(c *Consumer, forget bool) {
 
 // writeCursors writes cursors in the transaction under way.
 func (w *writer) writeCursors(ctx context.Context, writes []cursorWrite, now int64) error {
+	const (
+		before = `SELECT checksum FROM cursors WHERE name = ?`
+		store  = `INSERT INTO cursors (name, position, stored, checksum) VALUES (?, ?, ?, ?) ON CONFLICT (name)
+			DO UPDATE SET position = excluded.position, stored = excluded.stored, checksum = excluded.checksum`
+		totals = `UPDATE cursors SET position = position + ?1, stored = stored + ?2,
+			checksum = statehouse_sum(name, position + ?1, stored + ?2) WHERE name = ''`
+	)
+	var added, change int64 // of the number of cursors and the sum of their checksums
 	for _, c := range writes {
-		const store = `INSERT INTO cursors (name, position, stored) VALUES (?, ?, ?)
-			ON CONFLICT (name) DO UPDATE SET position = excluded.position, stored = excluded.stored`
-		if err := w.statements.exec(ctx, w.conn, store, c.cursor.name, int64(c.at), now); err != nil {
+		var old int64
+		err := w.statements.scan(ctx, w.conn, []any{&old}, before, c.cursor.name)
+		if errors.Is(err, sql.ErrNoRows) {
+			added++
+			err = nil
+		}
+		sum := cursorSum(c.cursor.name, c.at, now)
+		change += sum - old
+		if err == nil {
+			err = w.statements.exec(ctx, w.conn, store, c.cursor.name, int64(c.at), now, sum)
+		}
+		if err != nil {
 			return fmt.Errorf("cursor of %q: %w", c.cursor.name, err)
 		}
+	}
+	if err := w.statements.exec(ctx, w.conn, totals, added, change); err != nil {
+		return fmt.Errorf("cursors: %w", err)
 	}
 	return nil
 }
@@ -195,19 +216,33 @@ func checkConsumerName(name string) error {
 
 // cursorAt is where a cursor is stored, and whether it is at all.
 func (s *Store) cursorAt(ctx context.Context, name string) (at Position, stored bool, err error) {
-	err = s.db.Reader().QueryRowContext(ctx, `SELECT position FROM cursors WHERE name = ?`, name).Scan(&at)
-	if errors.Is(err, sql.ErrNoRows) {
+	var when, sum int64
+	err = s.db.Reader().QueryRowContext(ctx, `SELECT position, stored, checksum FROM cursors WHERE name = ?`, name).
+		Scan(&at, &when, &sum)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		if damage := s.cursors.damaged(); damage != nil {
+			return 0, false, fmt.Errorf("where consumer %q is, is not known; delete its cursor to begin again: %w", name, damage)
+		}
 		return 0, false, nil
-	}
-	if err != nil {
-		return 0, false, s.orClosed(fmt.Errorf("cursor of %q: %w", name, err))
+	case err != nil:
+		return 0, false, s.orClosed(fmt.Errorf("cursor of %q: %w", name, misread(err)))
+	case sum != cursorSum(name, at, when):
+		return 0, false, fmt.Errorf("%w: the cursor of consumer %q is not what was written; delete it to begin again", ErrCorrupt, name)
 	}
 	return at, true, nil
 }
 
+// damaged says what was wrong with the table when the store was started, or when somebody deleted a cursor since.
+func (cs *cursors) damaged() error {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.damage
+}
+
 // Cursors are all that the file has, by name.
 func (s *Store) Cursors(ctx context.Context) (all []Cursor, err error) {
-	rows, err := s.db.Reader().QueryContext(ctx, `SELECT name, position, stored FROM cursors ORDER BY name`)
+	rows, err := s.db.Reader().QueryContext(ctx, `SELECT name, position, stored FROM cursors WHERE name <> '' ORDER BY name`)
 	if err != nil {
 		return nil, s.orClosed(fmt.Errorf("cursors: %w", err))
 	}
@@ -216,7 +251,7 @@ func (s *Store) Cursors(ctx context.Context) (all []Cursor, err error) {
 		var c Cursor
 		var stored int64
 		if err := rows.Scan(&c.Name, &c.Stored, &stored); err != nil {
-			return nil, fmt.Errorf("cursors: %w", err)
+			return nil, fmt.Errorf("cursors: %w", misread(err))
 		}
 		c.Acked, c.StoredAt = c.Stored, time.Unix(0, stored).UTC()
 		all = append(all, c)
@@ -234,27 +269,33 @@ func (s *Store) Cursors(ctx context.Context) (all []Cursor, err error) {
 	return all, nil
 }
 
-// DeleteCursor forgets where the consumer of a name is. Errors: [ErrInUse] while one is open, [ErrInvalid] where there
-// is no such cursor.
+// DeleteCursor forgets where the consumer of a name is. Where the cursors are damaged, that also accepts what else is
+// lost of them. Errors: [ErrInUse] while one is open, [ErrInvalid] where there is no such cursor.
 func (s *Store) DeleteCursor(ctx context.Context, name string) error {
+	if err := checkConsumerName(name); err != nil {
+		return err
+	}
 	c := &Consumer{s: s}
 	known, err := s.cursors.claim(name, c)
 	if err != nil {
 		return err
 	}
 	err = s.inTurn(ctx, func(w *writer, ctx context.Context) error {
-		err := w.transact(ctx, func(tx storage.Tx) error {
-			done, err := tx.ExecContext(ctx, `DELETE FROM cursors WHERE name = ?`, name)
-			if err != nil {
+		var damage error
+		err := w.transact(ctx, func(tx storage.Tx) (err error) {
+			if err := s.deleteCursor(ctx, tx, name); err != nil {
 				return fmt.Errorf("cursor of %q: %w", name, err)
 			}
-			if n, err := done.RowsAffected(); n == 0 && err == nil {
-				return fmt.Errorf("%w: there is no cursor of a consumer named %q", ErrInvalid, name)
+			if damage = checkCursors(ctx, tx); !isDamage(damage) {
+				err = damage
 			}
-			return nil
+			return err
 		})
 		if err == nil {
 			s.cursors.release(c, true) // in this turn, so that no group stores it again
+			s.cursors.mu.Lock()
+			s.cursors.damage = damage
+			s.cursors.mu.Unlock()
 		}
 		return err
 	})
@@ -262,4 +303,30 @@ func (s *Store) DeleteCursor(ctx context.Context, name string) error {
 		s.cursors.release(c, !known)
 	}
 	return err
+}
+
+// deleteCursor deletes a cursor and counts the others.
+func (s *Store) deleteCursor(ctx context.Context, tx storage.Tx, name string) error {
+	done, err := tx.ExecContext(ctx, `DELETE FROM cursors WHERE name = ?`, name)
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); n == 0 && err == nil && s.cursors.damaged() == nil {
+		return fmt.Errorf("%w: there is no cursor of a consumer named %q", ErrInvalid, name)
+	}
+	return countCursors(ctx, tx)
+}
+
+// countCursors writes anew how many cursors there are and what their checksums add up to.
+func countCursors(ctx context.Context, tx storage.Tx) error {
+	for _, statement := range [...]string{
+		`DELETE FROM cursors WHERE name = ''`,
+		`INSERT INTO cursors (name, position, stored) SELECT '', count(*), coalesce(sum(checksum), 0) FROM cursors`,
+		`UPDATE cursors SET checksum = statehouse_sum(name, position, stored) WHERE name = ''`,
+	} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -121,7 +121,7 @@ func (l *listing) readEntries(ctx context.Context, db querier, sealed Position, 
 	for rows.Next() {
 		var e listed
 		if err := rows.Scan(&e.last, &e.first, &e.firstRecorded, &e.lastRecorded); err != nil {
-			return err
+			return misread(err)
 		}
 		l.entries = append(l.entries, e)
 	}
@@ -138,7 +138,7 @@ func readFilters(ctx context.Context, db querier, of []listed) ([]filter, error)
 		for i := 0; err == nil && rows.Next(); {
 			var last Position
 			var raw sql.RawBytes
-			if err = rows.Scan(&last, &raw); err != nil {
+			if err = misread(rows.Scan(&last, &raw)); err != nil {
 				break
 			}
 			for i < len(of) && of[i].last < last {

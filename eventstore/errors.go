@@ -22,6 +22,8 @@ var (
 	// ErrUnavailable: the store cannot write at present, for the reason in the message, and tries again by itself
 	// at the next append. Nothing was changed; reading goes on.
 	ErrUnavailable = errors.New("the store cannot write")
+	// ErrReadOnly: the log is damaged and was opened for reading only, see [Store.Damage]. Nothing was changed.
+	ErrReadOnly = errors.New("the log is damaged and can only be read")
 	// ErrCompacted: the question is about events that have been removed, see [CompactedError] for what is left.
 	ErrCompacted = errors.New("events have been removed")
 	// ErrCorrupt: what is stored is not what was written. The message says where.

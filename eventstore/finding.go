@@ -23,6 +23,9 @@ const (
 	FindingFilter FindingKind = "filter"
 	// FindingSnapshot: a snapshot is not what was written, or not the fold of the log at its position.
 	FindingSnapshot FindingKind = "snapshot"
+	// FindingFile: the file, its WAL, or what it keeps beside the log is not what was written, or events are missing at its
+	// end. It concerns no positions, unless those are missing.
+	FindingFile FindingKind = "file"
 	// FindingFold: a projector does not take the events that it is said to have taken.
 	FindingFold FindingKind = "fold"
 )
@@ -57,6 +60,8 @@ func (f Finding) String() string {
 		at = fmt.Sprintf("positions %d to %d", f.First, f.Last)
 	}
 	switch f.Kind {
+	case FindingFile:
+		b.WriteString("file")
 	case FindingSnapshot:
 		fmt.Fprintf(&b, "snapshot of %s at %s", f.Owner, at)
 	case FindingFold:

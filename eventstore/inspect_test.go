@@ -187,6 +187,7 @@ func TestInspectFindsDamage(t *testing.T) {
 			[]string{
 				"snapshot of registry at position 125: the log ends at position 120, before it",
 				"snapshot of state at position 125: the log ends at position 120, before it",
+				"file: the log is damaged: positions 121 to 130 are missing: they were acknowledged",
 			}, 4,
 		},
 		"deleted sealed": {

@@ -40,6 +40,8 @@ type inspector struct {
 	unusable map[snapshotPlace]bool
 	// unfiltered says that it was reported that filters cannot be read.
 	unfiltered bool
+	// salvager is told what is whole; nil where nobody wants it.
+	salvager *salvager
 	// limit is the position up to which to walk, 0 for all of the log.
 	limit Position
 	// fits says of which owners the snapshot at the limit is a full one, and what the log makes of it.
@@ -128,7 +130,10 @@ func (v *inspector) walk(ctx context.Context) error {
 	if err := v.attest(ctx); err != nil {
 		return err
 	}
-	return v.beyond(ctx)
+	if err := v.beyond(ctx); err != nil {
+		return err
+	}
+	return v.file(ctx)
 }
 
 // rebase goes to where the log begins, if events have been removed that it has not come to.
@@ -158,6 +163,11 @@ func (v *inspector) rebase(ctx context.Context) error {
 	}
 	for _, f := range damage {
 		v.found(f)
+	}
+	if v.salvager != nil && len(damage) == 0 {
+		if err := v.salvager.rebase(ctx, b, v.folds); err != nil {
+			return err
+		}
 	}
 	v.after, v.before, v.recorded, v.isRecorded = b.first-1, []chain{b.before}, 0, false
 	v.result.Removed = b.position
@@ -265,7 +275,7 @@ func (v *inspector) lose() {
 // segment looks at the next segment, its filter, and the snapshots up to its end.
 func (v *inspector) segment(ctx context.Context, s *inspectedSegment) error {
 	switch {
-	case s.first > v.after+1:
+	case s.first > v.after+1 && s.first <= s.last:
 		v.missing(s.first-1, s.firstRecorded, true)
 	case s.first <= v.after && s.replaced == nil:
 		v.found(about(FindingGap, &s.segment, fmt.Errorf("it overlaps the segment before it, which ends at position %d", v.after)))
@@ -275,14 +285,21 @@ func (v *inspector) segment(ctx context.Context, s *inspectedSegment) error {
 	chains := map[Position]chain{}
 	err := v.run.open(&s.segment, nil)
 	if err != nil {
-		v.damaged(s, err)
+		if err := v.damaged(ctx, s, err); err != nil {
+			return err
+		}
 		v.lose()
 	} else {
 		if v.isRecorded && s.firstRecorded < v.recorded && s.first > v.after {
 			v.found(about(FindingSegment, &s.segment, fmt.Errorf("the one before it was recorded after it, at %s", formatNanos(v.recorded))))
 		}
-		v.follow(s, chains)
+		before := v.follow(s, chains)
 		v.payloads()
+		if v.salvager != nil {
+			if err := v.salvager.segment(ctx, v.run, before); err != nil {
+				return err
+			}
+		}
 		if s.encoding == encodingSealed {
 			v.result.Sealed++
 		} else {
@@ -303,28 +320,33 @@ func (v *inspector) segment(ctx context.Context, s *inspectedSegment) error {
 
 // damaged reports a segment that cannot be opened, and what can be guessed about it. The value of the chain behind it is
 // the one that it holds or, if that is what is damaged, the one that follows from its events.
-func (v *inspector) damaged(s *inspectedSegment, err error) {
+func (v *inspector) damaged(ctx context.Context, s *inspectedSegment, err error) (unsaved error) {
 	f := about(FindingSegment, &s.segment, cause(err))
 	guess := s.segment
 	guess.body = slices.Clone(s.body)
-	behind := []chain{s.chain}
+	behind, proven := []chain{s.chain}, false
 	if len(guess.body) >= 4 {
 		guess.sum()
 		if v.run.open(&guess, nil) == nil {
 			f.Entities = v.run.entities()
 			for _, c := range v.before {
-				_ = v.run.chainFrom(c, func(_ int, next chain) { c = next })
+				proven = v.run.chainFrom(c, func(_ int, next chain) { c = next }) == nil || proven
 				behind = append(behind, c)
+			}
+			if v.salvager != nil {
+				unsaved = v.salvager.hold(ctx, v.run, behind[1:], proven)
 			}
 		}
 	}
 	v.run.segment = nil // what it holds is a guess
 	v.found(f)
 	v.before = behind
+	return unsaved
 }
 
-// follow checks that a segment follows from what is before it, and notes the chain's value at the snapshots in it.
-func (v *inspector) follow(s *inspectedSegment, at map[Position]chain) {
+// follow checks that a segment follows from what is before it, and notes the chain's value at the snapshots in it. It returns
+// the value before it, nil where there is none that it follows from.
+func (v *inspector) follow(s *inspectedSegment, at map[Position]chain) (found *chain) {
 	before := v.before
 	if s.replaced != nil {
 		before = []chain{*s.replaced}
@@ -346,6 +368,7 @@ func (v *inspector) follow(s *inspectedSegment, at map[Position]chain) {
 			err = errors.New("it holds other events than the segments that it took the place of")
 		}
 		if err == nil {
+			found = &c
 			break
 		}
 	}
@@ -358,6 +381,7 @@ func (v *inspector) follow(s *inspectedSegment, at map[Position]chain) {
 	}
 	at[s.last] = s.chain
 	v.before = []chain{s.chain}
+	return found
 }
 
 // payloads decodes every event of the segment.
@@ -473,7 +497,7 @@ func (v *inspector) boundsBehind(ctx context.Context, at Position) (*segment, er
 	// Not "> at": that would look for at itself, which may be on the damaged page before.
 	err := v.s.db.Reader().QueryRowContext(ctx, `SELECT last_position, first_position FROM segments
 		WHERE last_position >= ? ORDER BY last_position LIMIT 1`, int64(at+1)).Scan(&s.last, &s.first)
-	if isDamage(err) || errors.Is(err, sql.ErrNoRows) {
+	if isDamage(misread(err)) || errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {

@@ -58,11 +58,17 @@ func (v *inspector) readSegments(ctx context.Context, tx *sql.Tx) (found []inspe
 			err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 			return found, errUnless(len(found) > 0, err)
 		}
-		if s.first > v.until {
+		if s.first > v.until && s.intact() == nil {
 			return found, nil
 		}
 		found = append(found, inspectedSegment{segment: s})
 		size += len(s.body)
+	}
+	for i := range found[:max(len(found)-1, 0)] {
+		// What a damaged row says of its end must not hide the rows behind it.
+		if s, next := &found[i], &found[i+1]; next.first > v.after+1 && next.last <= s.last && s.intact() != nil && next.intact() == nil {
+			s.last = next.first - 1
+		}
 	}
 	err = rows.Err()
 	return found, errUnless(len(found) > 0 && isDamage(err), err)

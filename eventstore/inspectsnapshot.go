@@ -57,7 +57,7 @@ func snapshotOwners(ctx context.Context, tx storage.Tx) (owners []string, err er
 	for rows.Next() {
 		var owner string
 		if err := rows.Scan(&owner); err != nil {
-			return nil, err
+			return nil, misread(err)
 		}
 		owners = append(owners, owner)
 	}

@@ -18,7 +18,7 @@ import (
 // A repeat is answered before its conditions are checked, which the first one may have ended, and without running its
 // decision; the key of a decision says only that, since what it would return cannot be compared. One that returned
 // nothing is remembered too: its repeat returns the empty [Span]. Other events under the same key are refused with
-// [ErrKeyReused]. An append that failed leaves no key behind, but for [ErrUnknownOutcome], after which a repeat finds
+// [ErrKeyReused]. Where the file's table of keys is damaged, a key that is not found in it is refused with [ErrCorrupt]. An append that failed leaves no key behind, but for [ErrUnknownOutcome], after which a repeat finds
 // out and does what is left to do. Of several at the same time with one key the first one counts.
 type Key struct {
 	// Scope says whose keys these are, as "api:alice": equal ids of different scopes are different keys. It may be empty.
@@ -53,17 +53,22 @@ func hashContents(events []prepared) []byte {
 
 // repeat answers a request whose key is known, and says so.
 func (g *grouping) repeat(ctx context.Context, t *terms, res *result) (known bool, err error) {
-	const find = `SELECT hash, first_position, last_position, recorded FROM append_keys WHERE scope = ? AND key = ?`
+	const find = `SELECT hash, first_position, last_position, recorded, checksum FROM append_keys
+		WHERE scope = ? AND key = ?`
 	var hash []byte
 	var span Span
-	var recorded int64
-	row := []any{&hash, &span.First, &span.Last, &recorded}
+	var recorded, sum int64
+	row := []any{&hash, &span.First, &span.Last, &recorded, &sum}
 	err = g.w.statements.scan(ctx, g.w.conn, row, find, t.key.Scope, t.key.ID)
 	switch {
+	case errors.Is(err, sql.ErrNoRows) && g.w.s.keysDamage != nil:
+		res.err = fmt.Errorf("whether key %q was used is not known: %w", t.key.ID, g.w.s.keysDamage)
 	case errors.Is(err, sql.ErrNoRows):
 		return false, nil
 	case err != nil:
 		return false, t.failed(err)
+	case sum != keySum(t.key, hash, span, recorded):
+		res.err = fmt.Errorf("%w: key %q: what is stored of it is damaged; use another key", ErrCorrupt, t.key.ID)
 	case g.recorded-recorded >= int64(KeyLifetime):
 		return false, nil
 	case !bytes.Equal(hash, t.hash):
@@ -80,13 +85,14 @@ func (g *grouping) remember(ctx context.Context, t *terms, span Span) error {
 	if err := g.begin(ctx); err != nil {
 		return err
 	}
-	const keep = `INSERT OR REPLACE INTO append_keys (scope, key, hash, first_position, last_position, recorded)
-		VALUES (?, ?, ?, ?, ?, ?)`
+	const keep = `INSERT OR REPLACE INTO append_keys
+		(scope, key, hash, first_position, last_position, recorded, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)`
 	hash := t.hash
 	if hash == nil {
 		hash = []byte{}
 	}
-	err := g.w.statements.exec(ctx, g.w.conn, keep, t.key.Scope, t.key.ID, hash, int64(span.First), int64(span.Last), g.recorded)
+	err := g.w.statements.exec(ctx, g.w.conn, keep, t.key.Scope, t.key.ID, hash, int64(span.First), int64(span.Last), g.recorded,
+		keySum(t.key, hash, span, g.recorded))
 	if err == nil && g.recorded >= g.w.keysLook {
 		err = g.forget(ctx)
 	}

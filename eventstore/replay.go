@@ -13,15 +13,15 @@ import (
 	"github.com/statehouse/statehouse/storage"
 )
 
-// foldRest applies the log beyond w.head and leaves it pending.
-func (w *writer) foldRest(ctx context.Context, restored []Position) error {
+// foldRest applies the log beyond w.head, up to a position, and leaves it pending.
+func (w *writer) foldRest(ctx context.Context, restored []Position, until Position) error {
 	f := &folding{projectors: w.s.projectors, head: w.head, restored: restored}
 	before, err := f.chainBefore(ctx, w.conn)
 	if err != nil {
 		return err
 	}
 	told := time.Now()
-	for p, err := range openAhead(ctx, w.s.db.Reader(), stretch{f.head.position + 1, MaxPosition, &before, newNames()}) {
+	for p, err := range openAhead(ctx, w.s.db.Reader(), stretch{f.head.position + 1, until, &before, newNames()}) {
 		if err == nil {
 			err = f.part(ctx, w.conn, p)
 		}

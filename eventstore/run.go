@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,8 +31,8 @@ func newRun() *run { return &run{names: newNames()} }
 // open checks a segment and decodes its events. Where entities are given, all different, it may leave out the events that
 // are about others. What it decodes is valid until the next open, and payloads alias the segment's body.
 func (r *run) open(s *segment, entities []string) error {
-	if len(s.body) < 4 || binary.LittleEndian.Uint32(s.body) != s.checksum() {
-		return s.damaged(errors.New("its checksum does not fit"))
+	if err := s.intact(); err != nil {
+		return err
 	}
 	if s.first == 0 || s.last < s.first || s.last > MaxPosition || s.lastRecorded < s.firstRecorded {
 		return s.damaged(errors.New("its bounds make no sense"))

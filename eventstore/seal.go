@@ -71,6 +71,9 @@ func (b *sealer) pause(head Position) time.Duration {
 // Seal seals everything that is in the log at the time of the call, however little it is. The store does it by itself
 // whenever enough has come together.
 func (s *Store) Seal(ctx context.Context) error {
+	if err := s.writable(); err != nil {
+		return fmt.Errorf("seal the log: %w", err)
+	}
 	b := sealer{s: s, run: newRun()}
 	for until := s.Head(); b.last < until; {
 		if _, err := b.step(ctx, 1); err != nil {
@@ -130,7 +133,7 @@ func (b *sealer) skipSealed(ctx context.Context) error {
 func lastSealed(ctx context.Context, db querier) (Position, error) {
 	var last sql.NullInt64
 	if err := db.QueryRowContext(ctx, `SELECT max(last_position) FROM segment_filters`).Scan(&last); err != nil {
-		return 0, fmt.Errorf("the end of what is sealed: %w", err)
+		return 0, fmt.Errorf("the end of what is sealed: %w", misread(err))
 	}
 	return Position(last.Int64), nil
 }
@@ -248,6 +251,11 @@ func (p *sealable) exchange(ctx context.Context, tx storage.Tx) error {
 	if n, err := done.RowsAffected(); err != nil || n != int64(len(p.old)) {
 		return errors.Join(fmt.Errorf("%d segments are where %d were read", n, len(p.old)), err)
 	}
+	return p.insert(ctx, tx)
+}
+
+// insert writes the sealed segments and their filters.
+func (p *sealable) insert(ctx context.Context, tx storage.Tx) error {
 	for i, s := range p.sealed {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO segments (`+segmentColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			int64(s.last), int64(s.first), s.firstRecorded, s.lastRecorded, s.encoding, s.chain[:], s.body); err != nil {

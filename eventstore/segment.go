@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"strings"
 	"time"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // encodingPlain is the encoding of a segment that a commit wrote: its events are recorded at one time, and its body is
@@ -41,6 +44,14 @@ func (s *segment) checksum() uint32 {
 // sum writes the checksum into a body whose first four bytes were left for it.
 func (s *segment) sum() { binary.LittleEndian.PutUint32(s.body, s.checksum()) }
 
+// intact says why the row is not what was written.
+func (s *segment) intact() error {
+	if len(s.body) < 4 || binary.LittleEndian.Uint32(s.body) != s.checksum() {
+		return s.damaged(errors.New("its checksum does not fit"))
+	}
+	return nil
+}
+
 // insert writes the row, in the transaction under way on the writer's connection.
 func (s *segment) insert(ctx context.Context, w *writer) error {
 	const insert = `INSERT INTO segments
@@ -71,6 +82,15 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
+// misread is the error of a read, which is damage where a value is not of the type that was written.
+func misread(err error) error {
+	// The errors of database/sql about that are of no type, and do not wrap what they are about.
+	if err != nil && strings.HasPrefix(err.Error(), "sql: Scan error") {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
 const segmentColumns = `last_position, first_position, first_recorded, last_recorded, encoding, chain, body`
 
 func scanSegment(row interface{ Scan(...any) error }) (segment, error) {
@@ -78,7 +98,7 @@ func scanSegment(row interface{ Scan(...any) error }) (segment, error) {
 	var c []byte
 	err := row.Scan(&s.last, &s.first, &s.firstRecorded, &s.lastRecorded, &s.encoding, &c, &s.body)
 	if err != nil {
-		return segment{}, err
+		return segment{}, misread(err)
 	}
 	if copy(s.chain[:], c) != len(s.chain) {
 		return segment{}, s.damaged(errors.New("its chain value is cut short"))
@@ -104,7 +124,7 @@ func chainBefore(ctx context.Context, db querier, first Position) (chain, error)
 	if err == nil && copy(c[:], b) != len(c) {
 		err = fmt.Errorf("%w: the chain value at position %d is cut short", ErrCorrupt, first-1)
 	}
-	return c, err
+	return c, misread(err)
 }
 
 // chainAt is the chain's value after the event at a position; it recomputes it inside a segment.
@@ -153,15 +173,20 @@ func segmentWith(ctx context.Context, db querier, at Position) (segment, error) 
 // fileUUID is the uuid that the file was given when it was created.
 func fileUUID(ctx context.Context, db querier) ([]byte, error) {
 	var uuid []byte
-	err := db.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'uuid'`).Scan(&uuid)
-	if errors.Is(err, sql.ErrNoRows) {
+	var sum int64
+	err := db.QueryRowContext(ctx, `SELECT value, checksum FROM meta WHERE key = 'uuid'`).Scan(&uuid, &sum)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return nil, fmt.Errorf("%w: the file's uuid is missing", ErrCorrupt)
+	case err != nil:
+		return nil, fmt.Errorf("the file's uuid: %w", misread(err))
+	case len(uuid) != uuidSize:
+		return nil, fmt.Errorf("%w: the file's uuid has %d bytes instead of %d", ErrCorrupt, len(uuid), uuidSize)
+	case sum != storage.RowSum("uuid", uuid):
+		return nil, fmt.Errorf("%w: the file's uuid: its checksum does not fit", ErrCorrupt)
+	default:
+		return uuid, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("the file's uuid: %w", err)
-	}
-	if len(uuid) != 16 {
-		return nil, fmt.Errorf("%w: the file's uuid has %d bytes instead of 16", ErrCorrupt, len(uuid))
-	}
-	return uuid, nil
 }
+
+const uuidSize = 16

@@ -295,7 +295,7 @@ func snapshotRows(ctx context.Context, tx storage.Tx, owner string, until Positi
 		var base sql.NullInt64
 		if err := rows.Scan(&r.Owner, &r.Position, &r.uuid, &r.FoldVersion, &c, &r.encoding, &r.count, &r.parts,
 			&sum, &base, &baseSum); err != nil {
-			return found, err
+			return found, misread(err)
 		}
 		copy(r.chain[:], c)
 		copy(r.checksum[:], sum)

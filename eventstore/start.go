@@ -11,8 +11,9 @@ import (
 // Start restores the projectors from their snapshots, each its own, folds the rest of the log into them, checking
 // checksums, order and chain as it goes, promotes the result and starts the writer. The projectors' order is kept in
 // every later call. When Start fails the store can only be closed; of the file nothing has changed but, perhaps, tables
-// of projectors. A store is started once: a second Start fails with [ErrInvalid] and changes nothing, one after
-// [Store.Close] with [ErrClosed]. The error of a context that ends meanwhile matches the context's.
+// of projectors. A log that is damaged is an error, or open for reading only, as [Options.ReadOnlyIfDamaged] says. A store
+// is started once: a second Start fails with [ErrInvalid] and changes nothing, one after [Store.Close] with [ErrClosed].
+// The error of a context that ends meanwhile matches the context's.
 func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	if !s.started.CompareAndSwap(false, true) {
 		return fmt.Errorf("start: %w: the store was started before; a store is started once", ErrInvalid)
@@ -30,17 +31,23 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	}
 	w := &writer{s: s, conn: conn}
 	if err := s.contained("the start", func() error { return w.start(ctx) }); err != nil {
+		s.preserve(err)
 		_ = conn.Close()
 		return fmt.Errorf("start: %w", orContext(ctx, err))
+	}
+	s.recovered.Took = time.Since(began)
+	s.waking.Go(s.waker.run)
+	if s.damage != nil {
+		s.opts.Logger.Error("the log is damaged and can only be read", "error", s.damage)
+		return conn.Close()
 	}
 	if s.db.InheritedWAL() {
 		w.distrust(ctx)
 	}
-	s.recovered.Took = time.Since(began)
+	w.anchor()
 	// The writer outlives the context of the start: it ends when the store is closed.
 	background := context.WithoutCancel(ctx)
 	s.writer.Go(func() { w.run(background) })
-	s.waking.Go(s.waker.run)
 	s.snapshots.skipped(s.recovered.Faults)
 	s.snapshots.ends.Go(func() { s.snapshots.loop(background) })
 	if s.opts.SealAfter > 0 {
@@ -63,8 +70,21 @@ func (w *writer) distrust(ctx context.Context) {
 
 func (w *writer) start(ctx context.Context) error {
 	last, err := lastPosition(ctx, w.conn)
+	if w.s.tolerate(ctx, err) {
+		last, err = w.s.lastReadable(ctx)
+	}
 	if err != nil {
 		return err
+	}
+	damage, notice := w.s.checkAnchor(ctx, w.conn, last)
+	if damage != nil && !w.s.tolerate(ctx, damage) {
+		return damage
+	}
+	if err := w.s.checkTables(ctx, w.conn); err != nil {
+		return err
+	}
+	if notice != nil {
+		w.s.notice(notice)
 	}
 	restored, err := w.restore(ctx, last)
 	if err != nil {
@@ -87,15 +107,28 @@ func (w *writer) start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := s.intact(); from == last && err != nil && !w.s.tolerate(ctx, err) {
+			return err
+		}
 		w.head.recorded = s.lastRecorded
 	}
 	if w.head.chain, err = chainAt(ctx, w.conn, from); err != nil {
 		return err
 	}
-	if err := w.catchUp(ctx, restored); err != nil {
+	if w.s.damage == nil {
+		err = w.catchUp(ctx, restored, last)
+	}
+	if w.s.damage != nil || w.s.opts.ReadOnlyIfDamaged && isDamage(err) {
+		err = w.serveDamaged(ctx, restored, last)
+	}
+	if err != nil {
 		return err
 	}
 	sealed, err := lastSealed(ctx, w.conn)
+	if isDamage(err) { // it only saves work
+		w.s.notice(err)
+		err = nil
+	}
 	if err != nil {
 		return err
 	}
@@ -113,11 +146,27 @@ func (w *writer) start(ctx context.Context) error {
 	return nil
 }
 
+// anchor opens the anchor, and drops it unless the end of the log may not be durable yet.
+func (w *writer) anchor() {
+	if err := w.s.openAnchor(); err != nil {
+		w.s.notice(fmt.Errorf("what is lost at the end of the log from now on may not be noticed: the anchor: %w", err))
+	}
+	if w.conn != nil {
+		w.s.dropAnchor(w.head)
+	}
+}
+
+// notice remembers and logs what deserves a look although the log is whole.
+func (s *Store) notice(err error) {
+	s.recovered.Notices = append(s.recovered.Notices, err)
+	s.opts.Logger.Warn("something beside the log is not as it should be", "error", err)
+}
+
 // lastPosition is the position at which the log ends, 0 if it is empty.
 func lastPosition(ctx context.Context, db querier) (Position, error) {
 	var last sql.NullInt64
 	if err := db.QueryRowContext(ctx, `SELECT max(last_position) FROM segments`).Scan(&last); err != nil {
-		return 0, fmt.Errorf("the end of the log: %w", err)
+		return 0, fmt.Errorf("the end of the log: %w", misread(err))
 	}
 	return Position(last.Int64), nil
 }
@@ -159,10 +208,11 @@ func (w *writer) restoreOne(ctx context.Context, p Projector) (Position, error) 
 	return Position(at), tx.Commit()
 }
 
-// catchUp folds the log beyond w.head into the projectors and promotes the result. restored says for each projector
+// catchUp folds the log beyond w.head, up to the end of the segment that holds the position until, into the projectors and
+// promotes the result. restored says for each projector
 // which events it already has; nil means those up to w.head. When it fails, nothing is pending and w.head is what it
 // was, so that it can be tried again.
-func (w *writer) catchUp(ctx context.Context, restored []Position) error {
+func (w *writer) catchUp(ctx context.Context, restored []Position, until Position) error {
 	before, done := w.head, false
 	defer func() { // also when a projector panics, or ends the goroutine
 		if !done {
@@ -170,7 +220,7 @@ func (w *writer) catchUp(ctx context.Context, restored []Position) error {
 			w.head = before
 		}
 	}()
-	if err := w.foldRest(ctx, restored); err != nil {
+	if err := w.foldRest(ctx, restored, until); err != nil {
 		return err
 	}
 	done = true

@@ -28,7 +28,7 @@ func (s *statements) scan(ctx context.Context, conn *sql.Conn, row []any, query 
 	if err := s.prepare(ctx, conn, query); err != nil {
 		return err
 	}
-	return (*s)[query].QueryRowContext(ctx, args...).Scan(row...)
+	return misread((*s)[query].QueryRowContext(ctx, args...).Scan(row...))
 }
 
 func (s *statements) prepare(ctx context.Context, conn *sql.Conn, query string) error {

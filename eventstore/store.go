@@ -30,6 +30,9 @@ type Options struct {
 	QueueBytes int64
 	// GroupBytes is the size from which a group takes no further batch; 0 means 8 MiB.
 	GroupBytes int
+	// ReadOnlyIfDamaged makes Open and Start go on where the log is damaged, for reading only: [Store.Damage] says what is
+	// wrong. Without it they fail.
+	ReadOnlyIfDamaged bool
 	// SealAfter is the number of events that come together before they are sealed: merged and compressed in the
 	// background. 0 means 4,096, and less than 0 that only [Store.Seal] seals.
 	SealAfter int
@@ -63,6 +66,10 @@ type Store struct {
 	projectors projectors
 	recovered  Recovery
 
+	// damage is why the log is open for reading only, nil where it is not. It does not change after Start.
+	damage error
+	anchor anchorFile
+
 	segmentBytes int64 // the size beyond which a group becomes several: maxSegmentBytes
 
 	queue  chan *request
@@ -91,13 +98,15 @@ type Store struct {
 
 	directory directory
 
-	head      atomic.Pointer[head]
-	tail      tail
-	waker     waker
-	waking    sync.WaitGroup // for the waker's goroutine
-	cursors   cursors
-	followers followers
-	stats     counters
+	head    atomic.Pointer[head]
+	tail    tail
+	waker   waker
+	waking  sync.WaitGroup // for the waker's goroutine
+	cursors cursors
+	// keysDamage says what is wrong with the keys of appends. It does not change after Start.
+	keysDamage error
+	followers  followers
+	stats      counters
 }
 
 // head is the end of the log: what the next event continues. It changes as one.
@@ -119,6 +128,9 @@ type Recovery struct {
 	Took time.Duration
 	// Faults are the snapshots that could not be used, and why. They cost time and nothing else.
 	Faults []error
+	// Notices are what else deserves a look although the log is whole: an anchor that is missing or torn, and damage of the
+	// cursors and keys, where consumers and appends that need them fail.
+	Notices []error
 	// ClockBehind is how far the clock is behind the last event's recorded time, negative where it is ahead; it is
 	// worth a look when it is more than a day either way. 0 for an empty log.
 	ClockBehind time.Duration
@@ -136,11 +148,25 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	s.snapshots.init(s)
 	s.waker.init()
 	s.cursors.init()
+	if s.damage = db.Damage(); s.damage != nil && !opts.ReadOnlyIfDamaged {
+		return nil, s.damage
+	}
 	var err error
-	if s.uuid, err = ensureUUID(ctx, db); err != nil {
+	s.uuid, err = ensureUUID(ctx, db)
+	if s.tolerate(ctx, err) {
+		s.uuid, err = s.guessUUID(ctx)
+	}
+	if err != nil {
+		s.preserve(err)
 		return nil, orContext(ctx, err)
 	}
-	if err := s.loadBase(ctx, db.Reader()); err != nil {
+	err = s.loadBase(ctx, db.Reader())
+	if s.tolerate(ctx, err) {
+		s.moveBase(&base{}) // what is behind the removed events can be read all the same
+		err = nil
+	}
+	if err != nil {
+		s.preserve(err)
 		return nil, orContext(ctx, err)
 	}
 	return s, nil
@@ -157,15 +183,18 @@ func orContext(ctx context.Context, err error) error {
 
 // ensureUUID gives a new file its uuid, from which its chain starts.
 func ensureUUID(ctx context.Context, db *storage.DB) ([]byte, error) {
-	uuid := make([]byte, 16)
+	if db.Damage() != nil {
+		return fileUUID(ctx, db.Reader())
+	}
+	uuid := make([]byte, uuidSize)
 	if _, err := rand.Read(uuid); err != nil {
 		return nil, fmt.Errorf("uuid: %w", err)
 	}
 	uuid[6], uuid[8] = uuid[6]&0x0f|0x40, uuid[8]&0x3f|0x80 // version 4 of RFC 9562
 	// A file that has events and no uuid is damaged, not new.
-	if _, err := db.Writer().ExecContext(ctx, `INSERT INTO meta (key, value) SELECT 'uuid', ?
+	if _, err := db.Writer().ExecContext(ctx, `INSERT INTO meta (key, value, checksum) SELECT 'uuid', ?, ?
 		WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = 'uuid') AND NOT EXISTS (SELECT 1 FROM segments)`,
-		uuid); err != nil {
+		uuid, storage.RowSum("uuid", uuid)); err != nil {
 		return nil, fmt.Errorf("uuid: %w", err)
 	}
 	return fileUUID(ctx, db.Reader())
@@ -180,8 +209,9 @@ func (s *Store) Head() Position {
 }
 
 // UUID names the log's file for good, in the text form of RFC 9562. Positions of two logs mean nothing to each other.
-func (s *Store) UUID() string {
-	u := s.uuid
+func (s *Store) UUID() string { return formatUUID(s.uuid) }
+
+func formatUUID(u []byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
@@ -208,7 +238,7 @@ func (s *Store) Close() error {
 		s.waker.close()
 	}
 	s.waking.Wait()
-	return nil
+	return s.anchor.close()
 }
 
 // counters are what Stats reports.
@@ -263,6 +293,9 @@ func (s *Store) Stats() Stats {
 	}
 	if f := s.stats.fault.Load(); f != nil {
 		st.Fault = *f
+	}
+	if s.damage != nil {
+		st.Fault = s.damage
 	}
 	return st
 }

@@ -209,6 +209,9 @@ func (w *writer) try(ctx context.Context, group []*request) error {
 	w.s.stats.fault.Store(nil)
 	w.s.stats.groups.Add(1)
 	w.answer(group, g.results)
+	if g.body != nil {
+		w.s.dropAnchor(w.head) // nobody waits for it
+	}
 	w.s.waker.poke()
 	return nil
 }
@@ -371,7 +374,7 @@ func (w *writer) recover(ctx context.Context) error {
 			has[i] = last // all that it has is in tables, which were committed or rolled back with the log
 		}
 	}
-	return w.catchUp(ctx, has)
+	return w.catchUp(ctx, has, last)
 }
 
 // lastSnapshot saves the projectors at the end, when nobody waits. A failure is reported and costs nothing but a longer

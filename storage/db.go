@@ -37,6 +37,9 @@ const oldestSQLite = "3.51.3"
 type Options struct {
 	// Readers is the number of connections that may read at once; 0 means the larger of 4 and the number of CPUs.
 	Readers int
+	// ReadOnlyIfDamaged opens a database that is damaged for reading, as far as SQLite can read it: [DB.Damage] says
+	// what is wrong. Without it such a database is not opened.
+	ReadOnlyIfDamaged bool
 }
 
 // DB is an open database and the lock on it.
@@ -44,24 +47,36 @@ type DB struct {
 	path   string
 	lock   *lock
 	reader *sql.DB
+	damage error // nil, or why it is read-only
 	// inherited says that there was a WAL.
 	inherited bool
 
-	mu     sync.Mutex // guards writer, which Reopen replaces
-	writer *sql.DB
+	// keeper is a connection that only reads. SQLite moves the WAL into the database when the last connection is closed, unless
+	// that is one that cannot.
+	keeper *sql.DB
+
+	mu        sync.Mutex // guards the rest
+	writer    *sql.DB    // which Reopen replaces
+	preserved bool       // the keeper is to be the last that is closed
 
 	close func() error // does its work once
 }
 
-// Open opens the database at path and creates it, and its directory, where there is none. Files get mode 0600 and
-// directories 0700. An error leaves an existing file as it was. The error of a context that ends meanwhile matches the
-// context's.
+// Open opens the database at path and creates it, and its directory, where there is none; not where what is beside it
+// says that there was one. Files get mode 0600 and directories 0700. An error leaves an existing file as it was. The
+// error of a context that ends meanwhile matches the context's.
+//
+// The WAL is read before SQLite does it: one from which transactions were lost that had been synced is [ErrDamaged]. It is
+// copied aside, and nothing changes it.
 func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := checkMissing(path); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	if err := prepareFiles(path, SyncDir); err != nil {
@@ -74,34 +89,50 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	db := &DB{path: path, lock: l}
 	db.close = sync.OnceValue(db.release)
 	if err := db.open(ctx, opts); err != nil {
+		db.Preserve()
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, classify(ctx, err)), db.Close())
 	}
 	return db, nil
 }
 
 func (db *DB) open(ctx context.Context, opts Options) (err error) {
-	if info, err := os.Stat(db.path + "-wal"); err == nil {
+	if info, err := os.Stat(realPath(db.path) + walSuffix); err == nil {
 		db.inherited = info.Size() > 0
 	}
-	isNew, err := checkOurs(ctx, db.path)
+	if db.damage, err = checkFiles(db.path); err != nil {
+		return err
+	}
+	if db.damage != nil && !opts.ReadOnlyIfDamaged {
+		return db.damage
+	}
+	if err := registerSum(); err != nil {
+		return err
+	}
+	isNew, err := db.checkOurs(ctx)
 	if err != nil {
 		return err
 	}
-	if isNew {
+	if isNew && db.damage == nil {
 		if err := claim(ctx, db.path); err != nil {
 			return err
 		}
 	}
-	if db.writer, err = openWriter(db.path); err != nil {
+	if db.writer, err = db.openWriter(); err != nil {
 		return err
 	}
 	if err := checkSQLite(ctx, db.writer); err != nil {
 		return err
 	}
-	if err := migrate(ctx, db.writer); err != nil {
+	if err := migrate(ctx, db.writer, db.damage); err != nil {
+		if !isNew {
+			err = schemaError(err)
+		}
 		return err
 	}
-	if db.reader, err = sql.Open("sqlite", dsn(db.path, "query_only(1)")); err != nil {
+	if err := checkSchema(ctx, db.writer); err != nil {
+		return err
+	}
+	if db.reader, err = sql.Open("sqlite", db.dsn("query_only(1)")); err != nil {
 		return err
 	}
 	readers := opts.Readers
@@ -110,7 +141,11 @@ func (db *DB) open(ctx context.Context, opts Options) (err error) {
 	}
 	db.reader.SetMaxOpenConns(readers)
 	db.reader.SetMaxIdleConns(readers)
-	return db.reader.PingContext(ctx)
+	if err := db.reader.PingContext(ctx); err != nil {
+		return err
+	}
+	var id int
+	return db.keeper.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id) // opens the WAL that a new file has by now
 }
 
 // claim makes a new file one of ours.
@@ -126,9 +161,13 @@ func claim(ctx context.Context, path string) (err error) {
 	return err
 }
 
-// openWriter opens the pool of the one connection that writes.
-func openWriter(path string) (*sql.DB, error) {
-	w, err := sql.Open("sqlite", dsn(path)+"&_txlock=immediate")
+// openWriter opens the pool of the one connection that writes, if the database is not damaged.
+func (db *DB) openWriter() (*sql.DB, error) {
+	source := db.dsn()
+	if db.damage == nil {
+		source += "&_txlock=immediate"
+	}
+	w, err := sql.Open("sqlite", source)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +177,7 @@ func openWriter(path string) (*sql.DB, error) {
 }
 
 // dsn names the file together with the pragmas that every connection to it starts with.
-func dsn(path string, pragmas ...string) string {
+func (db *DB) dsn(pragmas ...string) string {
 	synchronous := "FULL"
 	if defect.Is(defect.SyncNormal) {
 		synchronous = "NORMAL"
@@ -148,7 +187,10 @@ func dsn(path string, pragmas ...string) string {
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "mmap_size(0)",
 		"foreign_keys(1)", "trusted_schema(0)",
 	}, pragmas...)}
-	return fileURL(path, v)
+	if db.damage != nil {
+		v.Set("mode", "ro") // neither writes nor moves the WAL into the database
+	}
+	return fileURL(db.path, v)
 }
 
 // fileURL names a file the way SQLite understands it, whatever characters are in its path.
@@ -165,6 +207,20 @@ func (db *DB) Path() string { return db.path }
 // Announce tells other processes where this one answers; see [ReadHolder].
 func (db *DB) Announce(url string) error {
 	return db.lock.announce(Holder{PID: os.Getpid(), URL: url})
+}
+
+// Damage is why the database is open for reading only, nil if it is not. It matches [ErrDamaged].
+func (db *DB) Damage() error { return db.damage }
+
+// Beside is the path of a file that belongs to the database: its own, whatever link it was opened by, with a suffix.
+func (db *DB) Beside(suffix string) string { return realPath(db.path) + suffix }
+
+// Preserve makes Close leave the files as they are, where otherwise it would move the WAL into the database: for a
+// database that is found to be damaged. Nothing must be written from here on.
+func (db *DB) Preserve() {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.preserved = true
 }
 
 // InheritedWAL says that the process that had the database before did not close it. It may have ended because a sync had
@@ -189,7 +245,7 @@ func (db *DB) Reopen(ctx context.Context) error {
 	if err := db.writer.Close(); err != nil {
 		return fmt.Errorf("reopen %s: %w", db.path, err)
 	}
-	w, err := openWriter(db.path)
+	w, err := db.openWriter()
 	if err != nil {
 		return fmt.Errorf("reopen %s: %w", db.path, err)
 	}
@@ -205,13 +261,18 @@ func (db *DB) Reopen(ctx context.Context) error {
 func (db *DB) Close() error { return db.close() }
 
 func (db *DB) release() error {
-	var errs []error
-	if db.reader != nil {
-		errs = append(errs, db.reader.Close())
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	// The writer goes last: closing the last connection moves the WAL into the database, which the others may not do.
+	order := []*sql.DB{db.keeper, db.reader, db.writer}
+	if db.preserved {
+		order = []*sql.DB{db.reader, db.writer, db.keeper}
 	}
-	// The writer goes last: closing the last connection checkpoints the WAL, which a reader may not do.
-	if w := db.Writer(); w != nil {
-		errs = append(errs, w.Close())
+	var errs []error
+	for _, pool := range order {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
 	}
 	return errors.Join(append(errs, db.lock.release())...)
 }
@@ -271,21 +332,30 @@ func checkSQLite(ctx context.Context, db *sql.DB) error {
 }
 
 // checkOurs refuses a database that something else made, and says whether it is one that nobody has made anything of
-// yet. It looks through a connection of its own that only reads and
-// has none of our pragmas: setting journal_mode would already change the file.
-func checkOurs(ctx context.Context, path string) (isNew bool, err error) {
-	isNew, err = looksOurs(ctx, path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}})
-	var e *sqlite.Error
-	if errors.As(err, &e) && e.Code() == sqlite3.SQLITE_READONLY_ROLLBACK {
-		// A rollback journal lies beside it, which only somebody who may write can play back. Ours has one for the moments
-		// in which a new file becomes a database, and that a WAL database: look at what is in the file without it. A file
-		// that was empty before has nothing that counts, whatever is in it, and will be empty again.
-		if empty, err := journalOfEmpty(path); empty || err != nil {
-			return empty, err
-		}
-		return looksOurs(ctx, path, url.Values{"mode": {"ro"}, "immutable": {"1"}})
+// yet. It looks through the keeper, which only reads and has none of our pragmas: setting journal_mode would already
+// change the file.
+func (db *DB) checkOurs(ctx context.Context) (isNew bool, err error) {
+	if db.keeper, err = sql.Open("sqlite", fileURL(db.path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}})); err != nil {
+		return false, err
 	}
-	return isNew, err
+	db.keeper.SetMaxOpenConns(1)
+	isNew, err = looksOurs(ctx, db.keeper)
+	var e *sqlite.Error
+	if !errors.As(err, &e) || e.Code() != sqlite3.SQLITE_READONLY_ROLLBACK {
+		return isNew, err
+	}
+	// A rollback journal lies beside it, which only somebody who may write can play back. Ours has one for the moments
+	// in which a new file becomes a database, and that a WAL database: look at what is in the file without it. A file
+	// that was empty before has nothing that counts, whatever is in it, and will be empty again.
+	if empty, err := journalOfEmpty(db.path); empty || err != nil {
+		return empty, err
+	}
+	without, err := sql.Open("sqlite", fileURL(db.path, url.Values{"mode": {"ro"}, "immutable": {"1"}}))
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, without.Close()) }()
+	return looksOurs(ctx, without)
 }
 
 // journalOfEmpty says whether the rollback journal beside a file is that of its first transaction.
@@ -302,26 +372,26 @@ func journalOfEmpty(path string) (bool, error) {
 	return err == nil && header.PagesAtStart == 0, err
 }
 
-func looksOurs(ctx context.Context, path string, query url.Values) (isNew bool, err error) {
-	db, err := sql.Open("sqlite", fileURL(path, query))
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	var id, objects int
+func looksOurs(ctx context.Context, db *sql.DB) (isNew bool, err error) {
+	var id, objects, ours int
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return false, err
 	}
 	if id == applicationID {
 		return false, nil
 	}
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects); err != nil {
+	if err := db.QueryRowContext(ctx, `SELECT count(*), count(name IN ('goose_db_version', 'meta', 'segments') OR NULL)
+		FROM sqlite_schema`).Scan(&objects, &ours); err != nil {
 		return false, err
 	}
-	if id != 0 || objects != 0 {
+	switch {
+	case ours == 3:
+		return false, fmt.Errorf("%w: its application id is %#x instead of %#x", ErrDamaged, uint32(id), applicationID)
+	case id != 0 || objects != 0:
 		return false, fmt.Errorf("%w: it is an SQLite database of another program; name another file", ErrNotOurs)
+	default:
+		return true, nil
 	}
-	return true, nil
 }
 
 // compareVersions compares dotted numbers; what is no number counts as 0.

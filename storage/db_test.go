@@ -112,7 +112,7 @@ func TestSegmentsHaveNoIndex(t *testing.T) {
 func TestFileModes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "home.db")
 	db := open(t, path)
-	if _, err := db.Writer().ExecContext(t.Context(), `INSERT INTO meta VALUES ('k', x'00')`); err != nil {
+	if _, err := db.Writer().ExecContext(t.Context(), `INSERT INTO meta (key, value) VALUES ('k', x'00')`); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]fs.FileMode{

@@ -21,13 +21,8 @@ type Holder struct {
 // lock is the exclusive lock on a database, held from acquireLock to release.
 type lock struct{ file *os.File }
 
-// lockPath is that of the file itself, whatever link it was named by: one database has one lock.
-func lockPath(path string) string {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	return path + ".lock"
-}
+// lockPath is that of the lock: one database has one.
+func lockPath(path string) string { return realPath(path) + ".lock" }
 
 // acquireLock takes the lock of the database at path, or fails with ErrLocked.
 func acquireLock(path string) (*lock, error) {

@@ -13,10 +13,14 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the schema up to this program's version, forward only, each step in a transaction of its own.
-func migrate(ctx context.Context, db *sql.DB) error {
+// migrate brings the schema up to this program's version, forward only, each step in a transaction of its own. That of a
+// damaged database must be up to it.
+func migrate(ctx context.Context, db *sql.DB, damage error) error {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
+		return err
+	}
+	if err := checkVersions(ctx, db); err != nil {
 		return err
 	}
 	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
@@ -32,6 +36,9 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	}
 	if current == latest {
 		return nil
+	}
+	if damage != nil {
+		return fmt.Errorf("%w; and its format %d is that of an older version, which alone can read it as it is", damage, current)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrations: %w", err)

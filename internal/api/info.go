@@ -15,13 +15,16 @@ const (
 	StatusReplaying Status = "replaying"
 	// StatusReady: everything works.
 	StatusReady Status = "ready"
-	// StatusReadOnly: the store cannot write at present; what was recorded can be read.
+	// StatusReadOnly: the store cannot write, at present or because the log is damaged; what was recorded can be read.
 	StatusReadOnly Status = "read_only"
 	// StatusNotReady: a part of the daemon other than its store is not ready.
 	StatusNotReady Status = "not_ready"
 	// StatusClosing: the daemon is about to end.
 	StatusClosing Status = "closing"
 )
+
+// DamageHeader is the header of every answer of a daemon whose log is damaged and can only be read: it says what is wrong.
+const DamageHeader = "Statehouse-Damage"
 
 // Health says how a daemon does: the answer of /readyz and, as Status and nothing else, of /healthz.
 type Health struct {
@@ -59,6 +62,8 @@ type Recovered struct {
 	Seconds float64 `json:"seconds"`
 	// Faults are the snapshots that could not be used, and why.
 	Faults []string `json:"faults,omitempty"`
+	// Notices are what else deserves a look: see [eventstore.Recovery].
+	Notices []string `json:"notices,omitempty"`
 	// ClockBehindSeconds is how far the clock was behind the last event's recorded time, negative where ahead.
 	ClockBehindSeconds float64 `json:"clock_behind_seconds"`
 }
@@ -71,6 +76,9 @@ func NewRecovered(r eventstore.Recovery) Recovered {
 	}
 	for _, err := range r.Faults {
 		w.Faults = append(w.Faults, err.Error())
+	}
+	for _, err := range r.Notices {
+		w.Notices = append(w.Notices, err.Error())
 	}
 	return w
 }

@@ -29,9 +29,9 @@ import (
 // program has; the rest is done here once more, in the plainest way.
 func House(ctx context.Context, h *statehouse.House) error {
 	var events []eventstore.Event
-	err := Quick(ctx, h, func(e eventstore.Event) error { events = append(events, e); return nil })
+	begin, err := present(ctx, h, func(e eventstore.Event) error { events = append(events, e); return nil })
 	if err == nil {
-		err = checkPast(ctx, h, events)
+		err = checkPast(ctx, h, begin, events)
 	}
 	if err == nil {
 		err = Reads(ctx, h.Store(), events)
@@ -45,9 +45,19 @@ func House(ctx context.Context, h *statehouse.House) error {
 // Quick reads the log once, and returns nil when every position is there and the present is the fold. It shows each event of
 // the log, in order, to a function, whose error ends it.
 func Quick(ctx context.Context, h *statehouse.House, show func(e eventstore.Event) error) error {
+	_, err := present(ctx, h, show)
+	return err
+}
+
+// present is [Quick]. It returns the fold from which the log goes on.
+func present(ctx context.Context, h *statehouse.House, show func(e eventstore.Event) error) (begin *Fold, err error) {
 	now := h.Now()
-	fold, err := FoldLog(func(yield func(eventstore.Event, error) bool) {
-		for e, err := range h.Read(ctx, eventstore.Query{Until: now.Position()}) {
+	if begin, err = beginning(ctx, h); err != nil {
+		return nil, err
+	}
+	fold := begin.Clone()
+	err = fold.AddLog(func(yield func(eventstore.Event, error) bool) {
+		for e, err := range h.Read(ctx, eventstore.Query{After: begin.Position, Until: now.Position()}) {
 			if err == nil {
 				err = show(e)
 			}
@@ -57,15 +67,15 @@ func Quick(ctx context.Context, h *statehouse.House, show func(e eventstore.Even
 		}
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := fold.CompareStates(now.State); err != nil {
-		return fmt.Errorf("the present is not the fold of the log: %w", err)
+		return nil, fmt.Errorf("the present is not the fold of the log: %w", err)
 	}
 	if err := fold.CompareRegistry(now.Registry); err != nil {
-		return fmt.Errorf("the registry is not the fold of the log: %w", err)
+		return nil, fmt.Errorf("the registry is not the fold of the log: %w", err)
 	}
-	return nil
+	return begin, nil
 }
 
 // Verify returns what the program's own verification finds.
@@ -79,11 +89,30 @@ func Verify(ctx context.Context, h *statehouse.House) error {
 	return errors.Join(append(found, err)...)
 }
 
+// beginning is the fold of what has been removed of a log, which only a snapshot still tells.
+func beginning(ctx context.Context, h *statehouse.House) (*Fold, error) {
+	fold := NewFold()
+	base, _ := h.Store().Base()
+	if base == 0 {
+		return fold, nil
+	}
+	m, err := h.AsOf(ctx, base)
+	if err != nil {
+		return nil, fmt.Errorf("the oldest moment: %w", err)
+	}
+	fold.Position, fold.States = base, maps.Collect(m.State.Entities.All())
+	fold.Entities, fold.Devices, fold.Areas = maps.Collect(m.Registry.Entities.All()), maps.Collect(m.Registry.Devices.All()), maps.Collect(m.Registry.Areas.All())
+	fold.FormerEntities, fold.FormerDevices = maps.Collect(m.Registry.FormerEntities.All()), maps.Collect(m.Registry.FormerDevices.All())
+	return fold, nil
+}
+
 // Store returns nil when what [House] says of the log holds of a store, which need not have a house's projectors.
 func Store(ctx context.Context, s *eventstore.Store) error {
 	var events []eventstore.Event
-	if _, err := FoldLog(func(yield func(eventstore.Event, error) bool) {
-		for e, err := range s.Read(ctx, eventstore.Query{}) {
+	fold := NewFold() // of what has been removed nobody here knows what it was
+	fold.Position, _ = s.Base()
+	if err := fold.AddLog(func(yield func(eventstore.Event, error) bool) {
+		for e, err := range s.Read(ctx, eventstore.Query{After: fold.Position}) {
 			if events = append(events, e); !yield(e, err) {
 				return
 			}
@@ -97,20 +126,25 @@ func Store(ctx context.Context, s *eventstore.Store) error {
 // FoldLog folds events from the first one on and checks their order.
 func FoldLog(events func(yield func(eventstore.Event, error) bool)) (*Fold, error) {
 	fold := NewFold()
+	return fold, fold.AddLog(events)
+}
+
+// AddLog folds the next events and checks their order.
+func (f *Fold) AddLog(events func(yield func(eventstore.Event, error) bool)) error {
 	var recorded time.Time
 	for e, err := range events {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := fold.Add(e); err != nil {
-			return nil, err
+		if err := f.Add(e); err != nil {
+			return err
 		}
 		if e.RecordedAt.Before(recorded) {
-			return nil, fmt.Errorf("position %d was recorded at %s, before the one before it", e.Position, e.RecordedAt)
+			return fmt.Errorf("position %d was recorded at %s, before the one before it", e.Position, e.RecordedAt)
 		}
 		recorded = e.RecordedAt
 	}
-	return fold, nil
+	return nil
 }
 
 // CompareRegistry says how a revision of the registry differs from the fold, nil if it does not.

@@ -54,6 +54,8 @@ type commands struct {
 	Play       playCmd       `cmd:"" group:"Tools" help:"Publish a recording of MQTT messages to a broker."`
 	Snapshot   snapshotCmd   `cmd:"" group:"Tools" help:"Save the present beside the log; list and check what was saved."`
 	Verify     verifyCmd     `cmd:"" group:"Tools" help:"Check everything that is stored: log, chain, index, snapshots."`
+	Repair     repairCmd     `cmd:"" group:"Tools" help:"Make a whole database of a damaged one, and say what is lost."`
+	Compact    compactCmd    `cmd:"" group:"Tools" help:"Remove old history for good."`
 	Completion completionCmd `cmd:"" group:"Tools" help:"Print the completion script for a shell."`
 	Complete   completeCmd   `cmd:"" hidden:"" name:"__complete" passthrough:"" help:"Print completions."`
 	Version    versionCmd    `cmd:"" group:"Tools" help:"Print the version."`
@@ -86,6 +88,8 @@ type app struct {
 	fileErr  error // of the reading of file
 	model    *kong.Application
 	warnings []string
+	// toldDamage says that the user was told that the log is damaged.
+	toldDamage bool
 }
 
 // printf prints to stdout.
@@ -123,6 +127,9 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return int(exit)
 	}
 	code := exitCode(err)
+	if err == nil && a.toldDamage {
+		code = exitDamaged // what was printed is of a damaged log
+	}
 	if err != nil && code != exitOK && code != exitInterrupted {
 		a.notef("%s", strings.TrimSpace(err.Error()))
 	}
@@ -218,7 +225,8 @@ func checkGlobals(ctx *kong.Context) error {
 	switch {
 	case !readsConfig(ctx):
 		unused = []string{"config", "db", "server"}
-	case strings.HasPrefix(ctx.Command(), "serve"), strings.HasPrefix(ctx.Command(), "config"), strings.HasPrefix(ctx.Command(), "verify"):
+	case strings.HasPrefix(ctx.Command(), "serve"), strings.HasPrefix(ctx.Command(), "config"), strings.HasPrefix(ctx.Command(), "verify"),
+		strings.HasPrefix(ctx.Command(), "repair"):
 		unused = []string{"server"}
 	}
 	for _, p := range ctx.Path {

@@ -29,9 +29,9 @@ const exitTable = `Exit codes:
     0  it is done
     1  it failed for another reason than those below
     2  the command line or the configuration is wrong
-    3  there is no such entity, device, area or file
+    3  there is no such entity, device, area or file, or the history has been removed
     4  no daemon answers there, or the database is in use or cannot be written
-    5  the database is damaged, or is not one
+    5  the database is damaged, also where what can be read was printed, or is not one
   130  interrupted`
 
 // The errors of this package.
@@ -54,8 +54,10 @@ var exitCodes = [...]struct {
 	{storage.ErrDamaged, exitDamaged},
 	{storage.ErrNotOurs, exitDamaged},
 	{eventstore.ErrCorrupt, exitDamaged},
+	{eventstore.ErrReadOnly, exitDamaged},
 	{statehouse.ErrNotFound, exitNotFound},
 	{fs.ErrNotExist, exitNotFound},
+	{eventstore.ErrCompacted, exitNotFound},
 	{errUnreachable, exitUnavailable},
 	{storage.ErrLocked, exitUnavailable},
 	{storage.ErrNewerFormat, exitUnavailable},

@@ -35,6 +35,8 @@ type source interface {
 	Snapshots(ctx context.Context) (api.Snapshots, error)
 	VerifySnapshot(ctx context.Context, owner string, at eventstore.Position) (api.Snapshot, error)
 	CreateSnapshot(ctx context.Context) (api.AsOf, error)
+	// Compact removes the history before a moment, or says what would be removed.
+	Compact(ctx context.Context, before api.At, dryRun bool, progress func(api.Progress)) (api.Compaction, error)
 	// EditEntity, EditDevice and SetArea change what a user may change; see [statehouse.House].
 	EditEntity(ctx context.Context, id string, edit statehouse.EntityEdit) (api.Span, error)
 	EditDevice(ctx context.Context, id string, edit statehouse.DeviceEdit) (api.Span, error)
@@ -48,7 +50,7 @@ const patience = 5 * time.Second
 // open finds the source for a command. It never creates a database.
 func (a *app) open() (source, error) {
 	if a.flags.Server != "" {
-		return newRemote(a.flags.Server, "")
+		return a.remote(a.flags.Server, "")
 	}
 	var s source
 	err := a.whenFree(func() (err error) {
@@ -95,8 +97,17 @@ func (a *app) holder() (*remote, bool) {
 	if err != nil || holder.URL == "" {
 		return nil, false
 	}
-	r, err := newRemote(holder.URL, a.flags.DB)
+	r, err := a.remote(holder.URL, a.flags.DB)
 	return r, err == nil
+}
+
+// remote is a daemon that tells of damage.
+func (a *app) remote(url, db string) (*remote, error) {
+	r, err := newRemote(url, db)
+	if err == nil {
+		r.damaged = a.damaged
+	}
+	return r, err
 }
 
 // checkExists refuses a database that is not there, which opening it would create.
@@ -113,7 +124,19 @@ func (a *app) openHouse() (*statehouse.House, error) {
 	if err := a.checkExists(); err != nil {
 		return nil, err
 	}
-	return statehouse.OpenContext(a.ctx, a.flags.DB, statehouse.Options{})
+	h, err := statehouse.OpenContext(a.ctx, a.flags.DB, statehouse.Options{ReadOnlyIfDamaged: true})
+	if err == nil && h.Damage() != nil {
+		a.damaged(h.Damage().Error())
+	}
+	return h, err
+}
+
+// damaged tells, once, that what a command says comes from a damaged log.
+func (a *app) damaged(what string) {
+	if !a.toldDamage {
+		a.toldDamage = true
+		a.notef("the log is damaged and can only be read: %s; see \"statehouse repair --help\"", clean(what))
+	}
 }
 
 // userSource is the source of events that a user causes with a command; the daemon's socket says the same.
@@ -166,6 +189,13 @@ func (l *local) VerifySnapshot(ctx context.Context, owner string, at eventstore.
 
 func (l *local) CreateSnapshot(ctx context.Context) (api.AsOf, error) {
 	return api.CreateSnapshot(ctx, l.house)
+}
+
+func (l *local) Compact(ctx context.Context, before api.At, dryRun bool, progress func(api.Progress)) (api.Compaction, error) {
+	return api.Compact(ctx, l.house, before, eventstore.CompactOptions{
+		Source: userSource, DryRun: dryRun,
+		Progress: func(done, last eventstore.Position) { progress(api.NewProgress(done, last)) },
+	})
 }
 
 func (l *local) Events(ctx context.Context, q eventstore.Query) iter.Seq2[api.Event, error] {

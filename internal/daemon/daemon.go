@@ -18,9 +18,16 @@
 //  2. The event system{stopped} is recorded. A system{started} that follows none tells of a crash.
 //  3. Streams end, HTTP stops, the house takes a snapshot and is closed.
 //
+// # A damaged log
+//
+// Where the log is damaged ([statehouse.House.Damage]) the daemon serves what can be read of it and records nothing: /readyz,
+// /v1/info, the metrics, the log and a header of every answer say so, writes are refused, and no message is acknowledged.
+// The status topic says "offline".
+//
 // The two events are about no entity, so that a restart says nothing about any; they explain gaps in what was
 // recorded. So does system{resumed}, which is recorded when the store could not write for a while, and can again. Once a
-// week everything that is stored is verified, slowly, and system{verified} or system{damaged} recorded. All events of a
+// week everything that is stored is verified, slowly, and system{verified} or system{damaged} recorded. Where history is kept for a while
+// only, what is older is removed once a day. All events of a
 // run have one correlation, and those after system{started} name that as their cause.
 package daemon
 
@@ -60,6 +67,8 @@ type Options struct {
 	Version string
 	// RetryEvery is how often a store that cannot write is tried again; 0 means 5 seconds.
 	RetryEvery time.Duration
+	// RetainAfter is how long after the start history is removed that is too old; 0 means 5 minutes.
+	RetainAfter time.Duration
 	// VerifyAfter is how long after the start the database is verified at the earliest; 0 means 10 minutes.
 	VerifyAfter time.Duration
 }
@@ -83,7 +92,7 @@ type Daemon struct {
 	stopClient context.CancelFunc
 	clientRuns sync.WaitGroup
 	// stopBackground ends the goroutines in background, nil where there are none: the one that tries a store again that
-	// cannot write, and the one that verifies.
+	// cannot write, the one that verifies, and the one that removes history.
 	stopBackground context.CancelFunc
 	background     sync.WaitGroup
 	verifier       *verifier
@@ -143,8 +152,11 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	if err := d.startMQTT(ctx); err != nil {
 		return err
 	}
-	if err := d.record(ctx, "started", d.opts.Version); err != nil {
-		return err
+	damaged := d.house.Damage() != nil
+	if !damaged {
+		if err := d.record(ctx, "started", d.opts.Version); err != nil {
+			return err
+		}
 	}
 	if err := d.server.SetHouse(d.house); err != nil {
 		return err
@@ -157,8 +169,11 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stopBackground = stop
-	d.background.Go(func() { d.retryStore(running, cmp.Or(d.opts.RetryEvery, defaultRetry)) })
+	if !damaged {
+		d.background.Go(func() { d.retryStore(running, cmp.Or(d.opts.RetryEvery, defaultRetry)) })
+	}
 	d.background.Go(func() { d.verifier.run(running) })
+	d.background.Go(func() { newRetention(d).run(running) })
 	d.ready.Store(true)
 	d.log.Info("ready", "http", d.server.URL(), "mqtt", d.MQTTAddr(), "db", d.cfg.DB)
 	return nil
@@ -182,7 +197,7 @@ const lockPatience = 5 * time.Second
 func (d *Daemon) openHouse(ctx context.Context) (err error) {
 	for began := time.Now(); ; {
 		opts := d.parts.house
-		opts.Logger = d.log
+		opts.Logger, opts.ReadOnlyIfDamaged = d.log, true
 		d.house, err = statehouse.OpenContext(ctx, d.cfg.DB, opts)
 		if !errors.Is(err, storage.ErrLocked) || time.Since(began) > lockPatience {
 			break
@@ -199,6 +214,13 @@ func (d *Daemon) openHouse(ctx context.Context) (err error) {
 	r := d.house.Recovered()
 	if d.opts.Out != nil {
 		_, _ = fmt.Fprintln(d.opts.Out, recoveredLine(r))
+	}
+	if damage := d.house.Damage(); damage != nil {
+		d.log.Error("the log is damaged: it is served as far as it can be read, and nothing is recorded; stop the daemon and run \"statehouse repair\"",
+			"file", d.house.Path(), "damage", damage)
+		if d.opts.Out != nil {
+			_, _ = fmt.Fprintf(d.opts.Out, "damaged, and read-only: %s\n", damage)
+		}
 	}
 	if r.ClockBehind.Abs() > 24*time.Hour {
 		d.log.Warn("the clock is far from the last event; check the time of this machine",

@@ -61,6 +61,12 @@ func defaultClientID(uuid string) string {
 // openMQTT lets messages in.
 func (d *Daemon) openMQTT(ctx context.Context) error {
 	in, b := d.intake.Load(), d.broker.Load()
+	if d.house.Damage() != nil { // each message will be refused
+		if err := in.open(ctx, nil); err != nil || b == nil {
+			return err
+		}
+		return b.Publish(ctx, statusTopic, []byte(statusOffline), 1, true)
+	}
 	if b == nil {
 		// The user's broker sends what it has retained, and the client says that it is there.
 		return in.open(ctx, nil)

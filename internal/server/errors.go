@@ -42,9 +42,11 @@ var failures = []struct {
 	{eventstore.ErrKeyReused, http.StatusUnprocessableEntity, api.CodeKeyReused, ""},
 	// Not 503: nothing says that waiting helps.
 	{eventstore.ErrInUse, http.StatusConflict, api.CodeInUse, ""},
+	{eventstore.ErrCompacted, http.StatusGone, api.CodeCompacted, ""},
 	{eventstore.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, ""},
 	{eventstore.ErrInvalid, http.StatusBadRequest, api.CodeInvalid, ""},
 	{eventstore.ErrUnknownOutcome, http.StatusInternalServerError, api.CodeUnknownOutcome, ""},
+	{eventstore.ErrReadOnly, http.StatusServiceUnavailable, api.CodeReadOnly, ""},
 	{eventstore.ErrCorrupt, http.StatusInternalServerError, api.CodeCorrupt, ""},
 	{eventstore.ErrUnavailable, http.StatusServiceUnavailable, api.CodeUnavailable, "5"},
 	{eventstore.ErrClosed, http.StatusServiceUnavailable, api.CodeClosed, "5"},

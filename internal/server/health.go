@@ -41,6 +41,10 @@ func (s *Server) health() api.Health {
 	if err := h.Store().Stats().Fault; err != nil {
 		health.Status, health.Reason = api.StatusReadOnly, err.Error()
 	}
+	if err := h.Damage(); err != nil {
+		health.Status, health.Reason = api.StatusReadOnly, fmt.Sprintf("the log can only be read, and nothing is recorded: %s; "+
+			"stop the daemon and run \"statehouse repair\"", err)
+	}
 	if s.closing.Err() != nil {
 		health.Status, health.Reason = api.StatusClosing, errClosing.Error()
 	}
@@ -56,6 +60,9 @@ func (s *Server) health() api.Health {
 	}
 	for _, fault := range recovered.Faults {
 		health.Warnings = append(health.Warnings, "at the start a snapshot could not be used: "+fault.Error())
+	}
+	for _, notice := range recovered.Notices {
+		health.Warnings = append(health.Warnings, "at the start: "+notice.Error())
 	}
 	if v := s.opts.Verifier.Verified(); v.Damage != "" {
 		health.Warnings = append(health.Warnings, fmt.Sprintf("the database is damaged; a verification has found %d things wrong, the first: %s",

@@ -119,6 +119,7 @@ var (
 	descFollower  = desc("log_follower_failing", "1 if a follower's handler failed and has not succeeded since, 0 if not.", "consumer")
 	descFailures  = desc("log_follower_failures_total", "Times that a follower's handler failed.", "consumer")
 	descFault     = desc("log_writable", "1 if the log can be written to, 0 if not.")
+	descDamaged   = desc("log_damaged", "1 if the log is damaged and can only be read, 0 if not.")
 	descSnapshot  = desc("snapshot_position", "Position of the newest snapshot taken or used since the start.")
 	descEntities  = desc("entities", "Entities that have a state.")
 	descDevices   = desc("devices", "Devices in the registry.")
@@ -129,6 +130,8 @@ var (
 	descRecovery  = desc("recovery_duration_seconds", "Time that the start took to recover the state.")
 	descReplayed  = desc("recovery_replayed_events", "Events that the start folded after its snapshot.")
 	descSealed    = desc("log_sealed_position", "Position up to which the log is sealed.")
+	descBase      = desc("log_base_position", "Position up to which history has been removed, 0 if it is whole.")
+	descBaseTime  = desc("log_base_timestamp_seconds", "When the event there was recorded, in seconds since 1970.")
 	descDBSize    = desc("db_size_bytes", "Size of the database file.")
 	descWALSize   = desc("wal_size_bytes", "Size of the database's write-ahead log, 0 where there is none.")
 	descVerified  = desc("verify_last_timestamp_seconds", "When the last verification of everything ended, in seconds since 1970.")
@@ -141,9 +144,9 @@ var (
 func (c *houseCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descBuild, descReady, descStreams, descPosition, descRecorded, descEvents, descBatches, descGroups, descFailed,
-		descQueue, descQueueSize, descQueueMax, descNoRoom, descConsumer, descFollower, descFailures, descFault, descSnapshot,
+		descQueue, descQueueSize, descQueueMax, descNoRoom, descConsumer, descFollower, descFailures, descFault, descDamaged, descSnapshot,
 		descEntities, descDevices, descAreas, descRecovered, descUsed, descSkipped, descRecovery, descReplayed, descClock, descSealed,
-		descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
+		descBase, descBaseTime, descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
 	} {
 		ch <- d
 	}
@@ -185,6 +188,7 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 		counter(descFailures, f.Failures, f.Name)
 	}
 	gauge(descFault, oneIf(stats.Fault == nil))
+	gauge(descDamaged, oneIf(h.Damage() != nil))
 	gauge(descSnapshot, float64(stats.Snapshot))
 	gauge(descEntities, float64(m.State.Entities.Len()))
 	gauge(descDevices, float64(m.Registry.Devices.Len()))
@@ -196,6 +200,11 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descReplayed, float64(recovered.Replayed))
 	gauge(descClock, recovered.ClockBehind.Seconds())
 	gauge(descSealed, float64(stats.Sealed))
+	base, baseRecorded := h.Base()
+	gauge(descBase, float64(base))
+	if base > 0 {
+		gauge(descBaseTime, float64(baseRecorded.UnixNano())/1e9)
+	}
 	gauge(descDBSize, sizeOf(h.Path()))
 	gauge(descWALSize, sizeOf(h.Path()+"-wal"))
 	verified := c.s.opts.Verifier.Verified()

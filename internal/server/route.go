@@ -60,6 +60,9 @@ func (s *Server) withHouse(f houseHandler) func(http.ResponseWriter, *http.Reque
 				message: "the log is being read; /readyz tells when that is done",
 			}
 		}
+		if damage := h.Damage(); damage != nil {
+			w.Header().Set(api.DamageHeader, strings.Join(strings.Fields(damage.Error()), " "))
+		}
 		return f(h, w, r)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/internal/faults/load"
+	"github.com/statehouse/statehouse/storage"
 )
 
 // oldEvents is how many events a database of the first version has.
@@ -41,7 +42,12 @@ func makeOld(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close(), os.Remove(path+".new"), os.Remove(path+".new.lock")) }()
+	defer func() {
+		err = errors.Join(err, db.Close())
+		for _, suffix := range []string{"", ".lock", storage.AnchorSuffix} {
+			err = errors.Join(err, os.Remove(path+".new"+suffix))
+		}
+	}()
 	db.SetMaxOpenConns(1) // ATTACH is a connection's
 	if _, err := db.ExecContext(ctx, `PRAGMA application_id = 0x53544853`); err != nil {
 		return err
@@ -53,7 +59,7 @@ func makeOld(ctx context.Context, path string) (err error) {
 	if _, err := migrations.UpTo(ctx, 1); err != nil {
 		return err
 	}
-	_, err = db.ExecContext(ctx, `ATTACH ? AS new; INSERT INTO meta SELECT * FROM new.meta;
+	_, err = db.ExecContext(ctx, `ATTACH ? AS new; INSERT INTO meta SELECT key, value FROM new.meta;
 		INSERT INTO segments SELECT * FROM new.segments; DETACH new`, path+".new")
 	return err
 }

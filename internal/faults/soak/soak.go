@@ -22,6 +22,7 @@ import (
 	"github.com/statehouse/statehouse/internal/faults/kills"
 	"github.com/statehouse/statehouse/internal/faults/linear"
 	"github.com/statehouse/statehouse/internal/faults/powercut"
+	"github.com/statehouse/statehouse/internal/faults/rot"
 )
 
 // harness is a row of the table.
@@ -38,6 +39,7 @@ type harness struct {
 var harnesses = []harness{
 	{name: "kills", run: kills.Run, rounds: 10_000},
 	{name: "clients", run: clients.Run, time: time.Hour},
+	{name: "rot", run: rot.Run, time: time.Hour},
 	{name: "linear", run: linear.Run, time: time.Hour},
 	{name: "fuzzing", run: fuzzing.Run, each: 60},
 	{name: "powercut", run: powercut.Run, rounds: 250_000},

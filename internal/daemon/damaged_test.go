@@ -1,0 +1,74 @@
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/api"
+	"github.com/statehouse/statehouse/internal/mqtt"
+)
+
+// A daemon with a damaged log serves what can be read of it, records nothing, takes no message, and says so everywhere.
+func TestDamagedLogIsServed(t *testing.T) {
+	c := testConfig(t)
+	d := start(t, c, Options{})
+	publish(t, d.MQTTURL(), `{"ms":0,"topic":"zigbee2mqtt/bridge/state","qos":1,"retain":true,"payload":"{\"state\":\"online\"}"}`)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	behind(t, c.DB, `UPDATE segments SET body = zeroblob(length(body)) WHERE last_position = (SELECT max(last_position) FROM segments)`)
+	before, err := os.ReadFile(c.DB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const where = "its checksum does not fit"
+	log := &journal{}
+	var out bytes.Buffer
+	d = start(t, c, Options{Out: &out, Logger: slog.New(slog.NewTextHandler(log, nil)), RetryEvery: time.Millisecond})
+	if log.count("level=ERROR msg=\"the log is damaged: it is served as far as it can be read") != 1 || !strings.Contains(out.String(), where) {
+		t.Errorf("it says %q", out.String())
+	}
+	for path, want := range map[string]struct {
+		status int
+		text   string
+	}{
+		"/readyz":         {http.StatusServiceUnavailable, where},
+		"/v1/info":        {http.StatusOK, `"status":"read_only"`},
+		"/v1/events?at=1": {http.StatusBadRequest, ""},
+		"/v1/states":      {http.StatusOK, ""},
+		"/metrics":        {http.StatusOK, "\nstatehouse_log_damaged 1\n"},
+	} {
+		resp, err := http.Get(d.URL() + path) //nolint:noctx // it is the test's own daemon
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.ReplaceAll(string(body), `": "`, `":"`); resp.StatusCode != want.status || !strings.Contains(text, want.text) {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+		}
+		if header := resp.Header.Get(api.DamageHeader); strings.HasPrefix(path, "/v1/") && !strings.Contains(header, where) {
+			t.Errorf("%s has the header %q", path, header)
+		}
+	}
+	err = d.intake.Load().Handle(t.Context(), mqtt.Message{Topic: "zigbee2mqtt/bridge/state", Payload: []byte(`{"state":"offline"}`), QoS: 1})
+	if !errors.Is(err, eventstore.ErrReadOnly) {
+		t.Errorf("a message: %v", err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.ReadFile(c.DB); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the database was changed, %v", err)
+	}
+}
