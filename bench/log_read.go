@@ -30,7 +30,7 @@ const (
 // buildOptions are those with which logs are built: nothing happens in the background but snapshots, as far apart as the
 // store keeps old ones.
 func buildOptions(clock *simulated) eventstore.Options {
-	return eventstore.Options{Clock: clock.now, SealAfter: -1, SnapshotEvery: bigLogSparse}
+	return eventstore.Options{Clock: clock.now, SealAfter: -1, SnapshotEvery: snapshotsApart}
 }
 
 // buildLog adds so many of a fleet's reports to a log and seals it. see, which may be nil, is shown every batch.
@@ -253,35 +253,42 @@ func newSkewedFleet() *fleet {
 	return f
 }
 
-// bigLog is a sealed log of nearly 10 M events of a skewed fleet that is registered first, ten a second for twelve days. Its snapshots are as far apart as
-// old ones are at most, and the newest one is pastTail events before what [pastLog] makes of it. It takes a minute to
-// build: the first measure that needs it does that, and all others of the run use it. They must leave it as it is.
+// bigLog is a sealed log of nearly 10 M events of a skewed fleet that is registered first, ten a second for twelve days, with
+// snapshots. It takes a minute to build: the first measure that needs it does that, and all others of the run use it. They
+// must leave it as it is.
 var bigLog = sync.OnceValues(func() (*builtLog, error) {
 	dir, err := diskDir()
 	if err != nil {
 		return nil, err
 	}
-	b := &builtLog{path: filepath.Join(dir, "log.db"), counts: make(map[string]int, fleetSize)}
 	bigLogDir = dir
-	f := newSkewedFleet()
-	f.registers = fleetSize
-	if err := buildLog(b.path, f, pastEvents-pastTail, b.count, state.New(), registry.New()); err != nil {
-		return nil, err
-	}
-	if err := saveLog(b.path); err != nil {
-		return nil, err
-	}
-	if err := buildLog(b.path, f, pastTail-pastSingles, b.count); err != nil {
-		return nil, err
-	}
-	b.end = f.at
-	return b, nil
+	return buildBigLog(filepath.Join(dir, "log.db"), bigSize)
 })
 
-const (
-	bigLogEvents = 9_996_000
-	bigLogSparse = 50_000
-)
+// logSize is the size of a log: all of its events, those behind the newest snapshot, and those of them that are in commits of
+// their own, which [addSingles] adds.
+type logSize struct{ events, tail, singles int }
+
+var bigSize = logSize{events: 10_000_000, tail: 10_000, singles: 4_000}
+
+// snapshotsApart is how far the snapshots of a big log are apart: as far as those that the store keeps for long.
+const snapshotsApart = 50_000
+
+// buildBigLog writes a log of a size, but for the events in commits of their own.
+func buildBigLog(path string, size logSize) (*builtLog, error) {
+	b := &builtLog{path: path, counts: make(map[string]int, fleetSize)}
+	f := newSkewedFleet()
+	f.registers = fleetSize
+	err := buildLog(path, f, size.events-size.tail, b.count, state.New(), registry.New())
+	if err == nil {
+		err = saveLog(path)
+	}
+	if err == nil { // without a projector, which would be saved at the end
+		err = buildLog(path, f, size.tail-size.singles, b.count)
+	}
+	b.end = f.at
+	return b, err
+}
 
 // saveLog takes a snapshot at the end of a log.
 func saveLog(path string) (err error) {

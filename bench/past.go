@@ -24,34 +24,74 @@ import (
 // events about 10,000 entities.
 func pastMeasures() []Measure {
 	return []Measure{
-		{"start.10m", startBig},
-		{"asof.random", inDir(asOfRandom)},
-		{"asof.step", asOfStep},
+		{"start.10m", inPast(startPast)},
+		{"asof.random", inPast(asOfRandom)},
+		{"asof.step", inPast(asOfStep)},
 		{"heap.entity", heapEntity},
 	}
 }
 
-// pastLog is a copy of the big log with pastSingles events more, each in a commit of its own, as a house leaves them before they
-// are sealed. That makes 10 M events, of which the last pastTail are behind the newest snapshot.
-var pastLog = sync.OnceValues(func() (path string, err error) {
+// inPast gives a measure the log of the past, and a directory beside it.
+func inPast(measure func(p *pastLog, dir string) ([]Figure, error)) func() ([]Figure, error) {
+	return inDir(func(dir string) ([]Figure, error) {
+		p, err := bigPast()
+		if err != nil {
+			return nil, err
+		}
+		return measure(p, dir)
+	})
+}
+
+// pastLog is a log with snapshots, and the last of its events in commits of their own, as a house leaves them before they are
+// sealed.
+type pastLog struct {
+	path string
+	size logSize
+	// questions is how many random moments are asked for, and stretches of so many steps each.
+	questions, stretches, steps int
+}
+
+// bigPast is the log of the past that is made of a copy of the big log.
+var bigPast = sync.OnceValues(func() (*pastLog, error) {
 	big, err := bigLog()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	path = filepath.Join(bigLogDir, "past.db")
-	if err := copyDatabase(path, big.path); err != nil {
-		return "", err
+	p := &pastLog{filepath.Join(bigLogDir, "past.db"), bigSize, 400, 8, 1000}
+	if err := copyDatabase(p.path, big.path); err != nil {
+		return nil, err
 	}
-	f := newSkewedFleet()
-	f.at = big.end
-	if err := appendSingles(path, f, pastSingles); err != nil {
-		return "", err
-	}
-	return path, expectPast(path)
+	return p, p.finish(big.end)
 })
 
-// appendSingles appends events to a log, each in a commit of its own, without projectors, which would be saved at the end.
-func appendSingles(path string, f *fleet, count int) (err error) {
+// finish adds what a big log lacks, and checks that the log is as it should be: no snapshot farther from the next one
+// than snapshotsApart and a batch, and the newest one where the tail begins.
+func (p *pastLog) finish(at time.Time) error {
+	f := newSkewedFleet()
+	f.at = at
+	if err := addSingles(p.path, f, p.size.singles); err != nil {
+		return err
+	}
+	house, err := p.open()
+	if err != nil {
+		return err
+	}
+	r := house.Recovered()
+	if int(r.Position) != p.size.events || int(r.Replayed) != p.size.tail || len(r.Faults) > 0 {
+		err = fmt.Errorf("the log of the past is not as it should be: %+v", r)
+	}
+	snapshots, unread := snapshotsOf(house)
+	err = errors.Join(err, unread, house.Close())
+	for i, next := range snapshots[1:] {
+		if next-snapshots[i] > snapshotsApart+loadBatch {
+			err = errors.Join(err, fmt.Errorf("there is no snapshot between positions %d and %d", snapshots[i], next))
+		}
+	}
+	return err
+}
+
+// addSingles appends events to a log, each in a commit of its own, without a projector, which would be saved at the end.
+func addSingles(path string, f *fleet, count int) (err error) {
 	var clock simulated
 	var l ourLog
 	if err := l.open(path, buildOptions(&clock)); err != nil {
@@ -68,36 +108,7 @@ func appendSingles(path string, f *fleet, count int) (err error) {
 	return nil
 }
 
-const (
-	pastEvents  = 10_000_000
-	pastTail    = 10_000
-	pastSingles = pastEvents - bigLogEvents
-)
-
-// expectPast fails unless a log has its snapshots where the store keeps them when it has run for long: none farther from
-// the next than sparseEvents and what one commit adds, and the newest one pastTail before the end.
-func expectPast(path string) (err error) {
-	house, err := openBig(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, house.Close()) }()
-	if r := house.Recovered(); r.Position != pastEvents || r.Replayed != pastTail || len(r.Faults) > 0 {
-		return fmt.Errorf("the log of the past is not as it should be: %+v", r)
-	}
-	at, err := snapshotsOf(house)
-	if err != nil {
-		return err
-	}
-	for i, next := range at[1:] {
-		if next-at[i] > bigLogSparse+loadBatch {
-			return fmt.Errorf("there is no snapshot between positions %d and %d", at[i], next)
-		}
-	}
-	return nil
-}
-
-// snapshotsOf are the positions of a house's snapshots, and 0.
+// snapshotsOf are the positions of a house's snapshots, and 0 before them.
 func snapshotsOf(house *statehouse.House) ([]eventstore.Position, error) {
 	infos, err := house.Snapshots(context.Background())
 	at := []eventstore.Position{0}
@@ -110,24 +121,23 @@ func snapshotsOf(house *statehouse.House) ([]eventstore.Position, error) {
 	return at, err
 }
 
-// openBig opens a house over the log of the past as one that was killed is found: without the snapshot that it took when
-// it was closed.
-func openBig(path string) (*statehouse.House, error) {
-	if err := forgetLastSnapshot(path); err != nil {
+// open opens a house over the log, as one that was killed is found.
+func (p *pastLog) open() (*statehouse.House, error) {
+	if err := p.forgetClose(); err != nil {
 		return nil, err
 	}
-	return statehouse.Open(path)
+	return statehouse.Open(p.path)
 }
 
-// forgetLastSnapshot removes the snapshots in the tail of the log of the past.
-func forgetLastSnapshot(path string) (err error) {
-	db, err := storage.Open(context.Background(), path, storage.Options{})
+// forgetClose removes the snapshot that a house took when it was closed.
+func (p *pastLog) forgetClose() (err error) {
+	db, err := storage.Open(context.Background(), p.path, storage.Options{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	for _, table := range []string{"snapshots", "snapshot_parts"} {
-		if _, err := db.Writer().Exec(`DELETE FROM `+table+` WHERE position > ?`, pastEvents-pastTail); err != nil {
+		if _, err := db.Writer().Exec(`DELETE FROM `+table+` WHERE position > ?`, p.size.events-p.size.tail); err != nil {
 			return err
 		}
 	}
@@ -155,20 +165,15 @@ func copyDatabase(to, from string) (err error) {
 	return out.Sync()
 }
 
-// startBig opens a house with a log of 10 M events, the last 10,000 of which are behind the newest snapshot, and 4,000 of these
+// startPast opens a house with a log of 10 M events, the last 10,000 of which are behind the newest snapshot, and 4,000 of these
 // in commits of their own. The references open the same file with the driver alone and find out where its log ends; and open a
 // house that is empty. All files are in the kernel's cache.
-func startBig() ([]Figure, error) {
-	path, err := pastLog()
-	if err != nil {
+func startPast(p *pastLog, dir string) ([]Figure, error) {
+	empty := &pastLog{path: filepath.Join(dir, "empty.db")}
+	if _, err := empty.opening(); err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(bigLogDir, "empty")
-	empty := filepath.Join(dir, "empty.db")
-	if _, err := openingOf(empty, 0)(); err != nil {
-		return nil, err
-	}
-	ms, err := takeTurnsOrFail(11, openingOf(path, pastEvents), bareOpening(path), openingOf(empty, 0))
+	ms, err := takeTurnsOrFail(11, p.opening, p.bareOpening, empty.opening)
 	if err != nil {
 		return nil, err
 	}
@@ -178,57 +183,48 @@ func startBig() ([]Figure, error) {
 	}, nil
 }
 
-// openingOf answers how many milliseconds it takes until a house is ready.
-func openingOf(path string, events eventstore.Position) side {
-	return func() (ms float64, err error) {
-		if err := forgetLastSnapshot(path); err != nil {
-			return 0, err
-		}
-		begin := time.Now()
-		house, err := statehouse.Open(path)
-		if err != nil {
-			return 0, err
-		}
-		took := time.Since(begin)
-		defer func() { err = errors.Join(err, house.Close()) }()
-		if at := house.Now().Position(); at != events {
-			return 0, fmt.Errorf("the house is at position %d, want %d", at, events)
-		}
-		return microseconds(took) / 1000, nil
+// opening answers how many milliseconds it takes until a house is ready.
+func (p *pastLog) opening() (ms float64, err error) {
+	if err := p.forgetClose(); err != nil {
+		return 0, err
 	}
+	begin := time.Now()
+	house, err := statehouse.Open(p.path)
+	if err != nil {
+		return 0, err
+	}
+	took := time.Since(begin)
+	defer func() { err = errors.Join(err, house.Close()) }()
+	if at := int(house.Now().Position()); at != p.size.events {
+		return 0, fmt.Errorf("the house is at position %d, want %d", at, p.size.events)
+	}
+	return microseconds(took) / 1000, nil
 }
 
 // bareOpening answers how many milliseconds it takes to open a database and read where its log ends.
-func bareOpening(path string) side {
-	return func() (ms float64, err error) {
-		begin := time.Now()
-		db, err := sql.Open("sqlite", path)
-		if err != nil {
-			return 0, err
-		}
-		defer func() { err = errors.Join(err, db.Close()) }()
-		var last eventstore.Position
-		if err := db.QueryRow(`SELECT max(last_position) FROM segments`).Scan(&last); err != nil {
-			return 0, err
-		}
-		took := time.Since(begin)
-		if last != pastEvents {
-			return 0, fmt.Errorf("the log ends at %d, want %d", last, pastEvents)
-		}
-		return microseconds(took) / 1000, nil
+func (p *pastLog) bareOpening() (ms float64, err error) {
+	begin := time.Now()
+	db, err := sql.Open("sqlite", p.path)
+	if err != nil {
+		return 0, err
 	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var last int
+	if err := db.QueryRow(`SELECT max(last_position) FROM segments`).Scan(&last); err != nil {
+		return 0, err
+	}
+	took := time.Since(begin)
+	if last != p.size.events {
+		return 0, fmt.Errorf("the log ends at %d, want %d", last, p.size.events)
+	}
+	return microseconds(took) / 1000, nil
 }
 
 // asOfRandom asks for moments at random positions of the log of 10 M events. The reference folds as many events as there
 // are behind the newest snapshot before the moment: it copies a plain map of 10,000 states, reads the events from a flat
 // file, decodes each, and sets its state in the copy. All files are in the kernel's cache.
-func asOfRandom(dir string) (figures []Figure, err error) {
-	const questions = 400
-	path, err := pastLog()
-	if err != nil {
-		return nil, err
-	}
-	house, err := openBig(path)
+func asOfRandom(p *pastLog, dir string) (figures []Figure, err error) {
+	house, err := p.open()
 	if err != nil {
 		return nil, err
 	}
@@ -239,30 +235,24 @@ func asOfRandom(dir string) (figures []Figure, err error) {
 	}
 	flat, err := newFlatFile(filepath.Join(dir, "flat"))
 	if err == nil {
-		err = errors.Join(flat.append(newSkewedFleet().reports(bigLogSparse+loadBatch)), flat.close())
+		err = errors.Join(flat.append(newSkewedFleet().reports(snapshotsApart+loadBatch)), flat.close())
 	}
 	if err != nil {
 		return nil, err
 	}
 	now := maps.Collect(house.Now().State.Entities.All())
 	rng := rand.New(rand.NewPCG(15, 16))
-	ours, theirs := make([]time.Duration, questions), make([]time.Duration, questions)
-	for i := range questions {
-		at := eventstore.Position(rng.Uint64N(pastEvents))
+	ours, theirs := make([]time.Duration, p.questions), make([]time.Duration, p.questions)
+	for i := range p.questions {
+		at := eventstore.Position(rng.IntN(p.size.events))
 		n, found := slices.BinarySearch(snapshots, at)
 		if !found {
 			n--
 		}
-		begin := time.Now()
-		m, err := house.AsOf(context.Background(), at)
-		ours[i] = time.Since(begin)
-		if err == nil && m.Position() != at {
-			err = fmt.Errorf("the moment is at position %d, want %d", m.Position(), at)
-		}
-		if err != nil {
+		if ours[i], err = ask(house, at); err != nil {
 			return nil, err
 		}
-		begin = time.Now()
+		begin := time.Now()
 		err = foldFlat(now, flat, int(at-snapshots[n]))
 		theirs[i] = time.Since(begin)
 		if err != nil {
@@ -274,6 +264,17 @@ func asOfRandom(dir string) (figures []Figure, err error) {
 		{"ms", ms(ours, 0.99), "p99 of folding a flat file", ms(theirs, 0.99), atMostOf(50, "ms")},
 		{"ms", ms(ours, 0.5), "p50 of folding a flat file", ms(theirs, 0.5), nil},
 	}, nil
+}
+
+// ask is how long a house takes to answer what it was as of a position.
+func ask(house *statehouse.House, at eventstore.Position) (time.Duration, error) {
+	begin := time.Now()
+	m, err := house.AsOf(context.Background(), at)
+	took := time.Since(begin)
+	if err == nil && m.Position() != at {
+		err = fmt.Errorf("the moment is at position %d, want %d", m.Position(), at)
+	}
+	return took, err
 }
 
 // errEnough ends a scan.
@@ -301,47 +302,33 @@ func foldFlat(base map[state.EntityID]state.State, flat *flatFile, events int) e
 
 // asOfStep asks for one moment after the other, from several positions of the log of 10 M events on, each of which is asked for
 // before; and for one before the other. The reference makes the next moment of a plain map: it copies 10,000 states and sets one.
-func asOfStep() (figures []Figure, err error) {
-	const stretches, steps = 8, 1000
-	path, err := pastLog()
-	if err != nil {
-		return nil, err
-	}
-	house, err := openBig(path)
+func asOfStep(p *pastLog, _ string) (figures []Figure, err error) {
+	house, err := p.open()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, house.Close()) }()
 	rng := rand.New(rand.NewPCG(17, 18))
-	var forth, back, copies []time.Duration
 	plain := maps.Collect(house.Now().State.Entities.All())
-	step := func(to eventstore.Position) (time.Duration, error) {
-		begin := time.Now()
-		m, err := house.AsOf(context.Background(), to)
-		took := time.Since(begin)
-		if err == nil && m.Position() != to {
-			err = fmt.Errorf("the moment is at position %d, want %d", m.Position(), to)
-		}
-		return took, err
-	}
-	for range stretches {
-		at := eventstore.Position(2*steps + rng.Uint64N(pastEvents-4*steps))
-		if _, err := step(at); err != nil {
+	var forth, back, copies []time.Duration
+	for range p.stretches {
+		at := eventstore.Position(p.steps + rng.IntN(p.size.events-2*p.steps))
+		if _, err := ask(house, at); err != nil {
 			return nil, err
 		}
-		for i := range eventstore.Position(steps) {
-			took, err := step(at + i + 1)
+		for i := range eventstore.Position(p.steps) {
+			took, err := ask(house, at+i+1)
 			if err != nil {
 				return nil, err
 			}
 			forth = append(forth, took)
 			copies = append(copies, copyAndSet(plain))
 		}
-		if _, err := step(at); err != nil {
+		if _, err := ask(house, at); err != nil {
 			return nil, err
 		}
-		for i := range eventstore.Position(steps) {
-			took, err := step(at - i - 1)
+		for i := range eventstore.Position(p.steps) {
+			took, err := ask(house, at-i-1)
 			if err != nil {
 				return nil, err
 			}

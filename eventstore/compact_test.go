@@ -292,6 +292,7 @@ func TestCompactVerifies(t *testing.T) {
 		"a gap":     {`DELETE FROM segments WHERE last_position = 150`, "positions 101 to 150"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			damages(t)
 			path := tempDB(t)
 			s, db, _ := longLog(t, path)
 			if err := errors.Join(s.Close(), db.Close()); err != nil {

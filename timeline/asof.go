@@ -83,7 +83,7 @@ func (t *Timeline) asOf(ctx context.Context, at eventstore.Position) (Moment, er
 	if at > max(near.Position(), snapshot)+2*stride {
 		first = at - stride
 	}
-	m := near
+	var m keptMoment
 	if snapshot != 0 {
 		m, err = t.restore(ctx, near, snapshot, first)
 	} else {

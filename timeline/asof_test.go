@@ -63,7 +63,7 @@ func (p *past) append(t *testing.T) {
 	for i := range batch {
 		batch[i] = p.event()
 	}
-	if _, err := p.House.Append(context.Background(), batch...); err != nil && !errors.Is(err, eventstore.ErrInvalid) {
+	if _, err := p.Append(context.Background(), batch...); err != nil && !errors.Is(err, eventstore.ErrInvalid) {
 		t.Error(err)
 	}
 }

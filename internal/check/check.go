@@ -34,9 +34,14 @@ func House(ctx context.Context, h *statehouse.House) error {
 // HouseShowing is [House] that shows each event of the log, in order, to a function whose error ends it.
 func HouseShowing(ctx context.Context, h *statehouse.House, show func(e eventstore.Event) error) error {
 	now := h.Now()
+	begin, err := beginning(ctx, h)
+	if err != nil {
+		return err
+	}
 	var events []eventstore.Event
-	fold, err := FoldLog(func(yield func(eventstore.Event, error) bool) {
-		for e, err := range h.Read(ctx, eventstore.Query{Until: now.Position()}) {
+	fold := begin.Clone()
+	err = fold.AddLog(func(yield func(eventstore.Event, error) bool) {
+		for e, err := range h.Read(ctx, eventstore.Query{After: begin.Position, Until: now.Position()}) {
 			if err == nil {
 				err = show(e)
 			}
@@ -54,7 +59,7 @@ func HouseShowing(ctx context.Context, h *statehouse.House, show func(e eventsto
 	if err := fold.CompareRegistry(now.Registry); err != nil {
 		return fmt.Errorf("the registry is not the fold of the log: %w", err)
 	}
-	if err := checkPast(ctx, h, events); err != nil {
+	if err := checkPast(ctx, h, begin, events); err != nil {
 		return err
 	}
 	if err := Reads(ctx, h.Store(), events); err != nil {
@@ -69,11 +74,30 @@ func HouseShowing(ctx context.Context, h *statehouse.House, show func(e eventsto
 	return errors.Join(append(found, err)...)
 }
 
+// beginning is the fold of what has been removed of a log, which only a snapshot still tells.
+func beginning(ctx context.Context, h *statehouse.House) (*Fold, error) {
+	fold := NewFold()
+	base, _ := h.Store().Base()
+	if base == 0 {
+		return fold, nil
+	}
+	m, err := h.AsOf(ctx, base)
+	if err != nil {
+		return nil, fmt.Errorf("the oldest moment: %w", err)
+	}
+	fold.Position, fold.States = base, maps.Collect(m.State.Entities.All())
+	fold.Entities, fold.Devices, fold.Areas = maps.Collect(m.Registry.Entities.All()), maps.Collect(m.Registry.Devices.All()), maps.Collect(m.Registry.Areas.All())
+	fold.FormerEntities, fold.FormerDevices = maps.Collect(m.Registry.FormerEntities.All()), maps.Collect(m.Registry.FormerDevices.All())
+	return fold, nil
+}
+
 // Store returns nil when what [House] says of the log holds of a store, which need not have a house's projectors.
 func Store(ctx context.Context, s *eventstore.Store) error {
 	var events []eventstore.Event
-	if _, err := FoldLog(func(yield func(eventstore.Event, error) bool) {
-		for e, err := range s.Read(ctx, eventstore.Query{}) {
+	fold := NewFold() // of what has been removed nobody here knows what it was
+	fold.Position, _ = s.Base()
+	if err := fold.AddLog(func(yield func(eventstore.Event, error) bool) {
+		for e, err := range s.Read(ctx, eventstore.Query{After: fold.Position}) {
 			if events = append(events, e); !yield(e, err) {
 				return
 			}
@@ -87,20 +111,25 @@ func Store(ctx context.Context, s *eventstore.Store) error {
 // FoldLog folds events from the first one on and checks their order.
 func FoldLog(events func(yield func(eventstore.Event, error) bool)) (*Fold, error) {
 	fold := NewFold()
+	return fold, fold.AddLog(events)
+}
+
+// AddLog folds the next events and checks their order.
+func (f *Fold) AddLog(events func(yield func(eventstore.Event, error) bool)) error {
 	var recorded time.Time
 	for e, err := range events {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := fold.Add(e); err != nil {
-			return nil, err
+		if err := f.Add(e); err != nil {
+			return err
 		}
 		if e.RecordedAt.Before(recorded) {
-			return nil, fmt.Errorf("position %d was recorded at %s, before the one before it", e.Position, e.RecordedAt)
+			return fmt.Errorf("position %d was recorded at %s, before the one before it", e.Position, e.RecordedAt)
 		}
 		recorded = e.RecordedAt
 	}
-	return fold, nil
+	return nil
 }
 
 // CompareRegistry says how a revision of the registry differs from the fold, nil if it does not.

@@ -202,5 +202,6 @@ func (f *Fold) Clone() *Fold {
 	return &Fold{
 		Position: f.Position, States: maps.Clone(f.States), Entities: maps.Clone(f.Entities),
 		Devices: maps.Clone(f.Devices), Areas: maps.Clone(f.Areas),
+		FormerEntities: maps.Clone(f.FormerEntities), FormerDevices: maps.Clone(f.FormerDevices),
 	}
 }

@@ -11,10 +11,9 @@ import (
 // effort bounds what a check compares: states at positions of the past, and events in reads of parts of the log.
 const effort = 20_000
 
-// checkPast compares the past with the fold: at every position of a small log, and at positions that lie equally far
+// checkPast compares the past with the fold of events behind another one: at every position of a small log, and at positions that lie equally far
 // apart in a larger one.
-func checkPast(ctx context.Context, h *statehouse.House, events []eventstore.Event) error {
-	fold := NewFold()
+func checkPast(ctx context.Context, h *statehouse.House, fold *Fold, events []eventstore.Event) error {
 	each := 1 + h.Now().State.Entities.Len()
 	places := max(effort/each, 3)
 	step := eventstore.Position(max(1, (len(events)+places-1)/places))

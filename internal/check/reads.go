@@ -20,14 +20,15 @@ func Reads(ctx context.Context, s *eventstore.Store, events []eventstore.Event) 
 		}
 		byKind[e.Kind] = append(byKind[e.Kind], e.Position)
 	}
-	until := eventstore.Position(len(events))
+	first, _ := s.Base()
+	until := first + eventstore.Position(len(events))
 	left := effort
 	for _, id := range slices.Sorted(maps.Keys(byEntity)) {
 		// One whose events are few opens many segments for them.
 		if left -= 100 + len(byEntity[id]); left < 0 {
 			break
 		}
-		if err := compareRead(ctx, s, eventstore.Query{Entities: []string{id}, Until: until}, byEntity[id]); err != nil {
+		if err := compareRead(ctx, s, eventstore.Query{Entities: []string{id}, After: first, Until: until}, byEntity[id]); err != nil {
 			return err
 		}
 	}
@@ -35,14 +36,14 @@ func Reads(ctx context.Context, s *eventstore.Store, events []eventstore.Event) 
 		if left -= len(events); left < 0 {
 			break
 		}
-		if err := compareRead(ctx, s, eventstore.Query{Kinds: []eventstore.Kind{kind}, Until: until}, byKind[kind]); err != nil {
+		if err := compareRead(ctx, s, eventstore.Query{Kinds: []eventstore.Kind{kind}, After: first, Until: until}, byKind[kind]); err != nil {
 			return err
 		}
 	}
 	if until == 0 {
 		return nil // a subscription until 0 would wait for what comes
 	}
-	for _, after := range []eventstore.Position{0, until / 3, until - min(until, 1), until} {
+	for _, after := range []eventstore.Position{first, first + (until-first)/3, until - min(until, 1), until} {
 		if err := compareSubscription(ctx, s, after, until); err != nil {
 			return err
 		}

@@ -266,7 +266,11 @@ func TestChangesReset(t *testing.T) {
 // TestChangesResetWherePastIsLost: who comes back to a position up to which the log cannot be read begins again.
 func TestChangesResetWherePastIsLost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "home.db")
-	h := openHouse(t, path)
+	h, err := statehouse.OpenContext(t.Context(), path, statehouse.Options{}) // not to be checked in the end
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
 	furnish(t, h)
 	appendEvents(t, h, lightEvent("light.hall", 3))
 	db, err := sql.Open("sqlite", path)

@@ -42,8 +42,10 @@ func makeOld(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close(), os.Remove(path+".new"), os.Remove(path+".new.lock"),
-			os.Remove(path+".new"+storage.AnchorSuffix)) }()
+	defer func() {
+		err = errors.Join(err, db.Close(), os.Remove(path+".new"), os.Remove(path+".new.lock"),
+			os.Remove(path+".new.anchor"))
+	}()
 	db.SetMaxOpenConns(1) // ATTACH is a connection's
 	if _, err := db.ExecContext(ctx, `PRAGMA application_id = 0x53544853`); err != nil {
 		return err
