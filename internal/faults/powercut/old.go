@@ -41,7 +41,10 @@ func makeOld(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close(), os.Remove(path+".new"), os.Remove(path+".new.lock")) }()
+	defer func() {
+		err = errors.Join(err, db.Close(), os.Remove(path+".new"), os.Remove(path+".new.lock"),
+			os.Remove(path+".new.anchor"))
+	}()
 	db.SetMaxOpenConns(1) // ATTACH is a connection's
 	if _, err := db.ExecContext(ctx, `PRAGMA application_id = 0x53544853`); err != nil {
 		return err
@@ -53,7 +56,7 @@ func makeOld(ctx context.Context, path string) (err error) {
 	if _, err := migrations.UpTo(ctx, 1); err != nil {
 		return err
 	}
-	_, err = db.ExecContext(ctx, `ATTACH ? AS new; INSERT INTO meta SELECT * FROM new.meta;
+	_, err = db.ExecContext(ctx, `ATTACH ? AS new; INSERT INTO meta SELECT key, value FROM new.meta;
 		INSERT INTO segments SELECT * FROM new.segments; DETACH new`, path+".new")
 	return err
 }
