@@ -40,6 +40,9 @@ func (t *Timeline) AsOf(ctx context.Context, at eventstore.Position) (Moment, er
 	} else if at > now.Position() {
 		return Moment{}, fmt.Errorf("%w: position %d is still to come: the log ends at %d", eventstore.ErrInvalid, at, now.Position())
 	}
+	if _, err := t.oldest(at); err != nil {
+		return Moment{}, fmt.Errorf("the house at position %d: %w", at, err)
+	}
 	if m, ok := t.kept.at(at); ok {
 		return m, nil
 	}

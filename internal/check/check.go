@@ -28,8 +28,11 @@ import (
 // Checksums, chain, filters and snapshots are those of [statehouse.House.Verify], which is the verification that the
 // program has; the rest is done here once more, in the plainest way.
 func House(ctx context.Context, h *statehouse.House) error {
+	begin, err := beginning(ctx, h)
 	var events []eventstore.Event
-	begin, err := present(ctx, h, func(e eventstore.Event) error { events = append(events, e); return nil })
+	if err == nil {
+		err = Quick(ctx, h, func(e eventstore.Event) error { events = append(events, e); return nil })
+	}
 	if err == nil {
 		err = checkPast(ctx, h, begin, events)
 	}
@@ -45,15 +48,10 @@ func House(ctx context.Context, h *statehouse.House) error {
 // Quick reads the log once, and returns nil when every position is there and the present is the fold. It shows each event of
 // the log, in order, to a function, whose error ends it.
 func Quick(ctx context.Context, h *statehouse.House, show func(e eventstore.Event) error) error {
-	_, err := present(ctx, h, show)
-	return err
-}
-
-// present is [Quick]. It returns the fold from which the log goes on.
-func present(ctx context.Context, h *statehouse.House, show func(e eventstore.Event) error) (begin *Fold, err error) {
 	now := h.Now()
-	if begin, err = beginning(ctx, h); err != nil {
-		return nil, err
+	begin, err := beginning(ctx, h)
+	if err != nil {
+		return err
 	}
 	fold := begin.Clone()
 	err = fold.AddLog(func(yield func(eventstore.Event, error) bool) {
@@ -67,15 +65,15 @@ func present(ctx context.Context, h *statehouse.House, show func(e eventstore.Ev
 		}
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := fold.CompareStates(now.State); err != nil {
-		return nil, fmt.Errorf("the present is not the fold of the log: %w", err)
+		return fmt.Errorf("the present is not the fold of the log: %w", err)
 	}
 	if err := fold.CompareRegistry(now.Registry); err != nil {
-		return nil, fmt.Errorf("the registry is not the fold of the log: %w", err)
+		return fmt.Errorf("the registry is not the fold of the log: %w", err)
 	}
-	return begin, nil
+	return nil
 }
 
 // Verify returns what the program's own verification finds.
@@ -113,7 +111,7 @@ func Store(ctx context.Context, s *eventstore.Store) error {
 	fold.Position, _ = s.Base()
 	if err := fold.AddLog(func(yield func(eventstore.Event, error) bool) {
 		for e, err := range s.Read(ctx, eventstore.Query{After: fold.Position}) {
-			if events = append(events, e); !yield(e, err) {
+			if !yield(e, err) {
 				return
 			}
 		}

@@ -17,7 +17,7 @@ type compactCmd struct {
 func (*compactCmd) Help() string {
 	return `Removes events for good, the oldest first. What the house was like at the moment stays, and so does everything after it: no position and no answer changes. Questions about what is gone say that it is gone.
 
-As much is removed as a snapshot can take the place of, so that somewhat more than was asked for may stay; up to "now" a snapshot is taken first. Before anything is removed, everything up to there is verified, and the snapshots are compared with it; where anything does not fit, nothing is removed. An event says in the log what was removed, and when.
+Before anything is removed, everything up to there is verified and folded, and the fold is saved in its place; where anything does not fit, nothing is removed. The log gives up whole segments: where not even one would go, nothing is done. An event says in the log what was removed, and when.
 
 The file does not shrink: the space is used again by what is recorded next. A consumer that had not got so far has lost what it wanted, and must begin anew.
 
@@ -53,7 +53,7 @@ func (c *compactCmd) Run(a *app) error {
 func (c *compactCmd) print(a *app, r api.Compaction) error {
 	oldest := asOf(api.AsOf{Position: r.Position, RecordedAt: r.RecordedAt})
 	if r.Events == 0 {
-		a.notef("there is nothing to remove: no snapshot up to that moment could take the place of anything; the oldest moment is %s", oldest)
+		a.notef("there is nothing to remove: history is removed in whole segments of the log; the oldest moment is %s", oldest)
 		return nil
 	}
 	verb := "removed"

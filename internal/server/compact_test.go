@@ -74,7 +74,7 @@ func TestCompact(t *testing.T) {
 	}
 	recorded := `"2026-05-01T12:06:00Z"`
 	for _, q := range []struct{ query, want string }{
-		{"before=@12", `{"dry_run":false,"position":0,"events":0}`},
+		{"before=@0", `{"dry_run":false,"position":0,"events":0}`},
 		{"before=2026-05-01T12:06:30Z&dry_run=1", `{"dry_run":true,"position":13,"recorded_at":` + recorded + `,"events":13,"left_behind":["mirror"]}`},
 		{"before=2026-05-01T12:06:30Z", `{"dry_run":false,"position":13,"recorded_at":` + recorded + `,"events":13,"attested":15,"left_behind":["mirror"]}`},
 		{"before=2026-05-01T12:06:30Z", `{"dry_run":false,"position":13,"recorded_at":` + recorded + `,"events":0}`},

@@ -188,7 +188,7 @@ func TestMetricsOfARecovery(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
 	if err == nil {
 		_, err = db.Exec(`UPDATE snapshot_parts SET body = x'00' WHERE owner = 'state' AND position = 9`)
 	}

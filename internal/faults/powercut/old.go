@@ -12,7 +12,6 @@ import (
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/internal/faults/load"
-	"github.com/statehouse/statehouse/storage"
 )
 
 // oldEvents is how many events a database of the first version has.
@@ -43,10 +42,8 @@ func makeOld(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() {
-		err = errors.Join(err, db.Close())
-		for _, suffix := range []string{"", ".lock", storage.AnchorSuffix} {
-			err = errors.Join(err, os.Remove(path+".new"+suffix))
-		}
+		err = errors.Join(err, db.Close(), os.Remove(path+".new"), os.Remove(path+".new.lock"),
+			os.Remove(path+".new.anchor"))
 	}()
 	db.SetMaxOpenConns(1) // ATTACH is a connection's
 	if _, err := db.ExecContext(ctx, `PRAGMA application_id = 0x53544853`); err != nil {
