@@ -336,7 +336,7 @@ func TestReplayOfWhatIsGone(t *testing.T) {
 // A removal whose commit fails and commits all the same has happened.
 func TestCompactWithAFailedCommit(t *testing.T) {
 	misbehave := false
-	bad := &spy{name: "bad", at: uint64(eventstore.MaxPosition), apply: func(ctx context.Context, tx storage.Tx, e eventstore.Event) error {
+	bad := &spy{name: "bad", at: uint64(eventstore.MaxPosition), apply: func(ctx context.Context, tx storage.Tx, _ eventstore.Event) error {
 		if !misbehave {
 			return nil
 		}
