@@ -12,7 +12,7 @@
 // for the last position that was recorded at or before it, and is final once a later event was recorded.
 //
 // Neighbouring moments share what is the same in them, so that stepping through time costs what changes. The moments that
-// were used last are kept, in about 32 MiB; one that is kept is answered at once, and the others are worked out one
+// were used last are kept, in about 32 MiB beside the newest one; one that is kept is answered at once, and the others are worked out one
 // after another, each as fast as the machine can.
 //
 // All methods may be called by any number of goroutines. They read beside the writer and never slow it.
