@@ -198,7 +198,7 @@ func BenchmarkAnchor(b *testing.B) {
 // A verification finds what is wrong with pages that hold nothing.
 func TestInspectFindsDisorder(t *testing.T) {
 	a := anchored{t, filepath.Join(t.TempDir(), "log.db")}
-	a.append(20)
+	a.append(150)
 	err := a.with(Options{SealAfter: -1}, func(s *Store) {
 		if err := s.Seal(t.Context()); err != nil { // which frees pages
 			t.Fatal(err)
