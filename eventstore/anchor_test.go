@@ -194,3 +194,38 @@ func BenchmarkAnchor(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// A verification finds what is wrong with pages that hold nothing.
+func TestInspectFindsDisorder(t *testing.T) {
+	a := anchored{t, filepath.Join(t.TempDir(), "log.db")}
+	a.append(150)
+	err := a.with(Options{SealAfter: -1}, func(s *Store) {
+		if err := s.Seal(t.Context()); err != nil { // which frees pages
+			t.Fatal(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(a.path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := make([]byte, 4) // the number of free pages
+	if _, err := f.ReadAt(free, 36); err != nil || free[3] == 0 {
+		t.Fatalf("%v free pages, %v", free, err)
+	}
+	free[3]++
+	_, err = f.WriteAt(free, 36)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	err = a.with(Options{}, func(s *Store) {
+		if err := s.Verify(t.Context()); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "its pages are not in order") {
+			t.Errorf("it finds %v", err)
+		}
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"sync"
 	"time"
 
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
@@ -51,8 +52,8 @@ type Compaction struct {
 //
 // A projector that a later start brings in, or whose fold has become another one, cannot be folded over what is gone:
 // such a start fails with [ErrCompacted]. Appends, reads and everything else go on meanwhile. Errors: [ErrInvalid] for a
-// position behind the head of the log, and where a projector is in memory and cannot be restored to a position; those of
-// an append.
+// position behind the head of the log, and where a projector is in memory and cannot be restored to a position; [ErrClosed]
+// as soon as the store closes; those of an append.
 func (s *Store) Compact(ctx context.Context, until Position, opts CompactOptions) (Compaction, error) {
 	if s.head.Load() == nil {
 		return Compaction{}, errNotStarted
@@ -63,15 +64,38 @@ func (s *Store) Compact(ctx context.Context, until Position, opts CompactOptions
 	if head := s.Head(); until > head {
 		return Compaction{}, fmt.Errorf("%w: the log cannot be removed up to position %d: it ends at %d", ErrInvalid, until, head)
 	}
-	if err := s.compacting.Acquire(ctx, 1); err != nil {
-		return Compaction{}, fmt.Errorf("remove history: %w", err)
+	open, end := s.untilClosed(ctx)
+	defer end()
+	err := s.compacting.Acquire(open, 1)
+	if err == nil {
+		defer s.compacting.Release(1)
+		var c Compaction
+		if c, err = s.compact(open, until, opts); err == nil {
+			return c, nil
+		}
 	}
-	defer s.compacting.Release(1)
-	c, err := s.compact(ctx, until, opts)
-	if err != nil {
-		return c, fmt.Errorf("remove history: %w", orContext(ctx, s.orClosed(err)))
+	if errors.Is(context.Cause(open), ErrClosed) {
+		err = ErrClosed
 	}
-	return c, nil
+	return Compaction{}, fmt.Errorf("remove history: %w", orContext(ctx, s.orClosed(err)))
+}
+
+// untilClosed is a context that ends with [ErrClosed] when the store is about to close, too: Close waits for the
+// snapshotter, and that for who removes history. end must be called.
+func (s *Store) untilClosed(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case <-s.snapshots.stopping:
+			cancel(ErrClosed)
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		waiting.Wait()
+	}
 }
 
 func (s *Store) compact(ctx context.Context, until Position, opts CompactOptions) (c Compaction, err error) {

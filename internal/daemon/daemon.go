@@ -26,9 +26,9 @@
 //
 // The two events are about no entity, so that a restart says nothing about any; they explain gaps in what was
 // recorded. So does system{resumed}, which is recorded when the store could not write for a while, and can again. Once a
-// week everything that is stored is verified, slowly, and system{verified} or system{damaged} recorded. Where history is kept for a while
-// only, what is older is removed once a day. All events of a
-// run have one correlation, and those after system{started} name that as their cause.
+// week everything that is stored is verified, slowly, and system{verified} or system{damaged} recorded. All events of a
+// run have one correlation, and those after system{started} name that as their cause. Where history is kept for a while
+// only, what is older is removed once a day, which the log attests by itself.
 package daemon
 
 import (

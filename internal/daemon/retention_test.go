@@ -14,11 +14,11 @@ import (
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 )
 
-// oldHouse makes a database with a thousand hours of history, an event every ten hours, of which the last is an hour old, and
-// a snapshot after every ten events.
-func oldHouse(t *testing.T, path string) {
+// oldHouse makes a database with a thousand hours of history, an event every ten hours, and a snapshot after every ten
+// events; age is that of the last one.
+func oldHouse(t *testing.T, path string, age time.Duration) {
 	t.Helper()
-	at := time.Now().Add(-1001 * time.Hour)
+	at := time.Now().Add(-1000*time.Hour - age)
 	h, err := statehouse.OpenContext(t.Context(), path, statehouse.Options{Clock: func() time.Time { return at }, SnapshotEvery: 1_000_000})
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func oldHouse(t *testing.T, path string) {
 func TestRemovesOldHistory(t *testing.T) {
 	c := testConfig(t)
 	c.KeepHistory = Interval(250 * time.Hour)
-	oldHouse(t, c.DB)
+	oldHouse(t, c.DB, time.Hour)
 	log := &journal{}
 	d := start(t, c, Options{RetainAfter: time.Millisecond, Logger: slog.New(slog.NewTextHandler(log, nil))})
 	wait(t, "it removes", func() bool { return log.count("old history was removed") == 1 })
@@ -78,7 +78,7 @@ func TestRemovesOldHistory(t *testing.T) {
 // TestRemovesAgainAndAgain: one removal follows the other as time goes by, and what fails is tried again.
 func TestRemovesAgainAndAgain(t *testing.T) {
 	c := testConfig(t)
-	oldHouse(t, c.DB)
+	oldHouse(t, c.DB, time.Hour)
 	log := &journal{}
 	d := start(t, c, Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -120,7 +120,7 @@ func TestRemovesAgainAndAgain(t *testing.T) {
 // TestKeepsHistory: without a limit nothing is removed, however old.
 func TestKeepsHistory(t *testing.T) {
 	c := testConfig(t)
-	oldHouse(t, c.DB)
+	oldHouse(t, c.DB, time.Hour)
 	d := start(t, c, Options{RetainAfter: time.Nanosecond})
 	newRetention(d).run(t.Context()) // it ends
 	if base, _ := d.House().Base(); base != 0 {
@@ -128,6 +128,26 @@ func TestKeepsHistory(t *testing.T) {
 	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestRemovesNothingByAWrongClock: where the clock is far ahead of the last event at a start, as after a long time or with a
+// wrong clock, the first removal is a day away.
+func TestRemovesNothingByAWrongClock(t *testing.T) {
+	for age, want := range map[time.Duration]time.Duration{time.Hour: time.Minute, 25 * time.Hour: retainEvery, -100 * time.Hour: time.Minute} {
+		c := testConfig(t)
+		oldHouse(t, c.DB, age)
+		d := start(t, c, Options{RetainAfter: time.Minute})
+		if got := newRetention(d).after; got != want {
+			t.Errorf("the last event is %s old: the first removal is after %s, want %s", age, got, want)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := start(t, testConfig(t), Options{RetainAfter: time.Minute})
+	if got := newRetention(d).after; got != time.Minute {
+		t.Errorf("a new house: %s", got)
 	}
 }
 

@@ -86,10 +86,7 @@ func TestCompact(t *testing.T) {
 			t.Errorf("%s: %s, want %s", q.query, got, q.want)
 		}
 	}
-	var removed []api.Event
-	for _, e := range lines(t, get(t, s.URL()+"/v1/events?kind=history_removed")) {
-		removed = append(removed, e)
-	}
+	removed := lines(t, get(t, s.URL()+"/v1/events?kind=history_removed"))
 	if len(removed) != 1 || removed[0].Position != 15 || removed[0].Source != "api:local" || !strings.Contains(string(removed[0].Data), `"through":13,`) {
 		t.Errorf("%s", jsonText(removed))
 	}
