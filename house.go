@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync/atomic"
+	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/registry"
@@ -153,6 +154,16 @@ func (h *House) Consumer(ctx context.Context, name string, q eventstore.Query) (
 func (h *House) Follow(ctx context.Context, name string, q eventstore.Query, handle eventstore.Handler) (*eventstore.Follower, error) {
 	return h.store.Follow(ctx, name, q, handle)
 }
+
+// Compact removes history for good, the oldest first, up to a position at most; what the house was like there, and
+// everything behind it, stays. See [eventstore.Store.Compact].
+func (h *House) Compact(ctx context.Context, until eventstore.Position, opts eventstore.CompactOptions) (eventstore.Compaction, error) {
+	return h.store.Compact(ctx, until, opts)
+}
+
+// Base is the position up to which history has been removed, and when the event there was recorded: the oldest moment
+// that can be asked for. 0 and the zero time mean that the history is whole.
+func (h *House) Base() (eventstore.Position, time.Time) { return h.store.Base() }
 
 // Store is the log under the house.
 func (h *House) Store() *eventstore.Store { return h.store }

@@ -560,6 +560,7 @@ func TestDamagedDeltasAreSkipped(t *testing.T) {
 	places := []place{
 		{"snapshots", "owner", "'elsewhere'"}, {"snapshots", "position", "position + 1000"},
 		{"snapshots", "base_position", "NULL"}, {"snapshots", "base_checksum", "NULL"}, {"snapshots", "base_position", "base_position - 1"},
+		{"snapshots", "base_position", "NULL, base_checksum = NULL"},
 		{"snapshot_parts", "part", "part + 1"}, {"snapshot_parts", "body", "x''"}, {"snapshot_parts", "position", "position + 1000"},
 	}
 	for _, column := range []string{"fold_version", "encoding", "count", "parts"} {

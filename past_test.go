@@ -44,8 +44,9 @@ func drawPast(t *rapid.T) []eventstore.Event {
 	}), 1, 6).Draw(t, "batch")
 }
 
-// I6, I7, I10: the house as of every position is the fold of the events up to it: with snapshots, sealing and damaged
-// snapshots, in whatever order one asks, and again after a restart. What an earlier answer was never changes.
+// I6, I7, I10: the house as of every position is the fold of the events up to it: with snapshots, sealing, removed history
+// and damaged snapshots, in whatever order one asks, and again after a restart. What an earlier answer was never changes.
+// What was removed is an error.
 func TestAsOfIsTheFold(t *testing.T) {
 	dir, n, deltas := t.TempDir(), 0, 0
 	defer func() {
@@ -62,6 +63,7 @@ func TestAsOfIsTheFold(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = h.Close() }()
+		folds := []*check.Fold{check.NewFold()}
 		for range rapid.IntRange(1, 25).Draw(t, "batches") {
 			batch := drawPast(t)
 			if _, err := h.Append(context.Background(), batch...); err != nil && !errors.Is(err, eventstore.ErrInvalid) {
@@ -77,9 +79,12 @@ func TestAsOfIsTheFold(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if rapid.IntRange(0, 14).Draw(t, "compact") == 0 {
+				folds = compactSome(t, h, foldsOf(t, h, folds))
+			}
 		}
 		deltas += countDeltas(t, h)
-		folds := foldsOf(t, h)
+		folds = foldsOf(t, h, folds)
 		order := rapid.Permutation(positions(len(folds))).Draw(t, "order")
 		compareWithFolds(t, h, folds, order)
 		if rapid.Bool().Draw(t, "restart") {
@@ -87,7 +92,8 @@ func TestAsOfIsTheFold(t *testing.T) {
 				t.Fatal(err)
 			}
 			if rapid.Bool().Draw(t, "damage") {
-				damageSnapshots(t, path)
+				base, _ := h.Base()
+				damageSnapshots(t, path, base)
 			}
 			if h, err = statehouse.OpenContext(context.Background(), path, opts); err != nil {
 				t.Fatal(err)
@@ -124,10 +130,22 @@ func positions(n int) []int {
 	return all
 }
 
-// foldsOf are the folds of the first 0, 1, 2, … events.
-func foldsOf(t *rapid.T, h *statehouse.House) []*check.Fold {
-	folds := []*check.Fold{check.NewFold()}
-	for e, err := range h.Read(context.Background(), eventstore.Query{}) {
+// compactSome removes some of the history, after somebody may have asked about it.
+func compactSome(t *rapid.T, h *statehouse.House, folds []*check.Fold) []*check.Fold {
+	head := len(folds) - 1
+	compareWithFolds(t, h, folds, rapid.SliceOf(rapid.IntRange(0, head)).Draw(t, "asked before"))
+	until := rapid.OneOf(rapid.Just(head), rapid.IntRange(0, head)).Draw(t, "compact until")
+	had, _ := h.Base()
+	c, err := h.Compact(context.Background(), eventstore.Position(until), eventstore.CompactOptions{})
+	if err != nil || c.Base < had || c.Base > max(had, eventstore.Position(until)) {
+		t.Fatalf("removing up to %d: %+v, %v", until, c, err)
+	}
+	return foldsOf(t, h, folds)
+}
+
+// foldsOf adds to the folds of the first 0, 1, 2, … events those of the rest.
+func foldsOf(t *rapid.T, h *statehouse.House, folds []*check.Fold) []*check.Fold {
+	for e, err := range h.Read(context.Background(), eventstore.Query{After: eventstore.Position(len(folds) - 1)}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,8 +159,16 @@ func foldsOf(t *rapid.T, h *statehouse.House) []*check.Fold {
 }
 
 func compareWithFolds(t *rapid.T, h *statehouse.House, folds []*check.Fold, order []int) {
+	base, _ := h.Base()
 	for _, at := range order {
 		m, err := h.AsOf(context.Background(), eventstore.Position(at))
+		if at < int(base) {
+			var c *eventstore.CompactedError
+			if !errors.Is(err, eventstore.ErrCompacted) || !errors.As(err, &c) || c.Base != base {
+				t.Fatalf("as of %d, before the base %d: %v, %v", at, base, m.Position(), err)
+			}
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,14 +178,15 @@ func compareWithFolds(t *rapid.T, h *statehouse.House, folds []*check.Fold, orde
 	}
 }
 
-func damageSnapshots(t *rapid.T, path string) {
+// damageSnapshots damages some of the snapshots; the one at the base takes the place of what was removed, and must be good.
+func damageSnapshots(t *rapid.T, path string, base eventstore.Position) {
 	db, err := storage.Open(context.Background(), path, storage.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	owners := rapid.SampledFrom([]string{"state", "registry", "%"}).Draw(t, "damaged owner")
 	every := rapid.IntRange(1, 2).Draw(t, "every")
-	if _, err := db.Writer().Exec(`UPDATE snapshot_parts SET body = x'00' WHERE position % ? = 0 AND owner LIKE ?`, every, owners); err != nil {
+	if _, err := db.Writer().Exec(`UPDATE snapshot_parts SET body = x'00' WHERE position % ? = 0 AND position > ? AND owner LIKE ?`, every, int64(base), owners); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
@@ -169,6 +196,8 @@ func damageSnapshots(t *rapid.T, path string) {
 
 // checkDiffs checks that what is different between two moments is what differs between their folds, and nothing else.
 func checkDiffs(t *rapid.T, h *statehouse.House, folds []*check.Fold, order []int) {
+	base, _ := h.Base()
+	order = slices.DeleteFunc(slices.Clone(order), func(at int) bool { return at < int(base) })
 	for i := 1; i < len(order); i += 3 {
 		a, b := order[i-1], order[i]
 		before, err1 := h.AsOf(context.Background(), eventstore.Position(a))
@@ -196,9 +225,20 @@ func checkDiffs(t *rapid.T, h *statehouse.House, folds []*check.Fold, order []in
 
 // checkHistories checks each step of each entity's history against the folds.
 func checkHistories(t *rapid.T, h *statehouse.House, folds []*check.Fold) {
+	base, _ := h.Base()
 	after := eventstore.Position(rapid.IntRange(0, len(folds)-1).Draw(t, "history after"))
+	from := after
+	if after == base && rapid.Bool().Draw(t, "from oldest") {
+		from = eventstore.FromOldest
+	}
 	for _, id := range []string{"sensor.s0", "sensor.s1", "sensor.s5"} {
-		for step, err := range h.Timeline().History(context.Background(), id, after, 0) {
+		for step, err := range h.Timeline().History(context.Background(), id, from, 0) {
+			if after < base {
+				if !errors.Is(err, eventstore.ErrCompacted) {
+					t.Fatalf("history of %s after %d, before the base %d: %v, %v", id, after, base, step, err)
+				}
+				break
+			}
 			if err != nil {
 				t.Fatal(err)
 			}

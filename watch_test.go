@@ -164,7 +164,7 @@ func TestWatchersComeBackToALostPast(t *testing.T) {
 	}
 	mustAppend(t, h, check.SensorEvent("sensor.s1", 2), check.UnregisterEvent("sensor.s2"), check.SensorEvent("sensor.new", 1),
 		check.SensorEvent("sensor.brief", 1), check.UnregisterEvent("sensor.brief"), check.ReportEvent("sensor.s3"))
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
 	if err == nil {
 		_, err = db.Exec(`DELETE FROM segments WHERE last_position < 10`)
 	}

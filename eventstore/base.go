@@ -77,7 +77,7 @@ func atBase(ctx context.Context, db querier, at Position) bool {
 }
 
 func (b *base) write(ctx context.Context, tx storage.Tx) error {
-	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, baseKey, b.encode())
+	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO meta (key, value, checksum) VALUES (?1, ?2, statehouse_sum(?1, ?2))`, baseKey, b.encode())
 	return err
 }
 

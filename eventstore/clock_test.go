@@ -3,7 +3,9 @@ package eventstore_test
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,6 +91,61 @@ func TestTimestampsOutOfRange(t *testing.T) {
 	for e, err := range s.Read(t.Context(), everything) {
 		if err != nil || !e.Timestamp.Equal(ends[e.Position-1]) {
 			t.Errorf("position %d: %v, %v", e.Position, e.Timestamp, err)
+		}
+	}
+}
+
+// A clock that jumps, by seconds or by years, forward and back, under concurrent appends and over a restart: recorded times
+// do not go back, a time leads to the last event that was recorded by then, and nothing is lost or refused.
+func TestClockJumps(t *testing.T) {
+	const clients, each = 4, 40
+	path := tempDB(t)
+	var mu sync.Mutex
+	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	now := year(2026)
+	opts := eventstore.Options{SealAfter: 50, SnapshotEvery: 60, Clock: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		far := []time.Duration{time.Microsecond, time.Second, time.Hour, 30 * 24 * time.Hour}[r.IntN(4)]
+		now = now.Add(time.Duration(r.Int64N(int64(2*far))) - far)
+		return now
+	}}
+	for round := range 2 {
+		s, db := open(t, path, opts, state.New())
+		var wg sync.WaitGroup
+		for id := range clients {
+			wg.Go(func() {
+				for i := range each {
+					if _, err := s.Append(t.Context(), eventstore.Batch{Events: []eventstore.Event{sensor(id)}}); err != nil {
+						t.Errorf("append %d: %v", i, err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		var all []eventstore.Event
+		for e, err := range s.Read(t.Context(), everything) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(all); n > 0 && e.RecordedAt.Before(all[n-1].RecordedAt) {
+				t.Errorf("position %d was recorded at %v, and the one before it at %v", e.Position, e.RecordedAt, all[n-1].RecordedAt)
+			}
+			all = append(all, e)
+		}
+		if len(all) != (round+1)*clients*each {
+			t.Fatalf("%d events", len(all))
+		}
+		for _, e := range all {
+			at, err := s.PositionAt(t.Context(), e.RecordedAt)
+			if err != nil || at < e.Position || !all[at-1].RecordedAt.Equal(e.RecordedAt) ||
+				int(at) < len(all) && all[at].RecordedAt.Equal(e.RecordedAt) {
+				t.Fatalf("%v, when position %d was recorded, leads to position %d (%v)", e.RecordedAt, e.Position, at, err)
+			}
+		}
+		checkStore(t, s)
+		if err := errors.Join(s.Close(), db.Close()); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"sync"
 	"time"
 
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
@@ -22,6 +23,8 @@ type CompactOptions struct {
 	Progress func(done, last Position)
 	// DryRun verifies what would be removed, and says what that is, but removes nothing.
 	DryRun bool
+	// Rest is how many times as long as it works the verification rests, as in [InspectOptions].
+	Rest int
 }
 
 // Compaction says what [Store.Compact] did.
@@ -49,8 +52,8 @@ type Compaction struct {
 //
 // A projector that a later start brings in, or whose fold has become another one, cannot be folded over what is gone:
 // such a start fails with [ErrCompacted]. Appends, reads and everything else go on meanwhile. Errors: [ErrInvalid] for a
-// position behind the head of the log, and where a projector is in memory and cannot be restored to a position; those of
-// an append.
+// position behind the head of the log, and where a projector is in memory and cannot be restored to a position; [ErrClosed]
+// as soon as the store closes; those of an append.
 func (s *Store) Compact(ctx context.Context, until Position, opts CompactOptions) (Compaction, error) {
 	if s.head.Load() == nil {
 		return Compaction{}, errNotStarted
@@ -61,15 +64,38 @@ func (s *Store) Compact(ctx context.Context, until Position, opts CompactOptions
 	if head := s.Head(); until > head {
 		return Compaction{}, fmt.Errorf("%w: the log cannot be removed up to position %d: it ends at %d", ErrInvalid, until, head)
 	}
-	if err := s.compacting.Acquire(ctx, 1); err != nil {
-		return Compaction{}, fmt.Errorf("remove history: %w", err)
+	open, end := s.untilClosed(ctx)
+	defer end()
+	err := s.compacting.Acquire(open, 1)
+	if err == nil {
+		defer s.compacting.Release(1)
+		var c Compaction
+		if c, err = s.compact(open, until, opts); err == nil {
+			return c, nil
+		}
 	}
-	defer s.compacting.Release(1)
-	c, err := s.compact(ctx, until, opts)
-	if err != nil {
-		return c, fmt.Errorf("remove history: %w", orContext(ctx, s.orClosed(err)))
+	if errors.Is(context.Cause(open), ErrClosed) {
+		err = ErrClosed
 	}
-	return c, nil
+	return Compaction{}, fmt.Errorf("remove history: %w", orContext(ctx, s.orClosed(err)))
+}
+
+// untilClosed is a context that ends with [ErrClosed] when the store is about to close, too: Close waits for the
+// snapshotter, and that for who removes history. end must be called.
+func (s *Store) untilClosed(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case <-s.snapshots.stopping:
+			cancel(ErrClosed)
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		waiting.Wait()
+	}
 }
 
 func (s *Store) compact(ctx context.Context, until Position, opts CompactOptions) (c Compaction, err error) {
@@ -81,7 +107,7 @@ func (s *Store) compact(ctx context.Context, until Position, opts CompactOptions
 	if err != nil || next.first <= max(s.base.Load().first, 1) { // no segment would go
 		return c, err
 	}
-	v, err := s.verifyUntil(ctx, until, opts.Progress)
+	v, err := s.verifyUntil(ctx, until, opts)
 	if err != nil {
 		return c, err
 	}
@@ -136,9 +162,9 @@ func (s *Store) baseAt(ctx context.Context, at Position) (b base, err error) {
 }
 
 // verifyUntil verifies the log up to a position, and folds it.
-func (s *Store) verifyUntil(ctx context.Context, at Position, progress func(done, last Position)) (*inspector, error) {
+func (s *Store) verifyUntil(ctx context.Context, at Position, how CompactOptions) (*inspector, error) {
 	var first error
-	opts := InspectOptions{Progress: progress, Found: func(f Finding) {
+	opts := InspectOptions{Progress: how.Progress, Rest: how.Rest, Found: func(f Finding) {
 		if first == nil && f.Kind != FindingFilter && f.Kind != FindingSnapshot {
 			first = f.Err()
 		}
@@ -218,12 +244,15 @@ func (s *Store) cut(ctx context.Context, v *inspector, source string) (attested 
 	}
 	s.moveBase(&next)
 	s.restRemoved = false
-	if err := s.removeRest(ctx); err != nil {
-		// It will be done before anything is sealed the next time.
-		s.opts.Logger.Warn("the space of removed events is given back later", "error", err)
-		return span.First, nil
+	err = s.removeRest(ctx)
+	if err == nil {
+		err = s.snapshots.thinLocked(ctx)
 	}
-	return span.First, s.snapshots.thinLocked(ctx)
+	if err != nil {
+		// It will be done before anything is sealed the next time, and with the next snapshot.
+		s.opts.Logger.Warn("the space of removed history is given back later", "error", err)
+	}
+	return span.First, nil
 }
 
 // saveBaseLocked saves what takes the place of the events up to a base, unless it is there already.

@@ -336,7 +336,7 @@ func TestReplayOfWhatIsGone(t *testing.T) {
 // A removal whose commit fails and commits all the same has happened.
 func TestCompactWithAFailedCommit(t *testing.T) {
 	misbehave := false
-	bad := &spy{name: "bad", at: uint64(eventstore.MaxPosition), apply: func(ctx context.Context, tx storage.Tx, e eventstore.Event) error {
+	bad := &spy{name: "bad", at: uint64(eventstore.MaxPosition), apply: func(ctx context.Context, tx storage.Tx, _ eventstore.Event) error {
 		if !misbehave {
 			return nil
 		}
@@ -557,5 +557,45 @@ func TestCompactBesideReaders(t *testing.T) {
 		if err := <-failed; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A removal ends with its context, or with the store, which does not wait until everything is verified.
+func TestCompactEnds(t *testing.T) {
+	s, _, _ := longLog(t, tempDB(t))
+	begin := func(ctx context.Context) <-chan error {
+		resting, ended := make(chan struct{}), make(chan error, 1)
+		opts := eventstore.CompactOptions{Rest: 1 << 20, Progress: func(eventstore.Position, eventstore.Position) {
+			for began := time.Now(); time.Since(began) < 10*time.Millisecond; { // this is the work after which it rests, for hours
+			}
+			close(resting)
+		}}
+		go func() {
+			_, err := s.Compact(ctx, 240, opts)
+			ended <- err
+		}()
+		<-resting
+		return ended
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := begin(ctx)
+	waiting, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	if _, err := s.Compact(waiting, 240, eventstore.CompactOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a second one that does not wait: %v", err)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) || errors.Is(err, eventstore.ErrClosed) {
+		t.Errorf("its context ended: %v", err)
+	}
+	ended = begin(t.Context())
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, eventstore.ErrClosed) || errors.Is(err, context.Canceled) {
+		t.Errorf("the store closed: %v", err)
+	}
+	if at, _ := s.Base(); at != 0 {
+		t.Errorf("the base is %d", at)
 	}
 }

@@ -538,6 +538,9 @@ func TestFailedCommit(t *testing.T) {
 	if st, _ := cache.Get("sensor.a"); check.SensorValue(st.Attributes) != 1 || s.Head() != 1 {
 		t.Errorf("after it: %v, head %d", st, s.Head())
 	}
+	if err := s.Stats().Fault; !errors.Is(err, eventstore.ErrUnknownOutcome) {
+		t.Errorf("the store says of itself: %v", err)
+	}
 	// The file was opened anew and the WAL moved into the database, before anything else was answered.
 	if info, err := os.Stat(path + "-wal"); err != nil || info.Size() != 0 {
 		t.Errorf("the WAL after it: %v %v", info.Size(), err)

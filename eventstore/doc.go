@@ -26,7 +26,9 @@
 // [ErrUnavailable]: nothing was changed. A COMMIT that fails leaves open what became of the group: the store re-opens its
 // file, moves the WAL into the database, re-reads and checks the tail of the log, folds what it finds, and answers
 // [ErrUnknownOutcome]; a [Key] makes it safe to append again. While that does not succeed, appends fail with
-// [ErrUnavailable] and reading goes on.
+// [ErrUnavailable] and reading goes on. [Stats.Fault] says why, until a commit has succeeded. A WAL that another process has
+// left is treated alike, at the start: that process may have ended because a sync had failed, and then what reads back
+// from the WAL need not be on the disk.
 //
 // # Reading
 //

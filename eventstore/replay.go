@@ -69,16 +69,22 @@ type stretch struct {
 func openAhead(ctx context.Context, db *sql.DB, of stretch) iter.Seq2[*part, error] {
 	return func(yield func(*part, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
-		free, opened := make(chan *part, partsAhead+2), make(chan *part, partsAhead)
-		for range cap(free) {
-			p := parts.Get().(*part)
-			defer parts.Put(p)
-			free <- p
+		var all [partsAhead + 2]*part
+		free, opened := make(chan *part, len(all)), make(chan *part, partsAhead)
+		for i := range all {
+			all[i] = parts.Get().(*part)
+			free <- all[i]
 		}
 		var failed error // of the reader, to be read when opened is closed
 		var reader sync.WaitGroup
-		defer reader.Wait()
-		defer stop()
+		defer func() {
+			stop()
+			reader.Wait()
+			for _, p := range all {
+				p.checking.Wait() // of those that nobody came to, too
+				parts.Put(p)
+			}
+		}()
 		reader.Go(func() {
 			defer close(opened)
 			failed = of.readAhead(ctx, db, free, opened)

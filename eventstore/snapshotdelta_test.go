@@ -267,6 +267,8 @@ func TestInspectDeltas(t *testing.T) {
 		"delta":   {`UPDATE snapshot_parts SET body = x'00' WHERE position = 12`, []string{delta + ".*its checksum does not fit"}},
 		"base":    {`UPDATE snapshot_parts SET body = x'00' WHERE position = 10`, []string{base + ".*its checksum does not fit", delta + ".*its base, the one at position 10, cannot be used"}},
 		"no base": {`DELETE FROM snapshots WHERE position = 10`, []string{delta + ".*its base, the one at position 10, is missing"}},
+		"not a delta": {`UPDATE snapshots SET base_position = NULL, base_checksum = NULL WHERE position = 12`,
+			[]string{delta + ".*its checksum does not fit"}},
 		"another base": {`UPDATE snapshots SET base_checksum = zeroblob(32) WHERE position = 12`,
 			[]string{delta + ".*its base, the one at position 10, is not the one that it was made from"}},
 	} {

@@ -220,21 +220,26 @@ func TestSnapshotsOfTheFirstEncoding(t *testing.T) {
 	for i := range 3000 {
 		all = append(all, fmt.Appendf(nil, "record %d", i*i))
 	}
-	row := snapshotRow{
-		SnapshotHeader: SnapshotHeader{Owner: "old", FoldVersion: 3}, uuid: s.uuid, chain: genesis(s.uuid),
-		encoding: snapshotStream, count: int64(len(all)),
+	for range maxFrame>>20 + 1 { // more than a part may have
+		all = append(all, make([]byte, 1<<20))
 	}
 	body := streamOf(t, all)
-	sum := row.hash()
-	sum.Write(body)
-	row.checksum = [sha256.Size]byte(sum.Sum(nil))
-	for part := range slices.Chunk(body, 1000) {
-		if err := row.writePart(t.Context(), db.Writer(), part); err != nil {
+	write := func(count int) {
+		t.Helper()
+		row := snapshotRow{
+			SnapshotHeader: SnapshotHeader{Owner: "old", FoldVersion: 3}, uuid: s.uuid, chain: genesis(s.uuid),
+			encoding: snapshotStream, count: int64(count),
+		}
+		sum := row.hash()
+		sum.Write(body)
+		row.checksum = [sha256.Size]byte(sum.Sum(nil))
+		err := row.place().clear(t.Context(), db.Writer())
+		for part := range slices.Chunk(body, 1000) {
+			err = errors.Join(err, row.writePart(t.Context(), db.Writer(), part))
+		}
+		if err := errors.Join(err, row.writeHeader(t.Context(), db.Writer())); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := row.writeHeader(t.Context(), db.Writer()); err != nil {
-		t.Fatal(err)
 	}
 	var got [][]byte
 	read := func() ([]error, error) {
@@ -250,6 +255,16 @@ func TestSnapshotsOfTheFirstEncoding(t *testing.T) {
 		})
 		return faults, err
 	}
+	for _, wrong := range []int{-1, 1} {
+		write(len(all) + wrong)
+		if faults, err := read(); err != nil || len(faults) != 1 || !strings.Contains(faults[0].Error(), "records instead of") {
+			t.Errorf("another number of records: %v, %v", faults, err)
+		}
+		if err := s.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "records instead of") {
+			t.Errorf("another number of records: %v", err)
+		}
+	}
+	write(len(all))
 	if faults, err := read(); err != nil || len(faults) != 0 || !slices.EqualFunc(got, all, bytes.Equal) {
 		t.Fatalf("%d records of %d, %v, %v", len(got), len(all), faults, err)
 	}

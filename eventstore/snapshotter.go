@@ -224,7 +224,6 @@ func (b *snapshotter) saveOneLocked(ctx context.Context, c captured, full bool, 
 		}
 	}
 	all := c.Records()
-	delete(b.fulls, c.header.Owner)
 	if err := row.write(ctx, all, b.s.opts.Logger, step); err != nil {
 		return 0, err
 	}

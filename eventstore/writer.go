@@ -334,6 +334,8 @@ func (w *writer) unknownOutcome(ctx context.Context, cause error) error {
 	if err := w.ready(ctx); err != nil {
 		return errors.Join(cause, err)
 	}
+	// It could re-read the log. That it can write the next commit shows: a disk may have space for the one and not the other.
+	w.s.stats.fault.Store(&cause)
 	return cause
 }
 

@@ -21,13 +21,13 @@ import (
 // drawRegistryEvent draws an event that changes a registry.
 func drawRegistryEvent(t *rapid.T) eventstore.Event {
 	draw := func(what string, n int) string { return fmt.Sprintf("%s%d", what, rapid.IntRange(1, n).Draw(t, what)) }
-	id := "light." + draw("l", 6)
+	id := "light." + draw("l", 15)
 	switch rapid.IntRange(0, 6).Draw(t, "kind") {
 	case 0:
 		return eventstore.Event{Entity: id, Payload: &eventv1.Payload{Kind: &eventv1.Payload_EntityUnregistered{EntityUnregistered: &eventv1.EntityUnregistered{}}}}
 	case 1:
 		return eventstore.Event{Entity: id, Payload: &eventv1.Payload{Kind: &eventv1.Payload_EntityRenamed{
-			EntityRenamed: &eventv1.EntityRenamed{NewId: "light." + draw("l", 6)}}}}
+			EntityRenamed: &eventv1.EntityRenamed{NewId: "light." + draw("l", 15)}}}}
 	case 2:
 		return eventstore.Event{Payload: &eventv1.Payload{Kind: &eventv1.Payload_DeviceRegistered{DeviceRegistered: &eventv1.DeviceRegistered{
 			Device: &entityv1.Device{Id: draw("d", 3), UserName: draw("n", 2)}}}}}
@@ -42,7 +42,7 @@ func drawRegistryEvent(t *rapid.T) eventstore.Event {
 			AreaId: draw("a", 3)}}}}
 	default:
 		return eventstore.Event{Entity: id, Payload: &eventv1.Payload{Kind: &eventv1.Payload_EntityRegistered{EntityRegistered: &eventv1.EntityRegistered{
-			Entity: &entityv1.Entity{Id: id, UniqueId: draw("u", 6), DeviceId: draw("d", 3), UserName: draw("n", 2)}}}}}
+			Entity: &entityv1.Entity{Id: id, UniqueId: draw("u", 15), DeviceId: draw("d", 3), UserName: draw("n", 2)}}}}}
 	}
 }
 
@@ -68,7 +68,7 @@ func TestDeltasComeBack(t *testing.T) {
 		}
 		defer func() { _ = errors.Join(s.Close(), db.Close()) }()
 		for range 3 {
-			for range rapid.IntRange(1, 12).Draw(t, "events") {
+			for range rapid.IntRange(1, 30).Draw(t, "events") {
 				_, err := s.Append(context.Background(), eventstore.Batch{Events: []eventstore.Event{drawRegistryEvent(t)}})
 				if err != nil && !errors.Is(err, eventstore.ErrInvalid) {
 					t.Fatal(err)

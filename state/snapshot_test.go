@@ -34,7 +34,7 @@ func drawState(t *rapid.T) State {
 		}}}
 	case 3:
 		s.Attributes = &entityv1.Attributes{Domain: &entityv1.Attributes_Text{Text: &entityv1.Text{
-			Value: proto.String(strings.Repeat("x", rapid.SampledFrom([]int{0, 20, 119, 120, 121, 20_000}).Draw(t, "length"))),
+			Value: proto.String(strings.Repeat("x", rapid.SampledFrom([]int{0, 20, 121, 122, 123, 124, 20_000}).Draw(t, "length"))),
 		}}}
 	}
 	return s

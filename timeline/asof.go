@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,12 +33,15 @@ func New(store *eventstore.Store, now func() Moment) *Timeline {
 }
 
 // AsOf is the house as it was when the event at a position had just been recorded. Position 0 is the empty house. A
-// position behind the head of the log is [eventstore.ErrInvalid].
+// position behind the head of the log is [eventstore.ErrInvalid], one before its base [eventstore.ErrCompacted].
 func (t *Timeline) AsOf(ctx context.Context, at eventstore.Position) (Moment, error) {
 	if now := t.now(); at == now.Position() {
 		return now, nil
 	} else if at > now.Position() {
 		return Moment{}, fmt.Errorf("%w: position %d is still to come: the log ends at %d", eventstore.ErrInvalid, at, now.Position())
+	}
+	if _, err := t.oldest(at); err != nil {
+		return Moment{}, fmt.Errorf("the house at position %d: %w", at, err)
 	}
 	if m, ok := t.kept.at(at); ok {
 		return m, nil
@@ -48,15 +52,33 @@ func (t *Timeline) AsOf(ctx context.Context, at eventstore.Position) (Moment, er
 	case <-ctx.Done():
 		return Moment{}, fmt.Errorf("the house at position %d: %w", at, context.Cause(ctx))
 	}
-	m, err := t.asOf(ctx, at)
-	if err != nil {
-		return Moment{}, fmt.Errorf("the house at position %d: %w", at, err)
+	for {
+		oldest, err := t.oldest(at)
+		var m Moment
+		if err == nil {
+			m, err = t.asOf(ctx, at, oldest)
+		}
+		if err == nil {
+			return m, nil
+		}
+		if now, _ := t.store.Base(); now == oldest || ctx.Err() != nil {
+			return Moment{}, fmt.Errorf("the house at position %d: %w", at, err)
+		} // or what it began with was removed meanwhile
 	}
-	return m, nil
+}
+
+// oldest is the base of the log, with an error where a position is before it.
+func (t *Timeline) oldest(at eventstore.Position) (eventstore.Position, error) {
+	oldest, recorded := t.store.Base()
+	if at < oldest {
+		return oldest, &eventstore.CompactedError{Base: oldest, RecordedAt: recorded}
+	}
+	return oldest, nil
 }
 
 // AsOfTime is the house as of the last event that was recorded at a time or before it. final says that it will always be:
-// as long as no event was recorded after that time, one still may be at it.
+// as long as no event was recorded after that time, one still may be at it. A time before the base of the log is
+// [eventstore.ErrCompacted].
 func (t *Timeline) AsOfTime(ctx context.Context, at time.Time) (m Moment, final bool, err error) {
 	head := t.store.Head()
 	p, err := t.store.PositionAt(ctx, at)
@@ -70,12 +92,19 @@ func (t *Timeline) AsOfTime(ctx context.Context, at time.Time) (m Moment, final 
 // stride is how far before a moment that takes long to work out another one is kept, for who steps back from it.
 const stride = 256
 
-func (t *Timeline) asOf(ctx context.Context, at eventstore.Position) (Moment, error) {
+func (t *Timeline) asOf(ctx context.Context, at, oldest eventstore.Position) (Moment, error) {
 	near := t.kept.before(at)
 	if near.states != nil && near.Position() == at { // who was before us asked for the same
 		return near.Moment, nil
 	}
-	snapshot, err := t.better(ctx, near, at)
+	reachable := near.Position() >= oldest // from near; before everything is as good as any other
+	if !reachable {
+		near = keptMoment{}
+	}
+	snapshot, err := t.better(ctx, near, at, reachable)
+	if err == nil && !reachable && snapshot < oldest {
+		err = noSnapshotAt(oldest)
+	}
 	if err != nil {
 		return Moment{}, err
 	}
@@ -85,7 +114,7 @@ func (t *Timeline) asOf(ctx context.Context, at eventstore.Position) (Moment, er
 	}
 	var m keptMoment
 	if snapshot != 0 {
-		m, err = t.restore(ctx, near, snapshot, first)
+		m, err = t.restore(ctx, near, snapshot, first, oldest)
 	} else {
 		m, err = t.fold(ctx, near, first)
 	}
@@ -96,22 +125,30 @@ func (t *Timeline) asOf(ctx context.Context, at eventstore.Position) (Moment, er
 }
 
 // better is the position of the snapshot from which a moment is reached with less work than from one that is kept, 0 where
-// there is none.
-func (t *Timeline) better(ctx context.Context, near keptMoment, at eventstore.Position) (last eventstore.Position, err error) {
+// there is none. From one that is not reachable it is not reached at all.
+func (t *Timeline) better(ctx context.Context, near keptMoment, at eventstore.Position, reachable bool) (
+	last eventstore.Position, err error,
+) {
 	// Restoring a state takes about as long as folding two events.
 	far := at - near.Position()
 	cost := eventstore.Position(2 * t.now().State.Entities.Len())
-	if far <= cost {
+	if far <= cost && reachable {
 		return 0, nil
 	}
 	err = t.store.View(ctx, func(tx storage.Tx) (err error) {
 		last, err = eventstore.LastSnapshot(ctx, tx, state.New().Name(), at)
 		return err
 	})
-	if err != nil || last <= near.Position() || at-last+cost >= far {
+	if err != nil || reachable && (last <= near.Position() || at-last+cost >= far) {
 		return 0, err
 	}
 	return last, nil
+}
+
+// noSnapshotAt is the error where what takes the place of removed history cannot be used.
+func noSnapshotAt(oldest eventstore.Position, faults ...error) error {
+	err := fmt.Errorf("%w: there is no usable snapshot at position %d, before which nothing is left", eventstore.ErrCorrupt, oldest)
+	return errors.Join(append([]error{err}, faults...)...)
 }
 
 // fold goes from a moment to a later one, which it keeps.

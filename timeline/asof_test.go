@@ -151,20 +151,22 @@ func (p *past) expect(t *testing.T, positions []eventstore.Position, folds map[e
 	}
 }
 
-func seeds() uint64 {
+// size is how many walks there are, and how many questions in each.
+func size() (seeds uint64, questions int) {
 	if testing.Short() {
-		return 3
+		return 3, 100
 	}
-	return 9
+	return 9, 300
 }
 
 // I6, I7, I10: whatever a timeline has kept, and however little room it has, the house as of a position is the fold of the
 // events up to it; also where snapshots are damaged, before a start or under way.
 func TestWalksThroughThePast(t *testing.T) {
-	for seed := range seeds() {
+	seeds, questions := size()
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			p := newPast(t, seed, 40, 6000)
-			positions := p.walk(300)
+			positions := p.walk(questions)
 			folds := p.folds(t, positions)
 			p.Timeline().LimitKept([]int{1, 100_000, 10 << 20}[seed/3%3])
 			p.expect(t, positions, folds)
@@ -192,7 +194,7 @@ func TestThePastOfManyEntities(t *testing.T) {
 // damage damages every second snapshot of some owners, behind the back of the house, which may be open.
 func (p *past) damage(t *testing.T, owners string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", p.path)
+	db, err := sql.Open("sqlite", p.path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +263,7 @@ func TestThePastWithADamagedSegment(t *testing.T) {
 		}
 		positions := p.walk(100)
 		folds := p.folds(t, positions)
-		db, err := sql.Open("sqlite", p.path)
+		db, err := sql.Open("sqlite", p.path+"?_pragma=busy_timeout(10000)")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,8 +11,11 @@
 // there are, whether the log is sealed, and however often one asks. The position is the lasting handle; a time stands
 // for the last position that was recorded at or before it, and is final once a later event was recorded.
 //
+// History that was removed from the log ([eventstore.Store.Compact]) is gone from here, too: whatever would have to look at
+// it fails with [eventstore.ErrCompacted], and nothing is made up in its place. The moment at the log's base is the oldest.
+//
 // Neighbouring moments share what is the same in them, so that stepping through time costs what changes. The moments that
-// were used last are kept, in about 32 MiB; one that is kept is answered at once, and the others are worked out one
+// were used last are kept, in about 32 MiB beside the newest one; one that is kept is answered at once, and the others are worked out one
 // after another, each as fast as the machine can.
 //
 // All methods may be called by any number of goroutines. They read beside the writer and never slow it.

@@ -10,10 +10,11 @@ func (t *Timeline) CheckKept() error {
 	k := &t.kept
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	bytes, grounds := 0, map[*ground]int{}
+	bytes, own, grounds := 0, 0, map[*ground]int{}
 	for i, e := range k.byPos {
 		m := e.Value.(*keptMoment)
 		bytes += m.added
+		own = max(own, m.states.bytes()+m.registry.bytes())
 		grounds[m.states]++
 		grounds[m.registry]++
 		if i > 0 && k.byPos[i-1].Value.(*keptMoment).Position() >= m.Position() {
@@ -29,7 +30,7 @@ func (t *Timeline) CheckKept() error {
 	switch {
 	case bytes != k.bytes:
 		return fmt.Errorf("%d bytes are counted, and there are %d", k.bytes, bytes)
-	case bytes > k.limit && len(k.byPos) > 1:
+	case bytes-own > k.limit && len(k.byPos) > 1:
 		return fmt.Errorf("%d moments with %d bytes are kept, and the limit is %d", len(k.byPos), bytes, k.limit)
 	case len(k.byPos) > keptMoments || k.byAge.Len() != len(k.byPos):
 		return fmt.Errorf("%d moments are kept by age, and %d by position", k.byAge.Len(), len(k.byPos))

@@ -18,7 +18,8 @@ type Step struct {
 }
 
 // History yields what happened to an entity behind the position after, up to the position until, or up to the head if
-// that is 0. It is the history of the id: what became of an entity under an earlier or later id is under that one.
+// that is 0. [eventstore.FromOldest] begins with what is left of the log; a position before that is
+// [eventstore.ErrCompacted]. It is the history of the id: what became of an entity under an earlier or later id is under that one.
 func (t *Timeline) History(ctx context.Context, id state.EntityID, after, until eventstore.Position) iter.Seq2[Step, error] {
 	return func(yield func(Step, error) bool) {
 		if err := t.history(ctx, id, after, until, func(s Step) bool { return yield(s, nil) }); err != nil {
@@ -30,6 +31,9 @@ func (t *Timeline) History(ctx context.Context, id state.EntityID, after, until 
 func (t *Timeline) history(ctx context.Context, id state.EntityID, after, until eventstore.Position, yield func(Step) bool) error {
 	if err := eventstore.CheckEntityID(id); err != nil {
 		return err
+	}
+	if after == eventstore.FromOldest {
+		after, _ = t.store.Base()
 	}
 	m, err := t.AsOf(ctx, after)
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 	"github.com/statehouse/statehouse/state"
 )
 
-// kept are moments that were worked out, for those who ask for the same ones or ones behind them. There are as many as
-// take about limit bytes, and at least one: those that were used last.
+// kept are moments that were worked out, for those who ask for the same ones or ones behind them: those that were used
+// last, as many as take about limit bytes beside the ground that the newest one stands on.
 //
 // Moments that were folded from each other share what is the same in them, so each counts what it added, and together
-// they count once what the first of them stands on.
+// they count once the ground that they stand on.
 type kept struct {
 	limit int
 
@@ -95,7 +95,8 @@ func (k *kept) add(m keptMoment) {
 			k.bytes += g.bytes()
 		}
 	}
-	for len(k.byPos) > keptMoments || k.bytes > k.limit && len(k.byPos) > 1 {
+	own := m.states.bytes() + m.registry.bytes()
+	for len(k.byPos) > keptMoments || k.bytes-own > k.limit && len(k.byPos) > 1 {
 		k.forgetLocked(k.byAge.Back())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/statehouse/statehouse/eventstore"
@@ -17,7 +18,7 @@ import (
 // restore is the moment at a position, from the snapshots at one before it. It keeps that moment, and the one of the
 // snapshots. States and registry are restored side by side, while the events behind them are read already. Where the
 // snapshots cannot be used, those before them are, or the moment near.
-func (t *Timeline) restore(ctx context.Context, near keptMoment, snapshot, to eventstore.Position) (keptMoment, error) {
+func (t *Timeline) restore(ctx context.Context, near keptMoment, snapshot, to, oldest eventstore.Position) (keptMoment, error) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, stop := context.WithCancel(ctx)
@@ -45,7 +46,7 @@ func (t *Timeline) restore(ctx context.Context, near keptMoment, snapshot, to ev
 		}))
 	if errors.Is(err, errElsewhere) {
 		running.Wait()
-		return t.restoreOlder(ctx, near, snapshot, to)
+		return t.restoreOlder(ctx, near, snapshot, to, oldest)
 	}
 	if err != nil {
 		return keptMoment{}, err
@@ -86,7 +87,7 @@ func (c *coming) Folded() error {
 }
 
 // restoreOlder is [Timeline.restore] from whatever snapshots up to a position can be used.
-func (t *Timeline) restoreOlder(ctx context.Context, near keptMoment, until, to eventstore.Position) (keptMoment, error) {
+func (t *Timeline) restoreOlder(ctx context.Context, near keptMoment, until, to, oldest eventstore.Position) (keptMoment, error) {
 	cache, reg, entries := state.New(), registry.New(), (*ground)(nil)
 	err := t.store.View(ctx, func(tx storage.Tx) error {
 		at, err := cache.RestoreUntil(ctx, tx, until)
@@ -99,6 +100,9 @@ func (t *Timeline) restoreOlder(ctx context.Context, near keptMoment, until, to 
 		return keptMoment{}, err
 	}
 	base := keptMoment{Moment: Moment{State: cache.Revision(), Registry: reg.Revision()}, registry: entries}
+	if near.Position() < oldest && min(base.Position(), base.Registry.Position) < oldest {
+		return keptMoment{}, noSnapshotAt(oldest, slices.Concat(cache.SnapshotFaults(), reg.SnapshotFaults())...)
+	}
 	if base.Position() <= near.Position() {
 		return t.fold(ctx, near, to)
 	}

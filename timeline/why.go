@@ -23,8 +23,8 @@ func (l Link) Saw(ctx context.Context) (Moment, error) {
 }
 
 // Causes yields the chain of causes of the event at a position: the event itself, the one that it names as its cause, that
-// one's cause, and so on to one that names none. An error ends it. Where events keep causing each other the chain may be as
-// long as the log.
+// one's cause, and so on to one that names none. An error ends it: [eventstore.ErrCompacted], behind the links that are
+// left, where a cause has been removed. Where events keep causing each other the chain may be as long as the log.
 func (t *Timeline) Causes(ctx context.Context, at eventstore.Position) iter.Seq2[Link, error] {
 	return func(yield func(Link, error) bool) {
 		for at := at; at != 0; {
@@ -69,7 +69,8 @@ func (t *Timeline) WhyEntity(ctx context.Context, m Moment, id state.EntityID) (
 }
 
 // Origin is the position of the event that made an entity's attributes what they are in a moment, under whatever id it
-// had then; 0 where the moment has no state of the entity. Later events may have repeated the attributes.
+// had then; 0 where the moment has no state of the entity. Later events may have repeated the attributes. It is
+// [eventstore.ErrCompacted] where that event has been removed: at the base of the log the attributes were what they are.
 func (t *Timeline) Origin(ctx context.Context, m Moment, id state.EntityID) (eventstore.Position, error) {
 	s, ok := m.State.Get(id)
 	for ok {
@@ -88,8 +89,14 @@ func (t *Timeline) Origin(ctx context.Context, m Moment, id state.EntityID) (eve
 			}
 		}
 		renamed, err := t.renamed(ctx, before.Position(), s.EntityID)
-		if err != nil || renamed.Position == 0 {
-			return cmp.Or(at, s.Position), err
+		if err != nil {
+			return 0, err
+		}
+		if renamed.Position == 0 {
+			if oldest, recorded := t.store.Base(); oldest > 0 {
+				return 0, fmt.Errorf("why: what made %s what it is: %w", id, &eventstore.CompactedError{Base: oldest, RecordedAt: recorded})
+			}
+			return cmp.Or(at, s.Position), nil
 		}
 		if before, err = t.AsOf(ctx, renamed.Position-1); err != nil {
 			return 0, fmt.Errorf("why: %w", err)
@@ -103,7 +110,7 @@ func (t *Timeline) Origin(ctx context.Context, m Moment, id state.EntityID) (eve
 // began says that they were different before it, or that there were none.
 func (t *Timeline) origin(ctx context.Context, s state.State) (at eventstore.Position, began bool, err error) {
 	for e, err := range t.store.Read(ctx, eventstore.Query{
-		Until: s.Position, Entities: []string{s.EntityID}, Backward: true,
+		After: eventstore.FromOldest, Until: s.Position, Entities: []string{s.EntityID}, Backward: true,
 		Kinds: []eventstore.Kind{
 			eventstore.KindStateChanged, eventstore.KindEntityRegistered, eventstore.KindEntityUnregistered, eventstore.KindEntityRenamed,
 		},
@@ -130,7 +137,7 @@ func (t *Timeline) renamed(ctx context.Context, until eventstore.Position, id st
 		return eventstore.Event{}, nil
 	}
 	for e, err := range t.store.Read(ctx, eventstore.Query{
-		Until: until, Backward: true, Kinds: []eventstore.Kind{eventstore.KindEntityRenamed},
+		After: eventstore.FromOldest, Until: until, Backward: true, Kinds: []eventstore.Kind{eventstore.KindEntityRenamed},
 	}) {
 		if err != nil {
 			return eventstore.Event{}, fmt.Errorf("why: %w", err)

@@ -114,6 +114,8 @@ func TestNewEvent(t *testing.T) {
 		{area("hall", "Hall"), `{"area":{"id":"hall","name":"Hall"}}`},
 		{&eventv1.Payload{Kind: &eventv1.Payload_AreaUnregistered{AreaUnregistered: &eventv1.AreaUnregistered{AreaId: "hall"}}}, `{"area_id":"hall"}`},
 		{&eventv1.Payload{Kind: &eventv1.Payload_System{System: &eventv1.System{What: "started", Detail: "a b"}}}, `{"what":"started","detail":"a b"}`},
+		{&eventv1.Payload{Kind: &eventv1.Payload_HistoryRemoved{HistoryRemoved: &eventv1.HistoryRemoved{Through: 5, Recorded: 1 << 60, Chain: []byte{1}}}},
+			`{"through":5,"recorded":1152921504606846976,"chain":{"base64":"AQ=="}}`},
 		{&eventv1.Payload{Kind: &eventv1.Payload_Custom{Custom: &eventv1.Custom{Kind: "a.b", Value: []byte{0, 255}}}}, `{"kind":"a.b","value":{"base64":"AP8="}}`},
 		{&eventv1.Payload{}, ``},
 	} {
@@ -187,6 +189,7 @@ func TestParseAt(t *testing.T) {
 	for text, want := range map[string]At{
 		"": {}, "0": AtPosition(0), "@0": AtPosition(0), "@1204": AtPosition(1204), "1204": AtPosition(1204),
 		"2026-01-31T17:00:00.000000005Z": AtTime(at), "9223372036854775807": AtPosition(eventstore.MaxPosition),
+		"oldest": AtOldest(), "@oldest": AtOldest(),
 	} {
 		if got, err := ParseAt(text); err != nil || got != want {
 			t.Errorf("%q is %+v, %v", text, got, err)
@@ -204,7 +207,7 @@ func TestParseAt(t *testing.T) {
 			t.Errorf("%q is %s, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"@", "@@1", "-1", "9223372036854775808", "now", "2026-01-31", "2026-01-31T18:00:00", "2026-01-31 18:00:00Z"} {
+	for _, text := range []string{"@", "@@1", "-1", "9223372036854775808", "now", "@@oldest", "Oldest", "2026-01-31", "2026-01-31T18:00:00", "2026-01-31 18:00:00Z"} {
 		if got, err := ParseAt(text); !errors.Is(err, eventstore.ErrInvalid) {
 			t.Errorf("%q is %+v, %v", text, got, err)
 		}
@@ -213,6 +216,7 @@ func TestParseAt(t *testing.T) {
 
 func FuzzParseAt(f *testing.F) {
 	f.Add("@12")
+	f.Add("oldest")
 	f.Add("2026-01-31T18:00:00 01:00")
 	f.Fuzz(func(t *testing.T, text string) {
 		at, err := ParseAt(text)

@@ -12,7 +12,8 @@ import (
 	"github.com/statehouse/statehouse/timeline"
 )
 
-// At names a moment of a house: by a position, by a time, or, as the zero At, the present one.
+// At names a moment of a house: by a position, by a time, as the oldest one that is left, or, as the zero At, the present
+// one.
 type At struct {
 	position eventstore.Position
 	time     time.Time
@@ -25,6 +26,7 @@ const (
 	atPresent atKind = iota
 	atPosition
 	atTime
+	atOldest
 )
 
 // AtPosition is the moment when the event at a position had just been recorded; position 0 is the empty house.
@@ -42,10 +44,18 @@ func AtTime(t time.Time) At {
 	return At{time: t, kind: atTime}
 }
 
-// AtForms says how an At is written.
-const AtForms = "write a time (2026-01-31T18:00:00Z, or with an offset: 2026-01-31T18:00:00+01:00) or a position (@1204)"
+// AtOldest is the oldest moment that can be asked for: the empty house, or the one behind the last event that has been
+// removed.
+func AtOldest() At { return At{kind: atOldest} }
 
-// ParseAt reads an At: a time as RFC 3339 has it, "@1204" or "1204" for a position, and nothing for the present.
+// AtForms says how an At is written.
+const AtForms = "write a time (2026-01-31T18:00:00Z, or with an offset: 2026-01-31T18:00:00+01:00), a position (@1204) or " + oldest
+
+// oldest is how AtOldest is written.
+const oldest = "oldest"
+
+// ParseAt reads an At: a time as RFC 3339 has it, "@1204" or "1204" for a position, "@oldest" or "oldest" for the oldest
+// moment, and nothing for the present.
 // An offset whose + a URL made a space of is read as it was meant.
 func ParseAt(text string) (At, error) {
 	if text == "" {
@@ -53,6 +63,9 @@ func ParseAt(text string) (At, error) {
 	}
 	if n, err := strconv.ParseUint(strings.TrimPrefix(text, "@"), 10, 63); err == nil {
 		return AtPosition(eventstore.Position(n)), nil
+	}
+	if strings.TrimPrefix(text, "@") == oldest {
+		return AtOldest(), nil
 	}
 	for _, t := range [...]string{text, strings.Replace(text, " ", "+", 1)} {
 		if at, err := time.Parse(time.RFC3339Nano, t); err == nil {
@@ -69,6 +82,8 @@ func (a At) String() string {
 		return "@" + strconv.FormatUint(uint64(a.position), 10)
 	case atTime:
 		return a.time.UTC().Format(time.RFC3339Nano)
+	case atOldest:
+		return oldest
 	default:
 		return ""
 	}
@@ -79,8 +94,8 @@ type AsOf struct {
 	Position eventstore.Position `json:"position"`
 	// RecordedAt is when the event at the position was recorded, left out at position 0.
 	RecordedAt *time.Time `json:"recorded_at,omitempty"`
-	// Final says that the same question will always be answered with this position. The present is not final, nor is a
-	// time at or after which nothing was recorded yet.
+	// Final says that the same question will always be answered with this position, as long as the history there is not
+	// removed. The present is not final, nor is a time at or after which nothing was recorded yet, nor the oldest moment.
 	Final bool `json:"final"`
 }
 
@@ -103,6 +118,8 @@ func (a At) resolve(ctx context.Context, h *statehouse.House, head eventstore.Po
 			return AsOf{}, err
 		}
 		as.Final = as.Position < head
+	case atOldest:
+		as.Position, _ = h.Base()
 	}
 	recorded, err := recordedAt(ctx, h, as.Position)
 	if err != nil {
@@ -122,10 +139,17 @@ func (a At) Moment(ctx context.Context, h *statehouse.House) (timeline.Moment, A
 	return m, as, err
 }
 
-// recordedAt is when the event at a position was recorded, nil for position 0.
+// recordedAt is when the event at a position was recorded, nil for position 0. Before the base it is
+// [eventstore.ErrCompacted].
 func recordedAt(ctx context.Context, h *statehouse.House, at eventstore.Position) (*time.Time, error) {
-	if at == 0 {
+	base, recorded := h.Base()
+	switch {
+	case at < base:
+		return nil, &eventstore.CompactedError{Base: base, RecordedAt: recorded}
+	case at == 0:
 		return nil, nil
+	case at == base: // its event is gone
+		return &recorded, nil
 	}
 	if s := h.Store().Stats(); s.Head == at { // the present is asked for most
 		return &s.HeadRecorded, nil

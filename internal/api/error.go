@@ -24,6 +24,7 @@ const (
 	CodeMethodNotAllowed Code = "method_not_allowed" // 405: the route exists, and not for this method
 	CodeConflict         Code = "conflict"           // 409: what the write depends on is not as it says any more; read and decide anew
 	CodeInUse            Code = "in_use"             // 409: somebody has it, and there can be one at a time
+	CodeCompacted        Code = "compacted"          // 410: the history that is asked for has been removed
 	CodeTooLarge         Code = "too_large"          // 413: the body, an event or a batch is over its limit
 	CodeUnsupportedMedia Code = "unsupported_media"  // 415: the body is not application/json
 	CodeWrongHost        Code = "wrong_host"         // 421: the Host header names a host that is not served

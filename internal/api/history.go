@@ -107,9 +107,13 @@ func NewHistory(ctx context.Context, h *statehouse.House, id string, from, to At
 // everThere fails where no event up to a position is about an entity of an id.
 func everThere(ctx context.Context, h *statehouse.House, id string, until eventstore.Position) error {
 	if until > 0 {
-		for _, err := range h.Read(ctx, eventstore.Query{Entities: []string{id}, Until: until, Backward: true}) {
+		q := eventstore.Query{After: eventstore.FromOldest, Entities: []string{id}, Until: until, Backward: true}
+		for _, err := range h.Read(ctx, q) {
 			return err
 		}
+	}
+	if base, _ := h.Base(); base > 0 {
+		return notFoundf("nothing is known of %s from position %d, before which history has been removed, up to %d", id, base, until)
 	}
 	return notFoundf("nothing is known of %s up to position %d", id, until)
 }

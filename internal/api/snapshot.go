@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/statehouse/statehouse"
@@ -12,7 +13,7 @@ import (
 type Snapshot struct {
 	Owner    string              `json:"owner"`
 	Position eventstore.Position `json:"position"`
-	// RecordedAt is when the event at the position was recorded, left out at position 0.
+	// RecordedAt is when the event at the position was recorded, left out at position 0 and where that is not known any more.
 	RecordedAt *time.Time `json:"recorded_at,omitempty"`
 	// Base is the position of the snapshot that this one starts from, if it is a delta: if it holds only what has changed
 	// since. Left out of a full one.
@@ -85,5 +86,8 @@ func newSnapshot(ctx context.Context, h *statehouse.House, info eventstore.Snaps
 	}
 	var err error
 	w.RecordedAt, err = recordedAt(ctx, h, info.Position)
+	if errors.Is(err, eventstore.ErrCompacted) { // it will be removed, too
+		err = nil
+	}
 	return w, err
 }

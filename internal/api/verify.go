@@ -69,6 +69,9 @@ type Verification struct {
 	// Position is the last one that was looked at, and Events the number of those that could be read.
 	Position eventstore.Position `json:"position"`
 	Events   uint64              `json:"events"`
+	// Removed is the position up to which history had been removed on purpose, 0 for a whole one: nothing is there to look
+	// at.
+	Removed eventstore.Position `json:"removed,omitempty"`
 	// Sealed and Unsealed are the segments that they are in.
 	Sealed   int `json:"sealed_segments"`
 	Unsealed int `json:"unsealed_segments"`
@@ -83,7 +86,7 @@ type Verification struct {
 // NewVerification is the result of an inspection as it goes over the wire.
 func NewVerification(i eventstore.Inspection) Verification {
 	return Verification{
-		Position: i.Last, Events: i.Events, Sealed: i.Sealed, Unsealed: i.Unsealed,
+		Position: i.Last, Events: i.Events, Removed: i.Removed, Sealed: i.Sealed, Unsealed: i.Unsealed,
 		Snapshots: i.Snapshots, Compared: i.Compared, Findings: i.Findings, Seconds: i.Took.Seconds(),
 	}
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,6 +35,8 @@ type Why struct {
 	Links []Link `json:"links"`
 	// Next is the position of the next link where there are too many for one answer, 0 otherwise.
 	Next eventstore.Position `json:"next,omitempty"`
+	// Removed is the position of the next link where that has been removed, and the rest with it, 0 otherwise.
+	Removed eventstore.Position `json:"removed,omitempty"`
 }
 
 // MaxLinks is the number of links that one answer has at most.
@@ -50,7 +53,8 @@ type Link struct {
 	Batch *Event `json:"batch,omitempty"`
 }
 
-// NewWhy answers a question for causes. It fails with [statehouse.ErrNotFound] where the entity had no state.
+// NewWhy answers a question for causes. It fails with [statehouse.ErrNotFound] where the entity had no state, and with
+// [eventstore.ErrCompacted] where the chain would begin with an event that has been removed.
 func NewWhy(ctx context.Context, h *statehouse.House, q WhyQuery) (Why, error) {
 	var w Why
 	origin := q.At.position
@@ -81,6 +85,10 @@ func NewWhy(ctx context.Context, h *statehouse.House, q WhyQuery) (Why, error) {
 	}
 	var links []timeline.Link
 	for l, err := range h.Timeline().Causes(ctx, origin) {
+		if errors.Is(err, eventstore.ErrCompacted) && len(links) > 0 {
+			w.Removed = links[len(links)-1].Event.CausePosition
+			break
+		}
 		if err != nil {
 			return Why{}, err
 		}
@@ -135,7 +143,7 @@ func newLink(ctx context.Context, h *statehouse.House, l timeline.Link, saw map[
 }
 
 // batchOf is the first event of the batch that an event without a cause came in, nil where it is that itself or the batch
-// was given a correlation of its own.
+// was given a correlation of its own. History is removed by whole batches.
 func batchOf(ctx context.Context, h *statehouse.House, e eventstore.Event) (*Event, error) {
 	digits, own := strings.CutPrefix(e.CorrelationID, "@")
 	first, err := strconv.ParseUint(digits, 10, 63)

@@ -28,24 +28,38 @@ import (
 // Checksums, chain, filters and snapshots are those of [statehouse.House.Verify], which is the verification that the
 // program has; the rest is done here once more, in the plainest way.
 func House(ctx context.Context, h *statehouse.House) error {
-	return HouseShowing(ctx, h, func(eventstore.Event) error { return nil })
+	begin, err := beginning(ctx, h)
+	var events []eventstore.Event
+	if err == nil {
+		err = Quick(ctx, h, func(e eventstore.Event) error { events = append(events, e); return nil })
+	}
+	if err == nil {
+		err = checkPast(ctx, h, begin, events)
+	}
+	if err == nil {
+		err = Reads(ctx, h.Store(), events)
+	}
+	if err == nil {
+		err = Verify(ctx, h)
+	}
+	return err
 }
 
-// HouseShowing is [House] that shows each event of the log, in order, to a function whose error ends it.
-func HouseShowing(ctx context.Context, h *statehouse.House, show func(e eventstore.Event) error) error {
+// Quick reads the log once, and returns nil when every position is there and the present is the fold. It shows each event of
+// the log, in order, to a function, whose error ends it.
+func Quick(ctx context.Context, h *statehouse.House, show func(e eventstore.Event) error) error {
 	now := h.Now()
 	begin, err := beginning(ctx, h)
 	if err != nil {
 		return err
 	}
-	var events []eventstore.Event
 	fold := begin.Clone()
 	err = fold.AddLog(func(yield func(eventstore.Event, error) bool) {
 		for e, err := range h.Read(ctx, eventstore.Query{After: begin.Position, Until: now.Position()}) {
 			if err == nil {
 				err = show(e)
 			}
-			if events = append(events, e); !yield(e, err) {
+			if !yield(e, err) {
 				return
 			}
 		}
@@ -59,14 +73,13 @@ func HouseShowing(ctx context.Context, h *statehouse.House, show func(e eventsto
 	if err := fold.CompareRegistry(now.Registry); err != nil {
 		return fmt.Errorf("the registry is not the fold of the log: %w", err)
 	}
-	if err := checkPast(ctx, h, begin, events); err != nil {
-		return err
-	}
-	if err := Reads(ctx, h.Store(), events); err != nil {
-		return err
-	}
+	return nil
+}
+
+// Verify returns what the program's own verification finds.
+func Verify(ctx context.Context, h *statehouse.House) error {
 	var found []error
-	_, err = h.Verify(ctx, eventstore.InspectOptions{Found: func(f eventstore.Finding) {
+	_, err := h.Verify(ctx, eventstore.InspectOptions{Found: func(f eventstore.Finding) {
 		if f.Kind != eventstore.FindingSnapshot || len(h.Recovered().Faults) == 0 {
 			found = append(found, f.Err())
 		}
@@ -98,7 +111,7 @@ func Store(ctx context.Context, s *eventstore.Store) error {
 	fold.Position, _ = s.Base()
 	if err := fold.AddLog(func(yield func(eventstore.Event, error) bool) {
 		for e, err := range s.Read(ctx, eventstore.Query{After: fold.Position}) {
-			if events = append(events, e); !yield(e, err) {
+			if !yield(e, err) {
 				return
 			}
 		}

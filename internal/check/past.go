@@ -9,7 +9,7 @@ import (
 )
 
 // effort bounds what a check compares: states at positions of the past, and events in reads of parts of the log.
-const effort = 20_000
+const effort = 5_000
 
 // checkPast compares the past with the fold of events behind another one: at every position of a small log, and at positions that lie equally far
 // apart in a larger one.

@@ -43,7 +43,7 @@ func Reads(ctx context.Context, s *eventstore.Store, events []eventstore.Event) 
 	if until == 0 {
 		return nil // a subscription until 0 would wait for what comes
 	}
-	for _, after := range []eventstore.Position{first, first + (until-first)/3, until - min(until, 1), until} {
+	for _, after := range []eventstore.Position{first, first + (until-first)/3, max(first, until-min(until, 1)), until} {
 		if err := compareSubscription(ctx, s, after, until); err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ type atCmd struct {
 func (*atCmd) Help() string {
 	return `Names and areas are those of then. A time means the last event that was recorded at it or before it; which position that is, is said on stderr, and is what to note down: a position means the same for good.
 
-Times are in the local zone: 2026-01-31, '2026-01-31 18:00', 18:00 (the last one), 'yesterday 18:00', 'monday 7:30' (the last one), 2h, '3d ago', or RFC 3339 with a zone.
+Times are in the local zone: 2026-01-31, '2026-01-31 18:00', 18:00 (the last one), 'yesterday 18:00', 'monday 7:30' (the last one), 2h, '3d ago', or RFC 3339 with a zone. "oldest" is the oldest moment that there is, also where history has been removed.
 
 With -o json one document is printed, as "list" does, or one per entity, as "get" does.
 

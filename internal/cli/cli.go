@@ -55,6 +55,7 @@ type commands struct {
 	Snapshot   snapshotCmd   `cmd:"" group:"Tools" help:"Save the present beside the log; list and check what was saved."`
 	Verify     verifyCmd     `cmd:"" group:"Tools" help:"Check everything that is stored: log, chain, index, snapshots."`
 	Repair     repairCmd     `cmd:"" group:"Tools" help:"Make a whole database of a damaged one, and say what is lost."`
+	Compact    compactCmd    `cmd:"" group:"Tools" help:"Remove old history for good."`
 	Completion completionCmd `cmd:"" group:"Tools" help:"Print the completion script for a shell."`
 	Complete   completeCmd   `cmd:"" hidden:"" name:"__complete" passthrough:"" help:"Print completions."`
 	Version    versionCmd    `cmd:"" group:"Tools" help:"Print the version."`

@@ -162,7 +162,7 @@ func badDuration(text []byte) (at *token.Token, key string) {
 	if err != nil {
 		return nil, ""
 	}
-	for _, key := range [...]string{"zigbee2mqtt.silent_after", "mqtt.limits.session_expiry", "verify_every"} {
+	for _, key := range [...]string{"zigbee2mqtt.silent_after", "mqtt.limits.session_expiry", "verify_every", "keep_history"} {
 		path, err := yaml.PathString("$." + key)
 		if err != nil {
 			continue

@@ -29,7 +29,7 @@ const exitTable = `Exit codes:
     0  it is done
     1  it failed for another reason than those below
     2  the command line or the configuration is wrong
-    3  there is no such entity, device, area or file
+    3  there is no such entity, device, area or file, or the history has been removed
     4  no daemon answers there, or the database is in use or cannot be written
     5  the database is damaged, also where what can be read was printed, or is not one
   130  interrupted`
@@ -57,6 +57,7 @@ var exitCodes = [...]struct {
 	{eventstore.ErrReadOnly, exitDamaged},
 	{statehouse.ErrNotFound, exitNotFound},
 	{fs.ErrNotExist, exitNotFound},
+	{eventstore.ErrCompacted, exitNotFound},
 	{errUnreachable, exitUnavailable},
 	{storage.ErrLocked, exitUnavailable},
 	{storage.ErrNewerFormat, exitUnavailable},

@@ -15,7 +15,7 @@ import (
 type historyCmd struct {
 	output
 	Entity string `arg:"" help:"Id of an entity, as in light.kitchen."`
-	Since  when   `placeholder:"WHEN" help:"Only what was recorded after this: a time, 'yesterday 18:00', '2h ago' or @POSITION."`
+	Since  when   `placeholder:"WHEN" help:"Only what was recorded after this: a time, 'yesterday 18:00', '2h ago' or @POSITION; the oldest that there is by default."`
 	Until  when   `placeholder:"WHEN" help:"Only what was recorded up to this."`
 	Limit  int    `short:"n" default:"50" placeholder:"N" help:"Only the newest N events; 0 shows all."`
 	Chart  *bool  `negatable:"" help:"Draw the states over time: a chart of numbers, bands of anything else. On a terminal that is the default."`
@@ -51,7 +51,7 @@ func (c *historyCmd) Run(a *app) error {
 		return noEntity(a.ctx, s, c.Entity)
 	}
 	now := a.now()
-	from := api.AtPosition(0)
+	from := api.AtOldest()
 	if c.Since.given() {
 		from = c.Since.at(now)
 	}
@@ -101,6 +101,8 @@ func (c *historyCmd) show(a *app, past *passage, now time.Time) error {
 	}
 	if c.Since.given() {
 		a.notef("from %s", asOf(past.head.From))
+	} else {
+		a.sayRemoved(past.head.From)
 	}
 	a.notef("to %s%s", asOf(past.head.To), notFinal(c.Until, past.head.To))
 	return nil
@@ -109,7 +111,7 @@ func (c *historyCmd) show(a *app, past *passage, now time.Time) error {
 // begin is the time that a moment is drawn at: the one that was asked for, or when a position was recorded.
 func (w when) begin(now time.Time, as api.AsOf) time.Time {
 	switch {
-	case !w.isPosition():
+	case w.from != nil:
 		return w.time(now)
 	case as.RecordedAt != nil:
 		return *as.RecordedAt
@@ -117,10 +119,17 @@ func (w when) begin(now time.Time, as api.AsOf) time.Time {
 	return time.Time{}
 }
 
-// between is the query for the events between two places.
+// between is the query for the events between two places, the first of which is the oldest that there is if it was not
+// given; where that is not the beginning, a person is told.
 func (a *app) between(s source, since, until when) (q eventstore.Query, err error) {
-	if q.After, err = a.position(s, since, 0); err == nil {
-		var head api.AsOf
+	var oldest, head api.AsOf
+	if !since.given() {
+		if oldest, err = s.Position(a.ctx, api.AtOldest()); err != nil {
+			return q, err
+		}
+		a.sayRemoved(oldest)
+	}
+	if q.After, err = a.position(s, since, oldest.Position); err == nil {
 		if head, err = s.Position(a.ctx, api.At{}); err == nil {
 			q.Until, err = a.position(s, until, head.Position)
 		}
@@ -138,6 +147,13 @@ func (a *app) position(s source, w when, otherwise eventstore.Position) (eventst
 	}
 	as, err := s.Position(a.ctx, w.at(a.now()))
 	return as.Position, err
+}
+
+// sayRemoved tells a person, who has not said from where, that the oldest moment is not the beginning.
+func (a *app) sayRemoved(oldest api.AsOf) {
+	if oldest.Position > 0 {
+		a.notef("history before that has been removed: it begins with %s", asOf(oldest))
+	}
 }
 
 // passage is what happened to an entity in a time.
@@ -220,6 +236,7 @@ func eventCell(e api.Event) cell {
 		eventstore.KindEntityRegistered:   "registered",
 		eventstore.KindEntityUnregistered: "removed",
 		eventstore.KindEntityRenamed:      "renamed",
+		eventstore.KindHistoryRemoved:     "history removed",
 	}[e.Kind]
 	if text == "" {
 		text = string(e.Kind)
@@ -229,6 +246,17 @@ func eventCell(e api.Event) cell {
 
 // clock is a time of day for lines that are read as they come.
 func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
+
+// removedWords says which history an event is about the removal of.
+func removedWords(e api.Event) string {
+	var said struct {
+		Through eventstore.Position `json:"through"`
+	}
+	if json.Unmarshal(e.Data, &said) != nil {
+		return eventCell(e).text
+	}
+	return "history removed up to @" + count(said.Through)
+}
 
 // systemWords says what an event of the system says.
 func systemWords(e api.Event) string {

@@ -97,6 +97,8 @@ func notFinal(asked when, as api.AsOf) string {
 	switch {
 	case as.Final:
 		return ""
+	case asked.oldest:
+		return " (the oldest moment)"
 	case asked.given():
 		return " (not final: nothing was recorded after that time yet)"
 	}

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/internal/mqtt/play"
 )
 
@@ -26,4 +28,58 @@ func drawBar(done float64, text string, width int) string {
 	}
 	full := int(done * float64(room))
 	return strings.Repeat("█", full) + strings.Repeat("░", room-full) + text
+}
+
+const (
+	// barEvery is the time between two bars on a terminal.
+	barEvery = 100 * time.Millisecond
+	// lineEvery is the time between two lines of progress where there is no terminal.
+	lineEvery = 10 * time.Second
+)
+
+// meter tells a person on stderr how far a walk through the log is.
+type meter struct {
+	a     *app
+	verb  string   // what was done to the events
+	term  terminal // of stderr
+	began time.Time
+	told  time.Time // when progress was told last
+	bar   bool      // there is a bar on the terminal
+}
+
+func newMeter(a *app, verb string) *meter {
+	now := time.Now()
+	return &meter{a: a, verb: verb, term: terminalOf(a.stderr, os.Getenv), began: now, told: now}
+}
+
+func (m *meter) progress(p api.Progress) {
+	every := lineEvery
+	if m.term.tty {
+		every = barEvery
+	}
+	now := time.Now()
+	if now.Sub(m.told) < every {
+		return
+	}
+	m.told = now
+	text := count(p.Position) + " events"
+	done := 0.0
+	if p.Last > 0 {
+		text = fmt.Sprintf("%s of %s events", count(p.Position), count(p.Last))
+		done = float64(p.Position) / float64(p.Last)
+	}
+	if !m.term.tty {
+		m.a.notef("%s %s", m.verb, text)
+		return
+	}
+	m.bar = true
+	_, _ = fmt.Fprintf(m.a.stderr, "\r\x1b[K%s", drawBar(done, fmt.Sprintf("%s  %s", text, now.Sub(m.began).Round(time.Second)), m.term.width-1))
+}
+
+// clear removes the bar, so that something else can be printed.
+func (m *meter) clear() {
+	if m.bar {
+		_, _ = fmt.Fprint(m.a.stderr, "\r\x1b[K")
+		m.bar = false
+	}
 }

@@ -127,6 +127,7 @@ func (r *remote) broken(err error) error {
 var codes = map[api.Code]error{
 	api.CodeInvalid:        eventstore.ErrInvalid,
 	api.CodeNotFound:       statehouse.ErrNotFound,
+	api.CodeCompacted:      eventstore.ErrCompacted,
 	api.CodeTooLarge:       eventstore.ErrTooLarge,
 	api.CodeCorrupt:        eventstore.ErrCorrupt,
 	api.CodeReadOnly:       eventstore.ErrReadOnly,
@@ -258,10 +259,13 @@ func (r *remote) write(ctx context.Context, method, path string, body any) (span
 	return span, r.send(ctx, method, path, body, &span)
 }
 
+// errNoDatabase is the error for changes through a daemon of which only the URL is known.
+var errNoDatabase = usagef("changes go to the daemon of this machine; name its database with --db instead of --server")
+
 // send is write that decodes any answer.
 func (r *remote) send(ctx context.Context, method, path string, body, into any) error {
 	if r.db == "" {
-		return usagef("changes go to the daemon of this machine; name its database with --db instead of --server")
+		return errNoDatabase
 	}
 	owner := r.owner()
 	defer func() { _ = owner.Close() }()
@@ -287,30 +291,67 @@ func (r *remote) owner() *remote {
 }
 
 // verify lets the daemon verify its database.
-func (r *remote) verify(ctx context.Context, to *verifyReport) (api.Verification, error) {
-	owner := r.owner()
-	defer func() { _ = owner.Close() }()
-	resp, err := owner.do(ctx, http.MethodPost, "/v1/verify", nil, nil)
-	if err != nil {
-		return api.Verification{}, fmt.Errorf("%w (socket %s)", err, daemon.SocketPath(r.db))
-	}
-	defer func() { _ = resp.Body.Close() }()
-	for d := json.NewDecoder(resp.Body); ; {
-		var line api.VerifyLine
-		err := d.Decode(&line)
+func (r *remote) verify(ctx context.Context, to *verifyReport) (result api.Verification, err error) {
+	return result, report(ctx, r, "/v1/verify", nil, func(line api.VerifyLine) (done bool, err error) {
 		switch {
-		case ctx.Err() != nil:
-			return api.Verification{}, context.Cause(ctx)
-		case err != nil:
-			return api.Verification{}, owner.broken(err)
 		case line.Error != nil:
-			return api.Verification{}, detailError(*line.Error)
+			return true, detailError(*line.Error)
 		case line.Result != nil:
-			return *line.Result, nil
+			result = *line.Result
+			return true, nil
 		case line.Finding != nil:
 			to.finding(*line.Finding)
 		case line.Progress != nil:
 			to.progress(*line.Progress)
+		}
+		return false, nil
+	})
+}
+
+// Compact implements source.
+func (r *remote) Compact(ctx context.Context, before api.At, dryRun bool, progress func(api.Progress)) (result api.Compaction, err error) {
+	if r.db == "" {
+		return result, errNoDatabase
+	}
+	query := url.Values{}
+	query.Set("before", before.String())
+	if dryRun {
+		query.Set("dry_run", "1")
+	}
+	return result, report(ctx, r, "/v1/compact", query, func(line api.CompactLine) (done bool, err error) {
+		switch {
+		case line.Error != nil:
+			return true, detailError(*line.Error)
+		case line.Result != nil:
+			result = *line.Result
+			return true, nil
+		case line.Progress != nil:
+			progress(*line.Progress)
+		}
+		return false, nil
+	})
+}
+
+// report has the daemon do something long as the database's owner, and takes each line of its answer until that is done.
+func report[T any](ctx context.Context, r *remote, path string, query url.Values, take func(line T) (done bool, err error)) error {
+	owner := r.owner()
+	defer func() { _ = owner.Close() }()
+	resp, err := owner.do(ctx, http.MethodPost, path, query, nil)
+	if err != nil {
+		return fmt.Errorf("%w (socket %s)", err, daemon.SocketPath(r.db))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	for d := json.NewDecoder(resp.Body); ; {
+		var line T
+		err := d.Decode(&line)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return owner.broken(err)
+		}
+		if done, err := take(line); done {
+			return err
 		}
 	}
 }

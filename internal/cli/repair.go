@@ -2,8 +2,6 @@ package cli
 
 import (
 	"errors"
-	"os"
-	"time"
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
@@ -38,8 +36,7 @@ func (c *repairCmd) Run(a *app) error {
 	if err := a.checkExists(); err != nil {
 		return err
 	}
-	r := &verifyReport{a: a, json: true, term: terminalOf(a.stderr, os.Getenv), began: time.Now(), verb: "copied"}
-	r.told = r.began
+	r := &verifyReport{meter: newMeter(a, "copied"), json: true}
 	var result eventstore.Salvaged
 	err := a.whenFree(func() (err error) {
 		result, err = statehouse.Repair(a.ctx, a.flags.DB, c.To, statehouse.RepairOptions{

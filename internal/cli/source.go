@@ -35,6 +35,8 @@ type source interface {
 	Snapshots(ctx context.Context) (api.Snapshots, error)
 	VerifySnapshot(ctx context.Context, owner string, at eventstore.Position) (api.Snapshot, error)
 	CreateSnapshot(ctx context.Context) (api.AsOf, error)
+	// Compact removes the history before a moment, or says what would be removed.
+	Compact(ctx context.Context, before api.At, dryRun bool, progress func(api.Progress)) (api.Compaction, error)
 	// EditEntity, EditDevice and SetArea change what a user may change; see [statehouse.House].
 	EditEntity(ctx context.Context, id string, edit statehouse.EntityEdit) (api.Span, error)
 	EditDevice(ctx context.Context, id string, edit statehouse.DeviceEdit) (api.Span, error)
@@ -187,6 +189,13 @@ func (l *local) VerifySnapshot(ctx context.Context, owner string, at eventstore.
 
 func (l *local) CreateSnapshot(ctx context.Context) (api.AsOf, error) {
 	return api.CreateSnapshot(ctx, l.house)
+}
+
+func (l *local) Compact(ctx context.Context, before api.At, dryRun bool, progress func(api.Progress)) (api.Compaction, error) {
+	return api.Compact(ctx, l.house, before, eventstore.CompactOptions{
+		Source: userSource, DryRun: dryRun,
+		Progress: func(done, last eventstore.Position) { progress(api.NewProgress(done, last)) },
+	})
 }
 
 func (l *local) Events(ctx context.Context, q eventstore.Query) iter.Seq2[api.Event, error] {

@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
-	"os"
 	"time"
 
 	"github.com/statehouse/statehouse"
@@ -36,8 +33,7 @@ func (c *verifyCmd) Run(a *app) error {
 	if a.flags.Server != "" {
 		return usagef("verify reads a database file, or asks the daemon that has it open; name it with --db and not --server")
 	}
-	r := &verifyReport{a: a, json: c.json(), term: terminalOf(a.stderr, os.Getenv), began: time.Now(), found: []api.Finding{}}
-	r.told = r.began
+	r := &verifyReport{meter: newMeter(a, "verified"), json: c.json(), found: []api.Finding{}}
 	result, err := r.verify()
 	r.clear()
 	if err != nil {
@@ -55,6 +51,9 @@ func (c *verifyCmd) Run(a *app) error {
 			counted(result.Snapshots, "snapshot"), count(result.Compared), r.verdict(result),
 			time.Duration(result.Seconds*float64(time.Second)).Round(time.Millisecond))
 	}
+	if !c.json() && result.Removed > 0 {
+		a.notef("the history up to position %s was removed on purpose, and cannot be verified", count(result.Removed))
+	}
 	if err == nil && result.Findings > 0 {
 		err = markf(eventstore.ErrCorrupt, "%s is damaged: %s", a.flags.DB, counted(result.Findings, "finding"))
 	}
@@ -63,14 +62,9 @@ func (c *verifyCmd) Run(a *app) error {
 
 // verifyReport tells a person how a verification goes.
 type verifyReport struct {
-	a     *app
+	*meter
 	json  bool
-	term  terminal // of stderr
-	began time.Time
-	told  time.Time // when progress was told last
-	bar   bool      // there is a bar on the terminal
 	found []api.Finding
-	verb  string // what was done to the events, "verified" if empty
 }
 
 // verify lets the daemon of the database verify it or, where none runs, does it itself.
@@ -114,43 +108,4 @@ func (r *verifyReport) finding(f api.Finding) {
 	}
 	r.clear()
 	_ = r.a.printf("%s: %s\n", r.a.flags.DB, clean(f.Text))
-}
-
-const (
-	// barEvery is the time between two bars on a terminal.
-	barEvery = 100 * time.Millisecond
-	// lineEvery is the time between two lines of progress where there is no terminal.
-	lineEvery = 10 * time.Second
-)
-
-func (r *verifyReport) progress(p api.Progress) {
-	every := lineEvery
-	if r.term.tty {
-		every = barEvery
-	}
-	now := time.Now()
-	if now.Sub(r.told) < every {
-		return
-	}
-	r.told = now
-	text := count(p.Position) + " events"
-	done := 0.0
-	if p.Last > 0 {
-		text = fmt.Sprintf("%s of %s events", count(p.Position), count(p.Last))
-		done = float64(p.Position) / float64(p.Last)
-	}
-	if !r.term.tty {
-		r.a.notef("%s %s", cmp.Or(r.verb, "verified"), text)
-		return
-	}
-	r.bar = true
-	_, _ = fmt.Fprintf(r.a.stderr, "\r\x1b[K%s", drawBar(done, fmt.Sprintf("%s  %s", text, now.Sub(r.began).Round(time.Second)), r.term.width-1))
-}
-
-// clear removes the bar, so that something else can be printed.
-func (r *verifyReport) clear() {
-	if r.bar {
-		_, _ = fmt.Fprint(r.a.stderr, "\r\x1b[K")
-		r.bar = false
-	}
 }

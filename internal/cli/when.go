@@ -10,20 +10,24 @@ import (
 	"github.com/statehouse/statehouse/internal/api"
 )
 
-// when is a moment as a person says it: a position, a time, or a while ago.
+// when is a moment as a person says it: a position, a time, a while ago, or the oldest one.
 type when struct {
 	text     string
+	oldest   bool
 	position eventstore.Position
-	// from is the time that is meant, seen from now; nil for a position. Days and times of day are those of now's zone.
+	// from is the time that is meant, seen from now; nil for a position and the oldest moment. Days and times of day are those of now's zone.
 	from func(now time.Time) time.Time
 }
 
 const whenForms = `write a time ("2026-01-31 18:00", 2026-01-31, 2026-01-31T18:00:00Z), a day and a time ("yesterday 18:00", ` +
-	`"monday 7:30", 18:00), a while ("2h ago", 3d) or a position (@1204)`
+	`"monday 7:30", 18:00), a while ("2h ago", 3d), a position (@1204), or "oldest"`
 
 // UnmarshalText reads what a person wrote.
 func (w *when) UnmarshalText(text []byte) error {
 	*w = when{text: strings.TrimSpace(string(text))}
+	if w.oldest = strings.EqualFold(strings.TrimPrefix(w.text, "@"), "oldest"); w.oldest {
+		return nil
+	}
 	if digits, ok := strings.CutPrefix(w.text, "@"); ok {
 		p, err := strconv.ParseUint(strings.ReplaceAll(digits, ",", ""), 10, 63) // as positions are printed
 		if err != nil {
@@ -151,9 +155,9 @@ func parseAgo(text string) (func(time.Time) time.Time, bool) {
 func (w when) given() bool { return w.text != "" }
 
 // isPosition says that it is a position and no time.
-func (w when) isPosition() bool { return strings.HasPrefix(w.text, "@") }
+func (w when) isPosition() bool { return !w.oldest && strings.HasPrefix(w.text, "@") }
 
-// time is the moment that is meant, seen from now. It has no meaning for a position.
+// time is the moment that is meant, seen from now. It has no meaning for a position and the oldest moment.
 func (w when) time(now time.Time) time.Time { return w.from(now) }
 
 // at is the moment that is meant, seen from now; the present one where nothing was given.
@@ -163,6 +167,8 @@ func (w when) at(now time.Time) api.At {
 		return api.At{}
 	case w.isPosition():
 		return api.AtPosition(w.position)
+	case w.oldest:
+		return api.AtOldest()
 	}
 	return api.AtTime(w.time(now))
 }

@@ -42,9 +42,10 @@ func TestWhen(t *testing.T) {
 			t.Errorf("%q is %s, want %s", text, got, want)
 		}
 	}
-	for text, want := range map[string]api.At{"@12": api.AtPosition(12), "@0": api.AtPosition(0), "@1,204,331": api.AtPosition(1204331)} {
+	for text, want := range map[string]api.At{"@12": api.AtPosition(12), "@0": api.AtPosition(0), "@1,204,331": api.AtPosition(1204331),
+		"oldest": api.AtOldest(), "@oldest": api.AtOldest(), "Oldest": api.AtOldest()} {
 		var w when
-		if err := w.UnmarshalText([]byte(text)); err != nil || !w.isPosition() || w.at(now) != want {
+		if err := w.UnmarshalText([]byte(text)); err != nil || w.isPosition() == w.oldest || w.at(now) != want {
 			t.Errorf("%s is %+v, %v", text, w, err)
 		}
 	}

@@ -21,7 +21,7 @@ type whyCmd struct {
 
 // Help implements [kong.HelpProvider].
 func (*whyCmd) Help() string {
-	return `Begins with the event that made the entity's state what it is, or with the one at the position, and goes from each event to the one that it names as its cause, to the beginning. Each link says what the event changed.
+	return `Begins with the event that made the entity's state what it is, or with the one at the position, and goes from each event to the one that it names as its cause, to the beginning, or to what is left of the history. Each link says what the event changed.
 
 What came in one message or one request is one batch: where an event names no cause, and was not the first of its batch, the first one is shown.
 
@@ -66,6 +66,9 @@ func (c *whyCmd) Run(a *app) error {
 	}
 	if why.Next != 0 {
 		a.notef("the chain goes on; \"statehouse why @%d\" shows the rest", why.Next)
+	}
+	if why.Removed != 0 {
+		a.notef("the chain goes on with @%s, which has been removed with the history up to there", count(why.Removed))
 	}
 	return nil
 }
@@ -149,6 +152,8 @@ func eventWords(e api.Event) string {
 		return e.EntityID + " is " + e.State
 	case eventstore.KindSystem:
 		return "the system " + systemWords(e)
+	case eventstore.KindHistoryRemoved:
+		return removedWords(e)
 	}
 	return joinWords(e.EntityID, eventCell(e).text)
 }

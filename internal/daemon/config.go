@@ -25,6 +25,8 @@ type Config struct {
 	MaxEntities int `yaml:"max_entities" help:"The most entities that devices may make, those that are gone included (default 100000)." placeholder:"N" env:"STATEHOUSE_MAX_ENTITIES" group:"Storage"`
 	// VerifyEvery is the time from one verification of everything to the next; 0 means never, nil the default.
 	VerifyEvery *Interval `yaml:"verify_every" help:"Time between two verifications of the whole database, 0 for never (default 168h)." placeholder:"DURATION" env:"STATEHOUSE_VERIFY_EVERY" group:"Storage"`
+	// KeepHistory is how long history is kept before it may be removed for good; 0 means for ever.
+	KeepHistory Interval `yaml:"keep_history" help:"Remove history for good that is older than this, 0 to keep it for ever (default 0)." placeholder:"DURATION" env:"STATEHOUSE_KEEP_HISTORY" group:"Storage"`
 }
 
 // HTTP configures what the daemon answers over HTTP.
@@ -120,6 +122,7 @@ const (
 	defaultSilentAfter = time.Hour
 	defaultVerify      = 7 * 24 * time.Hour
 	leastVerify        = time.Minute
+	leastKept          = time.Hour
 )
 
 // DefaultDB is where the database is when nobody says where: in the user's data directory.

@@ -27,7 +27,8 @@
 // The two events are about no entity, so that a restart says nothing about any; they explain gaps in what was
 // recorded. So does system{resumed}, which is recorded when the store could not write for a while, and can again. Once a
 // week everything that is stored is verified, slowly, and system{verified} or system{damaged} recorded. All events of a
-// run have one correlation, and those after system{started} name that as their cause.
+// run have one correlation, and those after system{started} name that as their cause. Where history is kept for a while
+// only, what is older is removed once a day, which the log attests by itself.
 package daemon
 
 import (
@@ -66,6 +67,8 @@ type Options struct {
 	Version string
 	// RetryEvery is how often a store that cannot write is tried again; 0 means 5 seconds.
 	RetryEvery time.Duration
+	// RetainAfter is how long after the start history is removed that is too old; 0 means 5 minutes.
+	RetainAfter time.Duration
 	// VerifyAfter is how long after the start the database is verified at the earliest; 0 means 10 minutes.
 	VerifyAfter time.Duration
 }
@@ -89,7 +92,7 @@ type Daemon struct {
 	stopClient context.CancelFunc
 	clientRuns sync.WaitGroup
 	// stopBackground ends the goroutines in background, nil where there are none: the one that tries a store again that
-	// cannot write, and the one that verifies.
+	// cannot write, the one that verifies, and the one that removes history.
 	stopBackground context.CancelFunc
 	background     sync.WaitGroup
 	verifier       *verifier
@@ -170,6 +173,7 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 		d.background.Go(func() { d.retryStore(running, cmp.Or(d.opts.RetryEvery, defaultRetry)) })
 	}
 	d.background.Go(func() { d.verifier.run(running) })
+	d.background.Go(func() { newRetention(d).run(running) })
 	d.ready.Store(true)
 	d.log.Info("ready", "http", d.server.URL(), "mqtt", d.MQTTAddr(), "db", d.cfg.DB)
 	return nil

@@ -55,6 +55,9 @@ func (c *Config) parts(ctx context.Context) (parts, error) {
 	if c.MaxEntities < 1 {
 		wrong.add("max_entities", "%d: write at least 1, as in %d", c.MaxEntities, zigbee2mqtt.DefaultMaxEntities)
 	}
+	if keep := time.Duration(c.KeepHistory); keep != 0 && keep < leastKept {
+		wrong.add("keep_history", "%s: write 0 to keep it for ever, or at least %s, as in 2160h for 90 days", keep, leastKept)
+	}
 	p.dialects = c.Zigbee2MQTT.options(wrong)
 	for i := range p.dialects {
 		p.dialects[i].MaxEntities = c.MaxEntities

@@ -108,7 +108,7 @@ func (v *verifier) found(f eventstore.Finding, n int, first string) {
 func (v *verifier) load(ctx context.Context) error {
 	for e, err := range v.d.house.Read(ctx, eventstore.Query{
 		// Their events are about no entity, which lets the log leave out most of itself.
-		Backward: true, Entities: []string{""}, Kinds: []eventstore.Kind{eventstore.KindSystem}, Sources: []string{source},
+		After: eventstore.FromOldest, Backward: true, Entities: []string{""}, Kinds: []eventstore.Kind{eventstore.KindSystem}, Sources: []string{source},
 	}) {
 		if err != nil {
 			return err

@@ -74,6 +74,24 @@ func TestVerifiesByItself(t *testing.T) {
 	}
 }
 
+// TestVerifiesBehindWhatIsRemoved: how the last verification ended is found where history has been removed, too.
+func TestVerifiesBehindWhatIsRemoved(t *testing.T) {
+	d := start(t, testConfig(t), Options{})
+	if _, err := d.House().Compact(t.Context(), d.House().Now().Position(), eventstore.CompactOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	none := &verifier{d: d}
+	if err := none.load(t.Context()); err != nil || none.Verified().At != nil {
+		t.Errorf("%+v, %v", none.Verified(), err)
+	}
+	if _, err := d.verifier.Verify(t.Context(), eventstore.InspectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := none.load(t.Context()); err != nil || none.Verified().At == nil {
+		t.Errorf("%+v, %v", none.Verified(), err)
+	}
+}
+
 // TestVerifiesAgainAndAgain: one verification follows the other, each finding is logged once, and what was repaired is
 // forgotten.
 func TestVerifiesAgainAndAgain(t *testing.T) {

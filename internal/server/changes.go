@@ -69,10 +69,21 @@ type changes struct {
 // run sends what there is, and then what comes, until the client or the server ends it.
 func (c *changes) run(last string, heartbeat time.Duration) error {
 	c.write("retry: 2000\n\n")
-	k, err := c.begin(last)
-	if err != nil {
-		return err
+	for {
+		k, err := c.begin(last)
+		if err == nil {
+			err = c.walk(k, heartbeat)
+		}
+		if !errors.Is(err, eventstore.ErrCompacted) {
+			return err
+		}
+		// What was to come next has been removed: a client so slow is told as one that comes back too late.
+		last = newCursor(c.house, c.at).String()
 	}
+}
+
+// walk sends what comes.
+func (c *changes) walk(k *walk, heartbeat time.Duration) error {
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	var beating sync.WaitGroup
 	beating.Go(func() { c.beat(ctx, cancel, heartbeat) })
@@ -116,6 +127,7 @@ func (c *changes) begin(last string) (*walk, error) {
 func (c *changes) resumable(last string) (m timeline.Moment, reason string, err error) {
 	cur, ok := parseCursor(last)
 	here := newCursor(c.house, c.house.Now().Position())
+	base, _ := c.house.Base()
 	switch {
 	case !ok:
 		return m, "the id is none of this server's", nil
@@ -123,6 +135,8 @@ func (c *changes) resumable(last string) (m timeline.Moment, reason string, err 
 		return m, "the id is of another database", nil
 	case cur.position > here.position:
 		return m, fmt.Sprintf("the id is of position %d, and the log ends at %d", cur.position, here.position), nil
+	case cur.position < base:
+		return m, fmt.Sprintf("the id is of position %d, and history has been removed up to %d", cur.position, base), nil
 	}
 	m, err = c.house.AsOf(c.ctx, cur.position)
 	if err == nil || c.ctx.Err() != nil || errors.Is(err, eventstore.ErrClosed) {

@@ -273,7 +273,7 @@ func TestChangesResetWherePastIsLost(t *testing.T) {
 	t.Cleanup(func() { _ = h.Close() })
 	furnish(t, h)
 	appendEvents(t, h, lightEvent("light.hall", 3))
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
 	if err == nil {
 		_, err = db.Exec(`UPDATE segments SET body = x'00' WHERE first_position <= 3`)
 	}

@@ -22,6 +22,7 @@ const editSource = "api:local"
 func ownerRoutes(s *Server) []route {
 	return []route{
 		{method: http.MethodPost, pattern: "/v1/verify", serve: s.withHouse(s.postVerify), stream: true},
+		{method: http.MethodPost, pattern: "/v1/compact", serve: s.withHouse(s.postCompact), stream: true},
 		{method: http.MethodPatch, pattern: "/v1/entities/{id}", serve: s.withHouse(patchEntity)},
 		{method: http.MethodPatch, pattern: "/v1/devices/{id...}", serve: s.withHouse(patchDevice)},
 		{method: http.MethodPut, pattern: "/v1/areas/{id}", serve: s.withHouse(putArea)},

@@ -42,6 +42,7 @@ var failures = []struct {
 	{eventstore.ErrKeyReused, http.StatusUnprocessableEntity, api.CodeKeyReused, ""},
 	// Not 503: nothing says that waiting helps.
 	{eventstore.ErrInUse, http.StatusConflict, api.CodeInUse, ""},
+	{eventstore.ErrCompacted, http.StatusGone, api.CodeCompacted, ""},
 	{eventstore.ErrTooLarge, http.StatusRequestEntityTooLarge, api.CodeTooLarge, ""},
 	{eventstore.ErrInvalid, http.StatusBadRequest, api.CodeInvalid, ""},
 	{eventstore.ErrUnknownOutcome, http.StatusInternalServerError, api.CodeUnknownOutcome, ""},

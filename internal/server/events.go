@@ -26,21 +26,39 @@ func parseEventsQuery(r *http.Request) (eventsQuery, error) {
 	p := newParams(r, "after", "until", "entity", "kind", "source", "limit", "follow")
 	q := eventsQuery{
 		Query: eventstore.Query{
-			After: p.position("after"), Until: p.position("until"),
+			After: eventstore.FromOldest, Until: p.position("until"),
 			Entities: p.entities("entity"), Kinds: p.kinds("kind"), Sources: p.sources("source"),
 		},
 		limit: p.number("limit", 1, 1<<53), follow: p.flag("follow"),
 	}
-	if q.Until != 0 && q.Until < q.After {
-		p.fail("until=%d is before after=%d", q.Until, q.After)
+	if p.values.Has("after") {
+		q.After = p.position("after")
+		if q.Until != 0 && q.Until < q.After {
+			p.fail("until=%d is before after=%d", q.Until, q.After)
+		}
 	}
 	return q, p.err
+}
+
+// begin makes a position of the beginning of a query, or fails where that has been removed.
+func (q *eventsQuery) begin(h *statehouse.House) error {
+	base, recorded := h.Base()
+	if q.After == eventstore.FromOldest {
+		q.After = base
+	}
+	if q.After < base || q.Until != 0 && q.Until < base {
+		return &eventstore.CompactedError{Base: base, RecordedAt: recorded}
+	}
+	return nil
 }
 
 // getEvents answers GET /v1/events with one event in a line, oldest first. With follow=1 it goes on with what is
 // recorded from then on. What fails after the first line comes as a last line, {"error": …}.
 func (s *Server) getEvents(h *statehouse.House, w http.ResponseWriter, r *http.Request) error {
 	q, err := parseEventsQuery(r)
+	if err == nil {
+		err = q.begin(h)
+	}
 	if err != nil {
 		return err
 	}

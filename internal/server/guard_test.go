@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,49 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s holds a connection for %s", name, took)
 		}
 	}
+}
+
+// TestMaxConnections: a flood of connections at one door takes no more than there may be; who waits is answered when others
+// have gone, the other door is as it was, and the server closes at once all the same.
+func TestMaxConnections(t *testing.T) {
+	s := start(t, Options{House: newHouse(t), SocketPath: filepath.Join(shortDir(t), "s"), MaxConnections: 3, ReadTimeout: patience})
+	var flood []net.Conn
+	dial := func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	served := func(c net.Conn, within time.Duration) bool {
+		_ = c.SetReadDeadline(time.Now().Add(within))
+		_, err := c.Read(make([]byte, 1))
+		return err == nil
+	}
+	for range 3 {
+		c := dial()
+		_, _ = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		if !served(c, patience) {
+			t.Fatal("one of those that there may be is not answered")
+		}
+		flood = append(flood, c)
+	}
+	late := dial()
+	_, _ = io.WriteString(late, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	if served(late, 100*time.Millisecond) {
+		t.Error("one more than there may be is answered")
+	}
+	if r := do(t, socketClient(t, s.SocketPath()), "GET", "http://x/healthz", nil); r.status != 200 {
+		t.Errorf("the other door answers %d", r.status)
+	}
+	_ = flood[0].Close()
+	if !served(late, patience) {
+		t.Error("there is room, and nobody answers")
+	}
+	dial()
+	closeServer(t, s)
 }
 
 func TestLoopbackOnly(t *testing.T) {

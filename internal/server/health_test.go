@@ -145,7 +145,7 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`statehouse_build_info{version="1.2.3"} 1`, "statehouse_ready 1", "statehouse_log_position 9", "statehouse_log_writable 1",
 		"statehouse_log_events_appended_total 9", "statehouse_log_batches_appended_total 2", "statehouse_entities 3",
-		"statehouse_log_sealed_position 8", "statehouse_verify_findings 0",
+		"statehouse_log_sealed_position 8", "statehouse_verify_findings 0", "statehouse_log_base_position 0",
 		"statehouse_log_queue_bytes 0", "statehouse_log_queue_limit_bytes 2.68435456e+08", "statehouse_log_waiting_for_room 0",
 		`statehouse_log_consumer_behind_events{consumer="lamp"} 7`, `statehouse_log_consumer_behind_events{consumer="stuck"} 9`,
 		`statehouse_log_follower_failing{consumer="stuck"} 1`, `statehouse_log_follower_failures_total{consumer="stuck"} `,
@@ -188,7 +188,7 @@ func TestMetricsOfARecovery(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
 	if err == nil {
 		_, err = db.Exec(`UPDATE snapshot_parts SET body = x'00' WHERE owner = 'state' AND position = 9`)
 	}

@@ -38,8 +38,10 @@ func openHouse(t testing.TB, path string) *statehouse.House {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := check.House(context.Background(), h); err != nil && !errors.Is(err, eventstore.ErrClosed) {
-			t.Errorf("check: %v", err)
+		if h.Now().Position() < 2000 { // larger ones take longer than the tests of them
+			if err := check.House(context.Background(), h); err != nil && !errors.Is(err, eventstore.ErrClosed) {
+				t.Errorf("check: %v", err)
+			}
 		}
 		_ = h.Close() // a test may have closed it
 	})

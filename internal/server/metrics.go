@@ -130,6 +130,8 @@ var (
 	descRecovery  = desc("recovery_duration_seconds", "Time that the start took to recover the state.")
 	descReplayed  = desc("recovery_replayed_events", "Events that the start folded after its snapshot.")
 	descSealed    = desc("log_sealed_position", "Position up to which the log is sealed.")
+	descBase      = desc("log_base_position", "Position up to which history has been removed, 0 if it is whole.")
+	descBaseTime  = desc("log_base_timestamp_seconds", "When the event there was recorded, in seconds since 1970.")
 	descDBSize    = desc("db_size_bytes", "Size of the database file.")
 	descWALSize   = desc("wal_size_bytes", "Size of the database's write-ahead log, 0 where there is none.")
 	descVerified  = desc("verify_last_timestamp_seconds", "When the last verification of everything ended, in seconds since 1970.")
@@ -144,7 +146,7 @@ func (c *houseCollector) Describe(ch chan<- *prometheus.Desc) {
 		descBuild, descReady, descStreams, descPosition, descRecorded, descEvents, descBatches, descGroups, descFailed,
 		descQueue, descQueueSize, descQueueMax, descNoRoom, descConsumer, descFollower, descFailures, descFault, descDamaged, descSnapshot,
 		descEntities, descDevices, descAreas, descRecovered, descUsed, descSkipped, descRecovery, descReplayed, descClock, descSealed,
-		descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
+		descBase, descBaseTime, descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
 	} {
 		ch <- d
 	}
@@ -198,6 +200,11 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descReplayed, float64(recovered.Replayed))
 	gauge(descClock, recovered.ClockBehind.Seconds())
 	gauge(descSealed, float64(stats.Sealed))
+	base, baseRecorded := h.Base()
+	gauge(descBase, float64(base))
+	if base > 0 {
+		gauge(descBaseTime, float64(baseRecorded.UnixNano())/1e9)
+	}
 	gauge(descDBSize, sizeOf(h.Path()))
 	gauge(descWALSize, sizeOf(h.Path()+"-wal"))
 	verified := c.s.opts.Verifier.Verified()

@@ -43,6 +43,9 @@ type Options struct {
 
 	// MaxStreams is the number of streams, of changes or of the log, that may be open at once; 0 means 64.
 	MaxStreams int
+	// MaxConnections is the number of connections that each door has at once; further ones wait until there is room. 0 means
+	// 512: each takes a file descriptor, of which the database needs some.
+	MaxConnections int
 	// WriteTimeout is how long a client may take nothing of what is written for it; 0 means 30 seconds.
 	WriteTimeout time.Duration
 	// ReadTimeout is how long a client may take for the head of its request, and again for its body; 0 means 10
@@ -94,6 +97,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.MaxStreams <= 0 {
 		o.MaxStreams = 64
+	}
+	if o.MaxConnections <= 0 {
+		o.MaxConnections = 512
 	}
 	for _, d := range []struct {
 		value *time.Duration

@@ -117,7 +117,7 @@ var storeKinds = []eventstore.Kind{
 	eventstore.KindStateChanged, eventstore.KindStateReported, eventstore.KindEntityRegistered,
 	eventstore.KindEntityUnregistered, eventstore.KindEntityRenamed, eventstore.KindDeviceRegistered,
 	eventstore.KindDeviceUnregistered, eventstore.KindAreaRegistered, eventstore.KindAreaUnregistered,
-	eventstore.KindSystem,
+	eventstore.KindSystem, eventstore.KindHistoryRemoved,
 }
 
 func (p *params) kinds(name string) []eventstore.Kind {

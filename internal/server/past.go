@@ -129,7 +129,7 @@ func answerWhy(h *statehouse.House, w http.ResponseWriter, r *http.Request, p *p
 // getHistory answers GET /v1/history/{entity_id}?from=&to=&limit=.
 func (s *Server) getHistory(h *statehouse.House, w http.ResponseWriter, r *http.Request) error {
 	p := newParams(r, "from", "to", "limit")
-	from, to, limit := api.AtPosition(0), p.at("to"), int(p.number("limit", 1, api.MaxSteps))
+	from, to, limit := api.AtOldest(), p.at("to"), int(p.number("limit", 1, api.MaxSteps))
 	if p.values.Has("from") {
 		from = p.at("from")
 	}

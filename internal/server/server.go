@@ -29,6 +29,8 @@ type Server struct {
 	streams chan struct{} // holds one for each open stream
 	// verifying is held while a verification that somebody asked for is under way.
 	verifying sync.Mutex
+	// compacting is held while somebody has history removed.
+	compacting sync.Mutex
 
 	// closing ends when the server closes, and the streams with it.
 	closing context.Context
@@ -110,6 +112,7 @@ func (s *Server) openSocket() error {
 
 // serve answers the requests that come through a listener until the server closes.
 func (s *Server) serve(l net.Listener, h http.Handler) {
+	l = newLimited(l, s.opts.MaxConnections)
 	d := &door{}
 	d.http = &http.Server{
 		Handler:                      h,

@@ -38,19 +38,13 @@ func (s *Server) postVerify(_ *statehouse.House, w http.ResponseWriter, r *http.
 	defer st.close()
 	ctx, cancel := context.WithCancel(st.ctx)
 	defer cancel()
-	lines := verifyLines{st: st, cancel: cancel}
+	lines := reportLines{st: st, cancel: cancel}
 	result, err := s.opts.Verifier.Verify(ctx, eventstore.InspectOptions{
 		Found: func(f eventstore.Finding) {
 			finding := api.NewFinding(f)
 			lines.send(api.VerifyLine{Finding: &finding})
 		},
-		Progress: func(done, last eventstore.Position) {
-			if now := time.Now(); now.Sub(lines.progress) >= progressEvery {
-				lines.progress = now
-				p := api.NewProgress(done, last)
-				lines.send(api.VerifyLine{Progress: &p})
-			}
-		},
+		Progress: lines.progress(func(p api.Progress) any { return api.VerifyLine{Progress: &p} }),
 	})
 	switch {
 	case r.Context().Err() != nil || lines.failed:
@@ -58,25 +52,40 @@ func (s *Server) postVerify(_ *statehouse.House, w http.ResponseWriter, r *http.
 		whole := api.NewVerification(result)
 		lines.send(api.VerifyLine{Result: &whole})
 	default:
-		if errors.Is(context.Cause(st.ctx), errClosing) {
-			err = errClosing
-		}
-		s.opts.Logger.Warn("a verification failed", "error", err)
-		detail := failureOf(err).body().Error
+		s.opts.Logger.Warn("a verification failed", "error", lines.cause(err))
+		detail := failureOf(lines.cause(err)).body().Error
 		lines.send(api.VerifyLine{Error: &detail})
 	}
 	return nil
 }
 
-// verifyLines writes the lines of a verification, and ends it when nobody takes them any more.
-type verifyLines struct {
-	st       *stream
-	cancel   context.CancelFunc
-	progress time.Time // of the last line of progress
-	failed   bool
+// reportLines writes the lines that say how something long goes, and ends it when nobody takes them any more.
+type reportLines struct {
+	st     *stream
+	cancel context.CancelFunc
+	told   time.Time // when the last line of progress was
+	failed bool
 }
 
-func (l *verifyLines) send(line api.VerifyLine) {
+// progress sends lines of progress, not too many.
+func (l *reportLines) progress(line func(api.Progress) any) func(done, last eventstore.Position) {
+	return func(done, last eventstore.Position) {
+		if now := time.Now(); now.Sub(l.told) >= progressEvery {
+			l.told = now
+			l.send(line(api.NewProgress(done, last)))
+		}
+	}
+}
+
+// cause is the error of what ended, which is the server's where that closes.
+func (l *reportLines) cause(err error) error {
+	if errors.Is(context.Cause(l.st.ctx), errClosing) {
+		return errClosing
+	}
+	return err
+}
+
+func (l *reportLines) send(line any) {
 	var text bytes.Buffer
 	err := appendJSON(&text, line)
 	if err == nil {

@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"io"
@@ -54,14 +53,7 @@ func TestVerify(t *testing.T) {
 	if r.status != 200 || progress == 0 || len(found) != 0 || last.Result == nil || last.Result.Position != 9 || last.Result.Findings != 0 {
 		t.Errorf("%d %s", r.status, r.body)
 	}
-	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
-	if err == nil {
-		_, err = db.ExecContext(t.Context(), `UPDATE segments SET body = x'00000000' WHERE last_position = 9`)
-		err = errors.Join(err, db.Close())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	behind(t, path, `UPDATE segments SET body = x'00000000' WHERE last_position = 9`)
 	r = do(t, c, http.MethodPost, target, nil)
 	_, found, last = decodeVerify(t, r.body)
 	if len(found) != 1 || found[0].Kind != eventstore.FindingSegment || found[0].First != 9 || found[0].RecordedFrom == nil ||

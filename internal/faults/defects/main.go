@@ -42,6 +42,9 @@ var all = []deliberate{
 	{defect.AckBeforeCommit, tag, "what was acknowledged is durable (I2)", []finder{
 		{pkg: ".", test: "TestAppendIsVisibleWhenItReturns"},
 	}},
+	{defect.SyncNormal, tag, "what was acknowledged is durable (I2)", []finder{
+		{pkg: "internal/faults/powercut", test: "TestPowerCuts"},
+	}},
 	{defect.PromoteBeforeCommit, tag, "readers see only what is committed (I4)", []finder{
 		{pkg: "eventstore", test: "TestFailedCommit"},
 	}},

@@ -82,6 +82,13 @@ func (f *fault) what() string {
 	return f.hit
 }
 
+// full says that the disk is full, for who fills it himself.
+func (f *fault) full() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hit, f.mended = "the disk's space", false
+}
+
 // mend ends the fault: there is space again, or the cable sits.
 func (f *fault) mend() {
 	f.mu.Lock()

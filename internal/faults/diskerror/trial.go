@@ -45,19 +45,10 @@ const patience = 30 * time.Second
 
 // run runs the trial. The error says what was not as it has to be.
 func (t *trial) run(ctx context.Context, rng *rand.Rand, images int) error {
-	root := filepath.Join(t.dir, "root")
-	err := os.Mkdir(root, 0o700)
-	if err == nil {
-		err = t.base.files.Write(root)
-	}
-	if err == nil {
-		t.rec, err = powercut.Begin(t.base.name+": "+t.name(), root)
-	}
-	if err != nil {
+	if err := t.begin(); err != nil {
 		return err
 	}
-	t.rec.Fleet, t.rec.Shipped, t.rec.Failing, t.acked = fleet, true, true, map[int]bool{}
-	err = t.play(ctx)
+	err := t.play(ctx)
 	if t.daemon != nil { // something is wrong
 		t.daemon.Kill()
 		return errors.Join(err, fmt.Errorf("%s was hit\n%s", t.what(), t.daemon.Log()), t.ended())

@@ -29,7 +29,9 @@ type trial struct {
 	keyed map[int]keyed
 	// broker and program say that the broker's file, and the program itself, are tried as well.
 	broker, program bool
-	// twice says that it is opened twice.
+	// verify says that everything in it is verified.
+	verify bool
+	// twice says that it is checked at length, and opened twice.
 	twice bool
 }
 
@@ -71,6 +73,16 @@ func (r *Recording) check(ctx context.Context, t *trial, dir, binary string) err
 func (r *Recording) checkHouse(ctx context.Context, t *trial, h *statehouse.House) (eventstore.Position, error) {
 	if faults := h.Recovered().Faults; len(faults) > 0 {
 		return 0, fmt.Errorf("a snapshot was damaged: %w", errors.Join(faults...))
+	}
+	var err error
+	switch {
+	case t.twice:
+		err = check.House(ctx, h)
+	case t.verify:
+		err = check.Verify(ctx, h)
+	}
+	if err != nil {
+		return 0, err
 	}
 	m := newMessages(r.Fleet)
 	log, err := readLog(ctx, h, m.add)

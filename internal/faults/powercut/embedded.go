@@ -50,7 +50,7 @@ func Embed(ctx context.Context, path string) error {
 		}
 		k.cursor = c.Acked()
 		// One write, which is what the trace sees.
-		if _, err := os.Stdout.WriteString(fmt.Sprintf("%d %d %d %d\n", n, k.span.First, k.span.Last, k.cursor)); err != nil {
+		if _, err := fmt.Printf("%d %d %d %d\n", n, k.span.First, k.span.Last, k.cursor); err != nil {
 			return err
 		}
 		if n%3 == 0 {

@@ -10,7 +10,6 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/statehouse/statehouse"
-	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/internal/faults/load"
 )
@@ -26,7 +25,7 @@ func makeOld(ctx context.Context, path string) (err error) {
 		return err
 	}
 	for i := range oldEvents {
-		var e eventstore.Event = check.SensorEvent("sensor.old", float64(-1-i))
+		e := check.SensorEvent("sensor.old", float64(-1-i))
 		if _, appended := h.Append(ctx, e); appended != nil {
 			err = errors.Join(err, appended)
 		}

@@ -162,7 +162,7 @@ func recordLife(ctx context.Context, binary, root string) (*Recording, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Fleet = load.Fleet{Devices: 4, Sensors: 12}
+	r.Fleet = load.Fleet{Devices: 4, Sensors: 10}
 	err = r.record(ctx, binary, []plan{
 		{messages: 40, kill: true}, {messages: 420}, {messages: 30, kill: true}, {},
 	})

@@ -191,7 +191,8 @@ func (r *runner) walk(ctx context.Context, rec *Recording, doing []string, cuts 
 			j := &job{rec: rec, event: event, seed: cuts[0].seed, doing: actIdle, trial: trial{
 				image: d.Cut(rng), acked: slices.Clip(said.Acked), keyed: maps.Clone(answered.keyed),
 				broker: rec.Shipped && rng.IntN(8) == 0, program: rec.Shipped && rng.IntN(200) == 0,
-				twice: rng.IntN(8) == 0 || event < 500, // it is made in the beginning, and small
+				verify: rng.IntN(4) == 0,
+				twice:  rng.IntN(16) == 0 || event < 500, // it is made in the beginning, and small
 			}}
 			if event > 0 {
 				j.doing = doing[event-1]

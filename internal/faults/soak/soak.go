@@ -17,9 +17,11 @@ import (
 
 	"github.com/statehouse/statehouse/internal/faults"
 	"github.com/statehouse/statehouse/internal/faults/clients"
+	"github.com/statehouse/statehouse/internal/faults/diskerror"
 	"github.com/statehouse/statehouse/internal/faults/fuzzing"
 	"github.com/statehouse/statehouse/internal/faults/kills"
 	"github.com/statehouse/statehouse/internal/faults/linear"
+	"github.com/statehouse/statehouse/internal/faults/powercut"
 	"github.com/statehouse/statehouse/internal/faults/rot"
 )
 
@@ -40,6 +42,9 @@ var harnesses = []harness{
 	{name: "rot", run: rot.Run, time: time.Hour},
 	{name: "linear", run: linear.Run, time: time.Hour},
 	{name: "fuzzing", run: fuzzing.Run, each: 60},
+	{name: "powercut", run: powercut.Run, rounds: 250_000},
+	{name: "diskerror", run: diskerror.Run, rounds: 5_000},
+	{name: "fills", run: diskerror.RunFills, rounds: 1_000},
 }
 
 // covered is what a harness has done so far.

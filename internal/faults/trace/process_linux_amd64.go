@@ -29,6 +29,9 @@ type Process struct {
 	ended bool
 }
 
+// Supported returns nil where programs can be traced, as far as that is known before one is.
+func Supported() error { return nil }
+
 // Start starts a program. Whoever starts it must wait for it.
 func Start(opts Options) (*Process, error) {
 	p := &Process{done: make(chan struct{})}

@@ -7,6 +7,9 @@ import "syscall"
 // Process is a program that runs.
 type Process struct{}
 
+// Supported returns [ErrUnsupported].
+func Supported() error { return ErrUnsupported }
+
 // Start returns [ErrUnsupported].
 func Start(Options) (*Process, error) { return nil, ErrUnsupported }
 

@@ -423,6 +423,31 @@ func TestWillTriedAgain(t *testing.T) {
 	eventually(t, "will", func() bool { return b.Stats().Wills == 1 })
 }
 
+// TestHalfAFile: of somebody who did not finish making the file nothing is in the way, and the file is there in whole or not
+// at all.
+func TestHalfAFile(t *testing.T) {
+	path := dataPath(t)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".new", make([]byte, 5000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, broker.Options{DataPath: path})
+	if err := b.Publish(t.Context(), "r", []byte("x"), 1, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path + ".new"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the draft is still there: %v", err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := retained(start(t, broker.Options{DataPath: path}), "#"); !slices.Equal(got, []string{"r=x"}) {
+		t.Errorf("retained %q", got)
+	}
+}
+
 // TestStoreFails: what needs the file is not acknowledged when the file cannot be written, and what does not need it is.
 func TestStoreFails(t *testing.T) {
 	eachVersion(t, func(t *testing.T, v byte) {
@@ -435,6 +460,9 @@ func TestStoreFails(t *testing.T) {
 		q2.join(hello{version: v, id: "q2", kept: true})
 		q2.publish("a", "x", 2, 1, 0)
 		q2.expect(tPubrec)
+		if err := b.Stats().Fault; err != nil {
+			t.Errorf("before anything fails: %v", err)
+		}
 		if err := b.BreakStore(); err != nil {
 			t.Fatal(err)
 		}
@@ -449,6 +477,9 @@ func TestStoreFails(t *testing.T) {
 			if kinds := w.expectClosed(); slices.Contains(kinds, tPuback) || slices.Contains(kinds, tPubrec) {
 				t.Errorf("%s: packets %v", name, kinds)
 			}
+		}
+		if b.Stats().Fault == nil {
+			t.Error("the broker does not say that it cannot write its file")
 		}
 		q2.idPacket(tPubrel, 1)
 		if kinds := q2.expectClosed(); slices.Contains(kinds, tPubcomp) {

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package diskerror
+
+func mount(string, int) error { return ErrNoMount }
+
+func unmount(string) error { return ErrNoMount }
