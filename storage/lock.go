@@ -69,7 +69,7 @@ func (l *lock) announce(h Holder) error {
 // release empties the lock file and gives the lock up. The file stays: removing it would let two processes lock two
 // files of the same name.
 func (l *lock) release() error {
-	return errors.Join(l.file.Truncate(0), l.file.Close())
+	return errors.Join(l.file.Truncate(0), unlock(l.file), l.file.Close())
 }
 
 // ReadHolder says who has the database at path open. The zero Holder means nobody, or nobody who told.

@@ -24,3 +24,7 @@ func tryLock(f *os.File) (bool, error) {
 		}
 	}
 }
+
+// unlock gives the lock up. Closing the descriptor alone does not, for as long as a process that this one is just starting
+// has a copy of it.
+func unlock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
