@@ -50,7 +50,7 @@ func drawPast(t *rapid.T) []eventstore.Event {
 func TestAsOfIsTheFold(t *testing.T) {
 	dir, n, deltas := t.TempDir(), 0, 0
 	defer func() {
-		if deltas == 0 {
+		if deltas == 0 && !testing.Short() && !t.Failed() {
 			t.Error("no snapshot was a delta of states")
 		}
 	}()
