@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -22,7 +23,12 @@ import (
 
 // Build builds the program as it is shipped into a directory, with the build tags of the caller, and returns its path.
 func Build(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, "statehouse")
+	return BuildPackage(ctx, dir, "cmd/statehouse")
+}
+
+// BuildPackage is [Build] of another program of this module.
+func BuildPackage(ctx context.Context, dir, pkg string) (string, error) {
+	program := filepath.Join(dir, path.Base(pkg))
 	tags := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -31,12 +37,13 @@ func Build(ctx context.Context, dir string) (string, error) {
 			}
 		}
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", tags, "-o", path, "github.com/statehouse/statehouse/cmd/statehouse")
+	//nolint:gosec // our own sources
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", tags, "-o", program, "github.com/statehouse/statehouse/"+pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the program: %w\n%s", err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}
-	return path, nil
+	return program, nil
 }
 
 // Program is "statehouse serve" as a process.

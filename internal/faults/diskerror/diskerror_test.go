@@ -9,7 +9,6 @@ import (
 
 	"github.com/statehouse/statehouse/internal/faults"
 	"github.com/statehouse/statehouse/internal/faults/diskerror"
-	"github.com/statehouse/statehouse/internal/faults/load"
 	"github.com/statehouse/statehouse/internal/faults/trace"
 )
 
@@ -21,7 +20,7 @@ func build(t *testing.T) string {
 	if err := trace.Supported(); err != nil {
 		t.Skipf("NOT TESTED: %v", err)
 	}
-	binary, err := load.Build(t.Context(), t.TempDir(), load.Shipped)
+	binary, err := faults.Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,14 +4,16 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/internal/check"
-	"github.com/statehouse/statehouse/internal/faults/load"
 )
 
 // oldEvents is how many events a database of the first version has.
@@ -33,7 +35,7 @@ func makeOld(ctx context.Context, path string) (err error) {
 	if err := errors.Join(err, h.Close()); err != nil {
 		return err
 	}
-	module, err := load.Module(ctx)
+	module, err := sources(ctx)
 	if err != nil {
 		return err
 	}
@@ -59,4 +61,17 @@ func makeOld(ctx context.Context, path string) (err error) {
 	_, err = db.ExecContext(ctx, `ATTACH ? AS new; INSERT INTO meta SELECT key, value FROM new.meta;
 		INSERT INTO segments SELECT * FROM new.segments; DETACH new`, path+".new")
 	return err
+}
+
+// sources is the directory of this module.
+func sources(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the sources: %w", err)
+	}
+	file := strings.TrimSpace(string(out))
+	if filepath.Base(file) != "go.mod" {
+		return "", errors.New("find the sources: run this in the repository")
+	}
+	return filepath.Dir(file), nil
 }

@@ -8,7 +8,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/statehouse/statehouse/internal/faults"
-	"github.com/statehouse/statehouse/internal/faults/load"
 	"github.com/statehouse/statehouse/internal/faults/powercut"
 	"github.com/statehouse/statehouse/internal/faults/trace"
 )
@@ -25,7 +24,7 @@ func TestPowerCuts(t *testing.T) {
 	if testing.Short() {
 		images = 100
 	}
-	binary, err := load.Build(t.Context(), t.TempDir(), load.Shipped)
+	binary, err := faults.Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ type runner struct {
 }
 
 func (r *runner) run(ctx context.Context) (err error) {
-	if r.embedded, err = load.Build(ctx, r.dir, embeddedPackage); err != nil {
+	if r.embedded, err = faults.BuildPackage(ctx, r.dir, embeddedPackage); err != nil {
 		return err
 	}
 	for r.more(ctx) {
