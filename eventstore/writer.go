@@ -350,14 +350,7 @@ func (w *writer) recover(ctx context.Context) error {
 		return err
 	}
 	w.conn = conn
-	var busy, frames, moved int
-	if err := conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &moved); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	if busy != 0 {
-		return errors.New("checkpoint: a reader was in the way")
-	}
-	if err := w.s.loadBase(ctx, conn); err != nil {
+	if err := storage.MoveWAL(ctx, conn); err != nil {
 		return err
 	}
 	last, err := lastPosition(ctx, conn)

@@ -87,9 +87,6 @@ func openStore(path string, log *slog.Logger) (*store, error) {
 		return nil, errors.Join(fmt.Errorf("mqtt broker: data folder: %w", err), db.Close())
 	}
 	s.db = db
-	if err := s.renew(); err != nil { // whoever had the file before may have ended after a failure
-		return nil, errors.Join(fmt.Errorf("mqtt broker: data file: %w", err), db.Close())
-	}
 	go s.run()
 	return s, nil
 }
@@ -132,6 +129,9 @@ func openBolt(path string) (db *bbolt.DB, err error) {
 	case err != nil:
 		return nil, damaged(path, err)
 	}
+	if err := renew(db); err != nil { // whoever had it before may have ended after a failure
+		return nil, errors.Join(fmt.Errorf("mqtt broker: data file: %w", err), db.Close())
+	}
 	err = db.Update(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
@@ -157,8 +157,8 @@ func openBolt(path string) (db *bbolt.DB, err error) {
 // renew writes what the file holds again. After a sync that failed, what reads back, since the kernel has it in memory, need
 // not be on the disk, and no later sync would bring it there: not even a transaction whose commit failed, and which bbolt
 // goes on from. The two pages that say what of the others counts go last.
-func (s *store) renew() (err error) {
-	f, err := os.OpenFile(s.db.Path(), os.O_RDWR, 0)
+func renew(db *bbolt.DB) (err error) {
+	f, err := os.OpenFile(db.Path(), os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (s *store) renew() (err error) {
 	if err != nil {
 		return err
 	}
-	heads := 2 * int64(s.db.Info().PageSize)
+	heads := 2 * int64(db.Info().PageSize)
 	buf := make([]byte, 64<<10)
 	for _, part := range [][2]int64{{heads, info.Size()}, {0, heads}} {
 		for at := part[0]; at < part[1]; {
@@ -184,7 +184,6 @@ func (s *store) renew() (err error) {
 			return err
 		}
 	}
-	s.unsure = false
 	return nil
 }
 
@@ -278,9 +277,10 @@ func (s *store) update(changes []change) (err error) {
 		s.unsure = s.unsure || err != nil
 	}()
 	if s.unsure {
-		if err := s.renew(); err != nil {
+		if err := renew(s.db); err != nil {
 			return err
 		}
+		s.unsure = false
 	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		for _, c := range changes {
