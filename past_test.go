@@ -50,7 +50,7 @@ func drawPast(t *rapid.T) []eventstore.Event {
 func TestAsOfIsTheFold(t *testing.T) {
 	dir, n, deltas := t.TempDir(), 0, 0
 	defer func() {
-		if deltas == 0 {
+		if deltas == 0 && !testing.Short() && !t.Failed() {
 			t.Error("no snapshot was a delta of states")
 		}
 	}()
@@ -112,7 +112,7 @@ func countDeltas(t *rapid.T, h *statehouse.House) (deltas int) {
 		t.Fatal(err)
 	}
 	for _, s := range all {
-		if s.Fault != nil {
+		if base, _ := h.Base(); s.Fault != nil && (s.Damaged || s.Position >= base) {
 			t.Fatalf("%v: %v", s.SnapshotHeader, s.Fault)
 		}
 		if s.Delta && s.Owner == "state" && s.Records > 0 {

@@ -60,7 +60,7 @@ type keyedAppend struct {
 func TestMachine(t *testing.T) {
 	dir, files, deltas := t.TempDir(), 0, 0
 	defer func() {
-		if deltas == 0 {
+		if deltas == 0 && !testing.Short() && !t.Failed() {
 			t.Error("no snapshot was a delta")
 		}
 	}()

@@ -123,7 +123,8 @@ func ReadSnapshotUntil(ctx context.Context, tx storage.Tx, owner string, foldVer
 		if ctx.Err() != nil {
 			return 0, faults, ctx.Err()
 		}
-		faults = append(faults, &SnapshotFault{owner, row.Position, row.FoldVersion == foldVersion, err})
+		damaged := row.FoldVersion == foldVersion && !errors.Is(err, ErrCompacted)
+		faults = append(faults, &SnapshotFault{owner, row.Position, damaged, err})
 	}
 	return 0, faults, nil
 }
@@ -349,6 +350,11 @@ func (r *snapshotRow) check(ctx context.Context, tx storage.Tx, layers []*snapsh
 	}
 	// The log up to what it starts from is a part of that; some of it may have been removed.
 	c, err := chainAt(ctx, tx, r.Position)
+	if errors.Is(err, ErrCorrupt) {
+		if kept, unread := readBase(ctx, tx); unread == nil && r.Position < kept.position {
+			return fmt.Errorf("%w: the log up to it is gone; only later snapshots start from it", ErrCompacted)
+		}
+	}
 	if err != nil {
 		return err
 	}

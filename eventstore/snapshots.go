@@ -18,7 +18,8 @@ type SnapshotInfo struct {
 	Records, Bytes int64
 	// Fault says why it cannot be used, nil where nothing is known against it.
 	Fault error
-	// Damaged says that the fault is one of what is stored, and not that another version of the fold made the snapshot.
+	// Damaged says that the fault is one of what is stored, and not that another version of the fold made the snapshot, or
+	// that the history up to it has been removed: then the fault is [ErrCompacted], and it is there for deltas.
 	Damaged bool
 }
 
@@ -82,6 +83,6 @@ func (r *snapshotRow) info(ctx context.Context, tx storage.Tx, rows []snapshotRo
 	if info.Fault == nil {
 		info.Fault = r.check(ctx, tx, layers, version)
 	}
-	info.Damaged = info.Fault != nil && known && r.FoldVersion == version
+	info.Damaged = info.Fault != nil && known && r.FoldVersion == version && !errors.Is(info.Fault, ErrCompacted)
 	return info, ctx.Err()
 }

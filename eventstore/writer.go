@@ -353,6 +353,9 @@ func (w *writer) recover(ctx context.Context) error {
 	if err := storage.MoveWAL(ctx, conn); err != nil {
 		return err
 	}
+	if err := w.s.loadBase(ctx, conn); err != nil {
+		return err
+	}
 	last, err := lastPosition(ctx, conn)
 	if err != nil {
 		return err

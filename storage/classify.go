@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -18,6 +19,9 @@ func classify(ctx context.Context, err error) error {
 	}
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
+		if errors.Is(err, fs.ErrPermission) && !errors.Is(err, ErrNotWritable) {
+			return fmt.Errorf("%w: the file and its directory must be readable and writable by this user: %w", ErrNotWritable, err)
+		}
 		return err
 	}
 	switch e.Code() & 0xff {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"testing"
 )
 
@@ -17,5 +18,13 @@ func TestErrorsOfAnEndedContext(t *testing.T) {
 	cancel()
 	if err := classify(ctx, sql.ErrTxDone); !errors.Is(err, context.Canceled) || !errors.Is(err, sql.ErrTxDone) {
 		t.Errorf("after it: %v", err)
+	}
+}
+
+// A file that may not be read is no damaged one.
+func TestErrorsOfPermission(t *testing.T) {
+	err := classify(t.Context(), &fs.PathError{Op: "open", Path: "home.db", Err: fs.ErrPermission})
+	if !errors.Is(err, ErrNotWritable) || errors.Is(err, ErrDamaged) || !errors.Is(err, fs.ErrPermission) {
+		t.Error(err)
 	}
 }

@@ -26,7 +26,7 @@ func TestRot(t *testing.T) {
 		Dir: fastDir(t), Seed: *seed, Every: *every, Budget: *budget, Bits: *bits, PageSize: *page, From: *from,
 	}
 	if opts.Every == 0 && (testing.Short() || strconv.IntSize == 32) {
-		opts.Every = 61
+		opts.Every = 211
 	}
 	began := time.Now()
 	r, err := rot.Flip(t.Context(), opts)
@@ -53,8 +53,8 @@ func fastDir(t *testing.T) string {
 // Bits are flipped in an order that reaches every file, and each once.
 func TestRun(t *testing.T) {
 	for seed := range uint64(2) { // each page size
-		r, err := rot.Run(t.Context(), seed, faults.Budget{Rounds: 40, Dir: fastDir(t)})
-		if err != nil || r.Rounds != 40 || r.Counts["refused"] == 0 || r.Counts["unchanged"] == 0 {
+		r, err := rot.Run(t.Context(), seed, faults.Budget{Rounds: 16, Dir: fastDir(t)})
+		if err != nil || r.Rounds != 16 || r.Counts["refused"] == 0 || r.Counts["unchanged"] == 0 {
 			t.Errorf("seed %d: %+v, %v", seed, r, err)
 		}
 	}
