@@ -41,10 +41,8 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 		s.opts.Logger.Error("the log is damaged and can only be read", "error", s.damage)
 		return conn.Close()
 	}
-	if err := s.db.Unsettled(); err != nil {
-		w.drop() // and everything is tried again before anything is written
-		s.stats.fault.Store(&err)
-		s.opts.Logger.Error("the store can be read only, for now", "error", err)
+	if s.db.InheritedWAL() {
+		w.distrust(ctx)
 	}
 	w.anchor()
 	// The writer outlives the context of the start: it ends when the store is closed.
@@ -58,6 +56,16 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 		s.sealer.Go(func() { (&sealer{s: s, run: newRun()}).loop(sealing) })
 	}
 	return nil
+}
+
+// distrust moves a WAL that another process has left into the database, as after a commit that failed: whatever was
+// committed behind a part of it that is not on the disk would be lost with that part. When that does not succeed the
+// store is open for reading, and tries it again before it writes.
+func (w *writer) distrust(ctx context.Context) {
+	w.drop()
+	if err := w.ready(ctx); err != nil {
+		w.s.opts.Logger.Error("the store can be read only, for now", "error", err)
+	}
 }
 
 func (w *writer) start(ctx context.Context) error {

@@ -186,12 +186,13 @@ func ensureUUID(ctx context.Context, db *storage.DB) ([]byte, error) {
 	if db.Damage() != nil {
 		return fileUUID(ctx, db.Reader())
 	}
-	if unsettled := db.Unsettled(); unsettled != nil {
-		uuid, err := fileUUID(ctx, db.Reader())
-		if err != nil {
-			err = unsettled // a new one would be written behind it
+	if db.InheritedWAL() {
+		if uuid, err := fileUUID(ctx, db.Reader()); err == nil {
+			return uuid, nil
 		}
-		return uuid, err
+		if err := storage.MoveWAL(ctx, db.Writer()); err != nil {
+			return nil, fmt.Errorf("uuid: %w", err)
+		}
 	}
 	uuid := make([]byte, uuidSize)
 	if _, err := rand.Read(uuid); err != nil {

@@ -48,8 +48,8 @@ type DB struct {
 	lock   *lock
 	reader *sql.DB
 	damage error // nil, or why it is read-only
-	// unsettled is why a WAL that was there could not be moved into the database.
-	unsettled error
+	// inherited says that there was a WAL.
+	inherited bool
 
 	// keeper is a connection that only reads. SQLite moves the WAL into the database when the last connection is closed, unless
 	// that is one that cannot.
@@ -96,9 +96,8 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 }
 
 func (db *DB) open(ctx context.Context, opts Options) (err error) {
-	inherited := false
 	if info, err := os.Stat(realPath(db.path) + walSuffix); err == nil {
-		inherited = info.Size() > 0
+		db.inherited = info.Size() > 0
 	}
 	if db.damage, err = checkFiles(db.path); err != nil {
 		return err
@@ -124,10 +123,7 @@ func (db *DB) open(ctx context.Context, opts Options) (err error) {
 	if err := checkSQLite(ctx, db.writer); err != nil {
 		return err
 	}
-	if inherited && db.damage == nil {
-		db.unsettled = MoveWAL(ctx, db.writer)
-	}
-	if err := migrate(ctx, db.writer, db.damage, db.unsettled); err != nil {
+	if err := migrate(ctx, db.writer, db.damage, db.inherited); err != nil {
 		if !isNew {
 			err = schemaError(err)
 		}
@@ -227,11 +223,10 @@ func (db *DB) Preserve() {
 	db.preserved = true
 }
 
-// Unsettled says why the WAL that another process had left could not be moved into the database at the opening, nil if there
-// was none or it could. That process may have ended because a sync had failed: then what reads back from the WAL, since the
-// kernel has it in memory, need not be on the disk, no sync will bring it there, and whatever is committed behind it would
-// be lost with it. Nothing may be written before [MoveWAL] has succeeded.
-func (db *DB) Unsettled() error { return db.unsettled }
+// InheritedWAL says that the process that had the database before did not close it. It may have ended because a sync had
+// failed: then what reads back from the WAL, since the kernel has it in memory, need not be on the disk, no sync will bring
+// it there, and whatever is committed behind it would be lost with it. [MoveWAL] goes before whatever is written.
+func (db *DB) InheritedWAL() bool { return db.inherited }
 
 // MoveWAL moves all of the WAL into the database, synced, and empties it.
 func MoveWAL(ctx context.Context, db interface {

@@ -14,8 +14,8 @@ import (
 var migrations embed.FS
 
 // migrate brings the schema up to this program's version, forward only, each step in a transaction of its own. That of a
-// damaged database must be up to it, and so must that of one whose WAL is unsettled.
-func migrate(ctx context.Context, db *sql.DB, damage, unsettled error) error {
+// damaged database must be up to it. An inherited WAL is moved into the database before the first step.
+func migrate(ctx context.Context, db *sql.DB, damage error, inherited bool) error {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -40,8 +40,10 @@ func migrate(ctx context.Context, db *sql.DB, damage, unsettled error) error {
 	if damage != nil {
 		return fmt.Errorf("%w; and its format %d is that of an older version, which alone can read it as it is", damage, current)
 	}
-	if unsettled != nil {
-		return unsettled
+	if inherited {
+		if err := MoveWAL(ctx, db); err != nil {
+			return fmt.Errorf("migrations: %w", err)
+		}
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrations: %w", err)

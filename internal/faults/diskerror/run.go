@@ -103,6 +103,7 @@ func (r *runner) try(ctx context.Context, t *trial, rng *rand.Rand) {
 	if err == nil {
 		err = t.run(ctx, rng, imagesEach)
 	}
+	t.rec = nil // a recording is large, and there are many trials
 	if ctx.Err() != nil {
 		return
 	}
