@@ -187,8 +187,14 @@ func ensureUUID(ctx context.Context, db *storage.DB) ([]byte, error) {
 		return fileUUID(ctx, db.Reader())
 	}
 	if db.InheritedWAL() {
-		if uuid, err := fileUUID(ctx, db.Reader()); err == nil {
+		uuid, err := fileUUID(ctx, db.Reader())
+		if err == nil {
 			return uuid, nil
+		}
+		var isNew bool
+		if unread := db.Reader().QueryRowContext(ctx, `SELECT NOT EXISTS (SELECT 1 FROM meta) AND NOT EXISTS (SELECT 1 FROM segments)`).
+			Scan(&isNew); unread != nil || !isNew { // nothing of a damaged file is changed
+			return nil, err
 		}
 		if err := storage.MoveWAL(ctx, db.Writer()); err != nil {
 			return nil, fmt.Errorf("uuid: %w", err)

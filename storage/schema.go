@@ -53,5 +53,13 @@ func checkVersions(ctx context.Context, db *sql.DB) error {
 	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects); err != nil || objects == 0 {
 		return err
 	}
-	return checkTable(ctx, db, "goose_db_version", "id, version_id, is_applied, tstamp")
+	if err := checkTable(ctx, db, "goose_db_version", "id, version_id, is_applied, tstamp"); err != nil {
+		return err
+	}
+	var empty int
+	err := db.QueryRowContext(ctx, "SELECT count(*) FROM goose_db_version WHERE version_id IS NULL OR is_applied IS NULL").Scan(&empty)
+	if err == nil && empty > 0 {
+		err = fmt.Errorf("%w: a version of its format is not what was written", ErrDamaged)
+	}
+	return err
 }
