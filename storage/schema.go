@@ -56,8 +56,10 @@ func checkVersions(ctx context.Context, db *sql.DB) error {
 	if err := checkTable(ctx, db, "goose_db_version", "id, version_id, is_applied, tstamp"); err != nil {
 		return err
 	}
+	// Of a column that is declared NOT NULL, SQLite says without a look that it is none.
 	var empty int
-	err := db.QueryRowContext(ctx, "SELECT count(*) FROM goose_db_version WHERE version_id IS NULL OR is_applied IS NULL").Scan(&empty)
+	err := db.QueryRowContext(ctx, `SELECT count(*) FROM goose_db_version
+		WHERE typeof(version_id) <> 'integer' OR typeof(is_applied) <> 'integer'`).Scan(&empty)
 	if err == nil && empty > 0 {
 		err = fmt.Errorf("%w: a version of its format is not what was written", ErrDamaged)
 	}
