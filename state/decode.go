@@ -212,7 +212,9 @@ func (f *fields) parse(raw []byte) error {
 			f.removed = v != 0
 			continue
 		}
-		if v > uint64(len(rest)) || tag == tagAttributes && f.hasAttributes {
+		// A second one would hide what the first one holds.
+		again := tag == tagEntityID && f.id != nil || tag == tagUpdatedBy && f.source != nil || tag == tagAttributes && f.hasAttributes
+		if v > uint64(len(rest)) || again {
 			return f.parseAny(raw)
 		}
 		text := rest[:v]

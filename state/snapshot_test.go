@@ -105,6 +105,8 @@ func FuzzStateRecord(f *testing.F) {
 	}
 	s.Attributes = nil
 	gone, _ := s.appendRecord(nil)
+	f.Add(append([]byte{tagEntityID, 1, 0xff}, raw...))
+	f.Add(append([]byte{tagUpdatedBy, 1, 0xff}, raw...))
 	for _, more := range [][]byte{nil, raw, gone, {tagAttributes, 2, 8, 1}, {tagPosition, 0x80, 0}, {tagRemoved, 2}, {0x7a, 1, 'x'},
 		{tagUpdatedBy, 1, 0xff}, {tagEntityID, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, {tagUpdatedBy | 0x80, 0}} {
 		f.Add(append(slices.Clone(raw), more...))

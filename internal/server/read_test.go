@@ -323,6 +323,7 @@ func TestManyEntities(t *testing.T) {
 
 func FuzzQuery(f *testing.F) {
 	for _, q := range []string{
+		"", "limit", "until=5", "after=18446744073709551614", "after=18446744073709551615",
 		"after=1&until=5&entity=light.a&kind=state_changed&source=x&limit=3&follow=1", "after=%00", "entity=&kind=a.b&domain=light&q=%ff",
 		"limit=99999999999999999999", "a;b", "=&=", "last_event_id=0123456789ab-7",
 	} {
@@ -336,7 +337,8 @@ func FuzzQuery(f *testing.F) {
 			if f := failureOf(err); f.status != http.StatusBadRequest || f.message == "" {
 				t.Errorf("%q: %+v", query, f)
 			}
-		} else if q.After > eventstore.MaxPosition || q.Until != 0 && q.Until < q.After {
+		} else if from := q.After != eventstore.FromOldest; from && (q.After > eventstore.MaxPosition || q.Until != 0 && q.Until < q.After) ||
+			from != r.URL.Query().Has("after") {
 			t.Errorf("%q: %+v", query, q)
 		}
 		for _, id := range q.Entities {
