@@ -126,9 +126,9 @@ func (l *savedLog) touch(from, to int) {
 	}
 }
 
-func (l *savedLog) save(full bool) {
+func (l *savedLog) save() {
 	l.Helper()
-	if err := l.s.snapshots.save(l.Context(), full); err != nil {
+	if err := l.s.Snapshot(l.Context()); err != nil {
 		l.Fatal(err)
 	}
 }
@@ -154,8 +154,8 @@ func (l *savedLog) kinds() string {
 	return strings.Join(kinds, " ")
 }
 
-// A snapshot is a delta on the last full one, unless half has changed, or nobody knows the full one, or it was asked for;
-// and one that is saved already is left alone.
+// A snapshot is a delta on the last full one, unless half has changed, or nobody knows the full
+// one; and one that is saved already is left alone.
 func TestWhichSnapshotsAreDeltas(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.db")
 	l := openSaved(t, path)
@@ -165,29 +165,25 @@ func TestWhichSnapshotsAreDeltas(t *testing.T) {
 			t.Fatalf("%q, want %q", got, want)
 		}
 	}
-	l.save(false) // of nothing
+	l.save() // of nothing
 	is("0")
 	l.touch(0, 10)
-	l.save(false)
+	l.save()
 	is("0 10")
 	l.touch(0, 2)
-	l.save(false)
+	l.save()
 	is("0 10 12-10")
-	l.save(false) // saved already
+	l.save() // saved already
 	is("0 10 12-10")
 	l.touch(2, 5) // half of them
-	l.save(false)
+	l.save()
 	is("0 10 12-10 15-10")
 	l.touch(5, 6)
-	l.save(false)
+	l.save()
 	is("0 10 12-10 15-10 16")
 	l.touch(0, 1)
-	l.save(false)
-	l.save(true)
-	is("0 10 12-10 15-10 16 17")
-	l.touch(0, 1)
-	l.save(false)
-	is("0 10 12-10 15-10 16 17 18-17")
+	l.save()
+	is("0 10 12-10 15-10 16 17-16")
 	if err := l.s.Verify(t.Context(), &register{owner: "register"}); err != nil {
 		t.Error(err)
 	}
@@ -196,31 +192,31 @@ func TestWhichSnapshotsAreDeltas(t *testing.T) {
 	}
 	_ = l.db.Close()
 	l = openSaved(t, path)
-	if r := l.s.Recovered(); r.Snapshot != 18 || len(l.r.last) != 10 || l.r.last["sensor.s000"] != 18 {
+	if r := l.s.Recovered(); r.Snapshot != 17 || len(l.r.last) != 10 || l.r.last["sensor.s000"] != 17 {
 		t.Errorf("recovered %+v with %v", r, l.r.last)
 	}
-	l.save(false) // a good one is there
-	is("0 10 12-10 15-10 16 17 18-17")
+	l.save() // a good one is there
+	is("0 10 12-10 15-10 16 17-16")
 	l.touch(0, 1)
-	l.save(false)
-	is("0 10 12-10 15-10 16 17 18-17 19") // all that is recent, and what it starts from
+	l.save()
+	is("0 10 12-10 15-10 16 17-16 18") // all that is recent, and what it starts from
 }
 
 // So many deltas start from one, and then there is a full one; what they start from is kept for as long as one of them is.
 func TestDeltasOnOneSnapshot(t *testing.T) {
 	l := openSaved(t, filepath.Join(t.TempDir(), "log.db"))
 	l.touch(0, 10)
-	l.save(false)
+	l.save()
 	for range maxDeltas {
 		l.touch(0, 1)
-		l.save(false)
+		l.save()
 	}
 	if got, want := l.kinds(), "10 19-10 20-10 21-10 22-10 23-10 24-10 25-10 26-10"; got != want {
 		t.Fatalf("%q, want %q", got, want)
 	}
 	for range recentSnapshots {
 		l.touch(0, 1)
-		l.save(false)
+		l.save()
 	}
 	if got, want := l.kinds(), "27 28-27 29-27 30-27 31-27 32-27 33-27 34-27"; got != want {
 		t.Fatalf("%q, want %q", got, want)
@@ -234,10 +230,10 @@ func TestDeltasOnOneSnapshot(t *testing.T) {
 func TestBaseOfDeltasIsGone(t *testing.T) {
 	l := openSaved(t, filepath.Join(t.TempDir(), "log.db"))
 	l.touch(0, 10)
-	l.save(false)
+	l.save()
 	l.inTurn(`DELETE FROM snapshots`)
 	l.touch(0, 1)
-	l.save(false)
+	l.save()
 	if got := l.kinds(); got != "11" {
 		t.Fatal(got)
 	}
@@ -275,9 +271,9 @@ func TestInspectDeltas(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := openSaved(t, filepath.Join(t.TempDir(), "log.db"))
 			l.touch(0, 10)
-			l.save(false)
+			l.save()
 			l.touch(0, 2)
-			l.save(false)
+			l.save()
 			l.inTurn(c.statement)
 			var found []string
 			result, err := l.s.Inspect(t.Context(), InspectOptions{
@@ -298,7 +294,7 @@ func TestInspectDeltas(t *testing.T) {
 	// One that is whole, and not what has changed.
 	l := openSaved(t, filepath.Join(t.TempDir(), "log.db"))
 	l.touch(0, 10)
-	l.save(false)
+	l.save()
 	l.touch(0, 2)
 	full := l.s.snapshots.fulls["register"]
 	row := snapshotRow{
@@ -358,7 +354,7 @@ func TestSnapshotsThatAreCutOff(t *testing.T) {
 	if saved(3) || l.kinds() != "" {
 		t.Fatalf("one that was to be replaced: %q", l.kinds())
 	}
-	l.save(true)
+	l.save()
 	var parts int
 	if err := l.db.Reader().QueryRowContext(t.Context(), `SELECT count(*) FROM snapshot_parts`).Scan(&parts); err != nil || parts != 1 || l.kinds() != "10" {
 		t.Errorf("%d parts, %q, %v", parts, l.kinds(), err)

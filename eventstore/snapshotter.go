@@ -66,7 +66,7 @@ func (b *snapshotter) loop(ctx context.Context) {
 				return
 			}
 		}
-		if err := b.save(ctx, false); err != nil {
+		if err := b.save(ctx); err != nil {
 			b.s.opts.Logger.Error("snapshot", "error", err)
 		}
 	}
@@ -116,8 +116,8 @@ type captured struct {
 type stepper func(f func(ctx context.Context, tx storage.Tx) error) error
 
 // save saves every projector at the head of the log, and removes snapshots that are not needed any more. What is saved
-// already it leaves alone; full asks for full snapshots all the same, no deltas.
-func (b *snapshotter) save(ctx context.Context, full bool) error {
+// already it leaves alone.
+func (b *snapshotter) save(ctx context.Context) error {
 	b.saving.Lock()
 	defer b.saving.Unlock()
 	var all []captured
@@ -129,7 +129,7 @@ func (b *snapshotter) save(ctx context.Context, full bool) error {
 	if err != nil {
 		return err
 	}
-	err = b.saveLocked(ctx, all, at, full, b.inTurns(ctx))
+	err = b.saveLocked(ctx, all, at, b.inTurns(ctx))
 	if err != nil {
 		return err
 	}
@@ -146,11 +146,11 @@ func (b *snapshotter) inTurns(ctx context.Context) stepper {
 }
 
 // saveLocked stores what was captured.
-func (b *snapshotter) saveLocked(ctx context.Context, all []captured, at Position, full bool, step stepper) error {
+func (b *snapshotter) saveLocked(ctx context.Context, all []captured, at Position, step stepper) error {
 	records := 0
 	for _, c := range all {
 		err := b.s.contained("projector "+c.header.Owner, func() error {
-			n, err := b.saveOneLocked(ctx, c, full, step)
+			n, err := b.saveOneLocked(ctx, c, step)
 			records += n
 			return err
 		})
@@ -202,26 +202,24 @@ func (w *writer) snapshotAtOnce(ctx context.Context, ps []Projector) error {
 }
 
 // saveOneLocked saves what was captured of one projector. It returns the number of records that stand for all of that.
-func (b *snapshotter) saveOneLocked(ctx context.Context, c captured, full bool, step stepper) (records int, err error) {
+func (b *snapshotter) saveOneLocked(ctx context.Context, c captured, step stepper) (records int, err error) {
 	row := snapshotRow{SnapshotHeader: c.header, uuid: b.s.uuid, chain: c.chain, encoding: snapshotFrames}
-	if !full {
-		if count, err := b.savedRecords(ctx, &row); err != nil || count >= 0 {
-			return count, err
+	if count, err := b.savedRecords(ctx, &row); err != nil || count >= 0 {
+		return count, err
+	}
+	base, delta, worthIt := b.delta(c)
+	if worthIt {
+		row.delta, row.base = true, base.snapshotBase
+		err := row.write(ctx, delta, b.s.opts.Logger, step)
+		if err == nil {
+			base.deltas++
+			delete(b.bad, row.place())
+			return base.records, nil
 		}
-		base, delta, worthIt := b.delta(c)
-		if worthIt {
-			row.delta, row.base = true, base.snapshotBase
-			err := row.write(ctx, delta, b.s.opts.Logger, step)
-			if err == nil {
-				base.deltas++
-				delete(b.bad, row.place())
-				return base.records, nil
-			}
-			if !errors.Is(err, errNoBase) {
-				return 0, err
-			}
-			row.delta, row.base, row.parts = false, snapshotBase{}, 0
+		if !errors.Is(err, errNoBase) {
+			return 0, err
 		}
+		row.delta, row.base, row.parts = false, snapshotBase{}, 0
 	}
 	all := c.Records()
 	if err := row.write(ctx, all, b.s.opts.Logger, step); err != nil {
@@ -280,5 +278,5 @@ func (s *Store) Snapshot(ctx context.Context) error {
 	if s.head.Load() == nil {
 		return errNotStarted
 	}
-	return s.snapshots.save(ctx, false)
+	return s.snapshots.save(ctx)
 }

@@ -384,7 +384,7 @@ func (w *writer) lastSnapshot(ctx context.Context) {
 		if err != nil {
 			return err
 		}
-		return b.saveLocked(ctx, all, at, false, func(f func(ctx context.Context, tx storage.Tx) error) error {
+		return b.saveLocked(ctx, all, at, func(f func(ctx context.Context, tx storage.Tx) error) error {
 			return w.transact(ctx, func(tx storage.Tx) error { return f(ctx, tx) })
 		})
 	})

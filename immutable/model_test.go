@@ -4,6 +4,7 @@ import (
 	"flag"
 	"testing"
 
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 )
 
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.steps", "150"); err != nil {
 		panic(err)
 	}
-	m.Run()
+	goleak.VerifyTestMain(m)
 }
 
 // TestPrograms runs random programs of every operation on a map and its model.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/statehouse/statehouse/eventstore"
@@ -12,6 +13,8 @@ import (
 	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/registry"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // apply folds events and promotes them; an error discards the last one.
 func apply(t *testing.T, r *registry.Registry, events ...eventstore.Event) error {

@@ -5,12 +5,16 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/immutable"
 	"github.com/statehouse/statehouse/state"
 	"github.com/statehouse/statehouse/storage"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The contract of package state, as signatures: this file stops compiling when one of them changes.
 var (

@@ -12,12 +12,16 @@ import (
 	"sync"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/timeline"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // past is a house whose log is long enough for everything that a timeline keeps: several sealed segments, and many more
 // snapshots and strides.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/statehouse/statehouse"
@@ -25,7 +27,19 @@ import (
 
 // TestMain makes of this test binary the program "statehouse" of the scripts and of the tests that kill it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"statehouse": func() { os.Exit(Main()) }})
+	testscript.Main(leakChecked{m}, map[string]func(){"statehouse": func() { os.Exit(Main()) }})
+}
+
+// leakChecked runs tests and then looks for goroutines that are left.
+type leakChecked struct{ *testing.M }
+
+func (m leakChecked) Run() int {
+	code := m.M.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func TestScripts(t *testing.T) {

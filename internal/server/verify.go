@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/statehouse/statehouse"
@@ -21,16 +22,37 @@ func (s *Server) postVerify(_ *statehouse.House, w http.ResponseWriter, r *http.
 	if p := newParams(r); p.err != nil {
 		return p.err
 	}
+	return s.report(w, r, &s.verifying, "a verification", func(ctx context.Context, lines *reportLines) error {
+		result, err := s.opts.Verifier.Verify(ctx, eventstore.InspectOptions{
+			Found: func(f eventstore.Finding) {
+				finding := api.NewFinding(f)
+				lines.send(api.VerifyLine{Finding: &finding})
+			},
+			Progress: lines.progress(func(p api.Progress) any { return api.VerifyLine{Progress: &p} }),
+		})
+		if err == nil {
+			whole := api.NewVerification(result)
+			lines.send(api.VerifyLine{Result: &whole})
+		}
+		return err
+	})
+}
+
+// report answers a request for something long, which takes no body, with the lines that work writes. One at a time is
+// enough: busy is held meanwhile. An error of work, which is a thing under way to people, is the last line.
+func (s *Server) report(w http.ResponseWriter, r *http.Request, busy *sync.Mutex, thing string,
+	work func(ctx context.Context, lines *reportLines) error,
+) error {
 	if r.ContentLength != 0 {
-		return invalid("a verification takes no body")
+		return invalid("%s takes no body", thing)
 	}
-	if !s.verifying.TryLock() {
+	if !busy.TryLock() {
 		return &failure{
 			status: http.StatusServiceUnavailable, code: api.CodeUnavailable, retryAfter: "5",
-			message: "a verification is under way; wait until it has ended",
+			message: thing + " is under way; wait until it has ended",
 		}
 	}
-	defer s.verifying.Unlock()
+	defer busy.Unlock()
 	st, err := s.openStream(w, r, "application/x-ndjson")
 	if err != nil {
 		return err
@@ -39,22 +61,9 @@ func (s *Server) postVerify(_ *statehouse.House, w http.ResponseWriter, r *http.
 	ctx, cancel := context.WithCancel(st.ctx)
 	defer cancel()
 	lines := reportLines{st: st, cancel: cancel}
-	result, err := s.opts.Verifier.Verify(ctx, eventstore.InspectOptions{
-		Found: func(f eventstore.Finding) {
-			finding := api.NewFinding(f)
-			lines.send(api.VerifyLine{Finding: &finding})
-		},
-		Progress: lines.progress(func(p api.Progress) any { return api.VerifyLine{Progress: &p} }),
-	})
-	switch {
-	case r.Context().Err() != nil || lines.failed:
-	case err == nil:
-		whole := api.NewVerification(result)
-		lines.send(api.VerifyLine{Result: &whole})
-	default:
-		s.opts.Logger.Warn("a verification failed", "error", lines.cause(err))
-		detail := failureOf(lines.cause(err)).body().Error
-		lines.send(api.VerifyLine{Error: &detail})
+	if err := work(ctx, &lines); err != nil && r.Context().Err() == nil && !lines.failed {
+		s.opts.Logger.Warn(thing+" failed", "error", lines.cause(err))
+		lines.send(failureOf(lines.cause(err)).body())
 	}
 	return nil
 }
