@@ -59,6 +59,8 @@ func (s *Store) Append(ctx context.Context, b Batch) (Span, error) {
 
 // submit hands a batch to the writer and waits for its answer.
 func (s *Store) submit(ctx context.Context, r *request) (Span, error) {
+	s.appending.Add(1)
+	defer s.appending.Add(-1)
 	if err := s.enqueue(ctx, r); err != nil {
 		s.stats.failed.Add(1)
 		return Span{}, err

@@ -19,8 +19,9 @@ type SnapshotSource interface {
 type Capture interface {
 	// Header says whose state it is, and at which position.
 	Header() SnapshotHeader
-	// Records are those of a snapshot of it.
-	Records() Records
+	// Records are those of a snapshot of it. What takes long calls giveWay after every few ten microseconds of work, so
+	// that what is not done in the background goes first.
+	Records(giveWay func()) Records
 }
 
 // DeltaCapture is a [Capture] of which it can be said what makes it of an earlier one, at a cost that follows what has
@@ -30,7 +31,7 @@ type DeltaCapture interface {
 	// Delta are the records that change what the records of base make into this, when they are loaded behind them. base
 	// was captured from the same projector, at the same position or before. They must be the same in another process
 	// that has folded the same log.
-	Delta(base Capture) Records
+	Delta(base Capture, giveWay func()) Records
 }
 
 // Records are the records of a snapshot, in a fixed order: equal states have equal records. The zero value is none.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -285,7 +286,7 @@ func TestInspectComparesSnapshots(t *testing.T) {
 		if _, err := s.Restore(t.Context(), db.Writer()); err != nil {
 			t.Fatal(err)
 		}
-		return slices.Collect(s.Capture().Records().Messages())
+		return slices.Collect(s.Capture().Records(runtime.Gosched).Messages())
 	}
 	for name, c := range map[string]struct {
 		source eventstore.SnapshotSource

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -244,11 +245,11 @@ func (v *inspector) folded(r *snapshotRow) (*Records, error) {
 		}
 		if !r.delta {
 			f.full = c
-			records := c.Records()
+			records := c.Records(runtime.Gosched)
 			return &records, nil
 		}
 		if now, ok := c.(DeltaCapture); ok && f.full != nil && f.full.Header().Position == r.base.position {
-			records := now.Delta(f.full)
+			records := now.Delta(f.full, runtime.Gosched)
 			return &records, nil
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"hash"
 	"iter"
-	"log/slog"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -38,7 +37,7 @@ func WriteSnapshot(ctx context.Context, tx storage.Tx, h SnapshotHeader, records
 
 // WriteCapture saves what was captured of a projector, in the transaction tx; see [WriteSnapshot].
 func WriteCapture(ctx context.Context, tx storage.Tx, c Capture) error {
-	return writeFull(ctx, tx, c.Header(), c.Records())
+	return writeFull(ctx, tx, c.Header(), c.Records(runtime.Gosched))
 }
 
 func writeFull(ctx context.Context, tx storage.Tx, h SnapshotHeader, records Records) error {
@@ -48,7 +47,7 @@ func writeFull(ctx context.Context, tx storage.Tx, h SnapshotHeader, records Rec
 		return err
 	}
 	if row.chain, err = chainAt(ctx, tx, h.Position); err == nil {
-		err = row.write(ctx, records, slog.New(slog.DiscardHandler), func(f func(context.Context, storage.Tx) error) error { return f(ctx, tx) })
+		err = row.write(ctx, records, atOnce(), func(f func(context.Context, storage.Tx) error) error { return f(ctx, tx) })
 	}
 	if err != nil {
 		return fmt.Errorf("snapshot of %s at %d: %w", h.Owner, h.Position, err)
@@ -180,11 +179,11 @@ func (r *snapshotRow) hash() hash.Hash {
 
 // stepBytes is what a step writes of a body at least, but for the last one: enough that a large snapshot does not take
 // a thousand syncs, and little enough that an append that waits for it waits no longer than for another one.
-const stepBytes = 128 << 10
+const stepBytes = 32 << 10
 
 // write encodes records and writes them as the row's body, in steps that may be transactions of their own. The first one
 // removes what there was, and the last one makes the snapshot exist.
-func (r *snapshotRow) write(ctx context.Context, records Records, log *slog.Logger, step stepper) error {
+func (r *snapshotRow) write(ctx context.Context, records Records, how encoding, step stepper) error {
 	r.count = int64(records.Count)
 	sum := r.hash()
 	var waiting [][]byte
@@ -208,7 +207,7 @@ func (r *snapshotRow) write(ctx context.Context, records Records, log *slog.Logg
 			return nil
 		})
 	}
-	for part, err := range encodedParts(records, runtime.GOMAXPROCS(0), log) {
+	for part, err := range encodedParts(records, how) {
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -239,13 +238,17 @@ func (r *snapshotRow) place() snapshotPlace { return snapshotPlace{r.Owner, r.Po
 
 // clear removes what there is of the snapshot.
 func (p snapshotPlace) clear(ctx context.Context, tx storage.Tx) error {
-	for _, table := range [...]string{"snapshots", "snapshot_parts"} {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE owner = ? AND position = ?`,
-			p.owner, int64(p.position)); err != nil {
-			return err
-		}
+	if err := p.clearRow(ctx, tx); err != nil {
+		return err
 	}
-	return nil
+	_, err := tx.ExecContext(ctx, `DELETE FROM snapshot_parts WHERE owner = ? AND position = ?`, p.owner, int64(p.position))
+	return err
+}
+
+// clearRow removes the row that makes the snapshot exist. Its parts are strays then.
+func (p snapshotPlace) clearRow(ctx context.Context, tx storage.Tx) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM snapshots WHERE owner = ? AND position = ?`, p.owner, int64(p.position))
+	return err
 }
 
 // writePart writes the next part of the body.

@@ -71,9 +71,9 @@ func (c registerCapture) Header() SnapshotHeader {
 	return SnapshotHeader{Owner: c.owner, FoldVersion: 1, Position: c.at}
 }
 
-func (c registerCapture) Records() Records { return c.Delta(registerCapture{}) }
+func (c registerCapture) Records(giveWay func()) Records { return c.Delta(registerCapture{}, giveWay) }
 
-func (c registerCapture) Delta(base Capture) Records {
+func (c registerCapture) Delta(base Capture, _ func()) Records {
 	var all []proto.Message
 	for id, p := range c.last {
 		if base.(registerCapture).last[id] != p {
@@ -303,7 +303,7 @@ func TestInspectDeltas(t *testing.T) {
 	}
 	wrong := Records{Count: 1, Message: func(int) proto.Message { return &entityv1.StateRecord{EntityId: "sensor.s000", Position: 11} }}
 	if err := l.s.inTurn(t.Context(), func(w *writer, ctx context.Context) error {
-		return row.write(ctx, wrong, quiet, func(f func(context.Context, storage.Tx) error) error {
+		return row.write(ctx, wrong, atOnce(), func(f func(context.Context, storage.Tx) error) error {
 			return w.transact(ctx, func(tx storage.Tx) error { return f(ctx, tx) })
 		})
 	}); err != nil {
@@ -332,7 +332,7 @@ func TestSnapshotsThatAreCutOff(t *testing.T) {
 	saved := func(steps int) bool {
 		row.parts = 0
 		err := l.s.inTurn(t.Context(), func(w *writer, ctx context.Context) error {
-			return row.write(ctx, large, quiet, func(f func(context.Context, storage.Tx) error) error {
+			return row.write(ctx, large, atOnce(), func(f func(context.Context, storage.Tx) error) error {
 				if steps--; steps < 0 {
 					return context.Canceled
 				}

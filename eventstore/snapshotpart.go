@@ -35,10 +35,23 @@ const (
 	maxSnapshotRecord = MaxEventBytes + 1<<20
 )
 
-// encodedParts yields the parts of a body, in order. Up to so many goroutines encode; all have ended when it returns.
-func encodedParts(records Records, workers int, log *slog.Logger) iter.Seq2[[]byte, error] {
+// encoding is how a body is encoded: by up to so many goroutines, each of which calls giveWay after every few ten
+// microseconds of work.
+type encoding struct {
+	workers int
+	log     *slog.Logger
+	giveWay func()
+}
+
+// atOnce is the encoding of what somebody waits for.
+func atOnce() encoding {
+	return encoding{workers: runtime.GOMAXPROCS(0), log: slog.New(slog.DiscardHandler), giveWay: runtime.Gosched}
+}
+
+// encodedParts yields the parts of a body, in order. All goroutines have ended when it returns.
+func encodedParts(records Records, how encoding) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		z, err := newPartEncoder(workers)
+		z, err := newPartEncoder(how.workers)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -48,8 +61,8 @@ func encodedParts(records Records, workers int, log *slog.Logger) iter.Seq2[[]by
 			for from := 0; from < records.Count && yield(from, nil); from += partRecords {
 			}
 		}
-		for parts, err := range inOrder(runs, workers, log, func(from int) ([][]byte, error) {
-			return encodeRun(z, records, from, min(records.Count, from+partRecords))
+		for parts, err := range inOrder(runs, how.workers, how.log, func(from int) ([][]byte, error) {
+			return encodeRun(z, records, from, min(records.Count, from+partRecords), how.giveWay)
 		}) {
 			if err != nil {
 				yield(nil, err)
@@ -71,13 +84,13 @@ func newPartEncoder(workers int) (*zstd.Encoder, error) {
 }
 
 // encodeRun encodes consecutive records: into one part, or into more where they are large.
-func encodeRun(z *zstd.Encoder, records Records, from, to int) (parts [][]byte, err error) {
+func encodeRun(z *zstd.Encoder, records Records, from, to int, giveWay func()) (parts [][]byte, err error) {
 	buf := partBuffers.Get().(*partBuffer)
 	defer partBuffers.Put(buf)
 	raw, message := buf.raw[:0], buf.message[:0]
 	for i := from; i < to; i++ {
 		if i%64 == 63 {
-			runtime.Gosched() // what is not done in the background goes first
+			giveWay()
 		}
 		if message, err = records.appendRecord(message[:0], i); err != nil {
 			return nil, err
@@ -87,7 +100,7 @@ func encodeRun(z *zstd.Encoder, records Records, from, to int) (parts [][]byte, 
 		}
 		raw = append(binary.AppendUvarint(raw, uint64(len(message))), message...)
 		if len(raw) >= partBytes || i == to-1 {
-			runtime.Gosched()
+			giveWay()
 			parts = append(parts, z.EncodeAll(raw, nil))
 			raw = raw[:0]
 		}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/statehouse/statehouse/storage"
 )
@@ -136,6 +138,23 @@ func (b *snapshotter) save(ctx context.Context) error {
 	return b.thinLocked(ctx)
 }
 
+// encoding is how the snapshotter encodes.
+func (b *snapshotter) encoding() encoding {
+	return encoding{workers: runtime.GOMAXPROCS(0), log: b.s.opts.Logger, giveWay: b.s.giveWay}
+}
+
+// giveWay lets appends that are under way go first: what runs in the background calls it after every few ten
+// microseconds of work. To yield is not enough where all processors are busy: a thread that comes back from a sync waits
+// until the system takes a processor from another one, which may be milliseconds. So this one sleeps, though not for
+// long: where something is always under way, what is done in the background is still done.
+func (s *Store) giveWay() {
+	const naps, nap = 10, 100 * time.Microsecond
+	runtime.Gosched()
+	for n := 0; n < naps && s.appending.Load() > 0; n++ {
+		time.Sleep(nap)
+	}
+}
+
 // inTurns runs each step in a turn of the writer.
 func (b *snapshotter) inTurns(ctx context.Context) stepper {
 	return func(f func(ctx context.Context, tx storage.Tx) error) error {
@@ -210,7 +229,7 @@ func (b *snapshotter) saveOneLocked(ctx context.Context, c captured, step steppe
 	base, delta, worthIt := b.delta(c)
 	if worthIt {
 		row.delta, row.base = true, base.snapshotBase
-		err := row.write(ctx, delta, b.s.opts.Logger, step)
+		err := row.write(ctx, delta, b.encoding(), step)
 		if err == nil {
 			base.deltas++
 			delete(b.bad, row.place())
@@ -221,8 +240,8 @@ func (b *snapshotter) saveOneLocked(ctx context.Context, c captured, step steppe
 		}
 		row.delta, row.base, row.parts = false, snapshotBase{}, 0
 	}
-	all := c.Records()
-	if err := row.write(ctx, all, b.s.opts.Logger, step); err != nil {
+	all := c.Records(b.s.giveWay)
+	if err := row.write(ctx, all, b.encoding(), step); err != nil {
 		return 0, err
 	}
 	delete(b.bad, row.place())
@@ -239,7 +258,7 @@ func (b *snapshotter) delta(c captured) (base *fullSnapshot, delta Records, wort
 	if !ok || base == nil || base.deltas >= maxDeltas || base.position >= c.header.Position {
 		return nil, Records{}, false
 	}
-	delta = now.Delta(base.capture)
+	delta = now.Delta(base.capture, b.s.giveWay)
 	return base, delta, 2*delta.Count <= base.records
 }
 

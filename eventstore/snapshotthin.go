@@ -26,8 +26,7 @@ type stored struct {
 	usable, damaged bool
 }
 
-// thinLocked removes snapshots that are not needed, and the parts of those that were not finished, one a turn. Deltas
-// go before what they start from.
+// thinLocked removes snapshots that are not needed, and the parts of those that were not finished.
 func (b *snapshotter) thinLocked(ctx context.Context) error {
 	base, _ := b.s.Base()
 	err := b.removeLocked(ctx, func(newest []stored) []Position { return unneeded(newest, base) })
@@ -35,17 +34,14 @@ func (b *snapshotter) thinLocked(ctx context.Context) error {
 		return fmt.Errorf("remove old snapshots: %w", err)
 	}
 	clear(b.bad)
-	return b.s.inTurn(ctx, func(w *writer, ctx context.Context) error {
-		return w.transact(ctx, func(tx storage.Tx) error {
-			_, err := tx.ExecContext(ctx, `DELETE FROM snapshot_parts WHERE NOT EXISTS (SELECT 1 FROM snapshots s
-				WHERE s.owner = snapshot_parts.owner AND s.position = snapshot_parts.position)`)
-			return err
-		})
-	})
+	return nil
 }
 
-// removeLocked removes those of the snapshots of each owner that choose chooses, given them newest first.
+// removeLocked removes those of the snapshots of each owner that choose chooses, given them newest first, and parts that
+// belong to none. Their rows go first, those of deltas before those of what they start from, and so it does not matter where
+// it is cut off.
 func (b *snapshotter) removeLocked(ctx context.Context, choose func(newest []stored) []Position) error {
+	step := b.inTurns(ctx)
 	var gone []snapshotPlace
 	err := b.s.View(ctx, func(tx storage.Tx) error {
 		owners, err := snapshotOwners(ctx, tx)
@@ -63,14 +59,62 @@ func (b *snapshotter) removeLocked(ctx context.Context, choose func(newest []sto
 		}
 		return nil
 	})
-	for _, place := range gone {
+	if err == nil && len(gone) > 0 {
+		err = step(func(ctx context.Context, tx storage.Tx) error {
+			for _, place := range gone {
+				if err := place.clearRow(ctx, tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return b.removeStrays(ctx, step)
+}
+
+// strayParts is how many parts are removed in one step: about what a step writes.
+const strayParts = 2
+
+// removeStrays removes the parts that belong to no snapshot.
+func (b *snapshotter) removeStrays(ctx context.Context, step stepper) error {
+	var strays []int64
+	err := b.s.View(ctx, func(tx storage.Tx) (err error) {
+		strays, err = findStrays(ctx, tx)
+		return err
+	})
+	for some := range slices.Chunk(strays, strayParts) {
 		if err == nil {
-			err = b.s.inTurn(ctx, func(w *writer, ctx context.Context) error {
-				return w.transact(ctx, func(tx storage.Tx) error { return place.clear(ctx, tx) })
+			err = step(func(ctx context.Context, tx storage.Tx) error {
+				for _, id := range some {
+					if _, err := tx.ExecContext(ctx, `DELETE FROM snapshot_parts WHERE rowid = ?`, id); err != nil {
+						return err
+					}
+				}
+				return nil
 			})
 		}
 	}
 	return err
+}
+
+func findStrays(ctx context.Context, tx storage.Tx) (ids []int64, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT rowid FROM snapshot_parts AS p WHERE NOT EXISTS (SELECT 1 FROM snapshots AS s
+		WHERE s.owner = p.owner AND s.position = p.position)`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // what it could say, Err has said
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
 }
 
 // storedLocked is what there is of an owner, newest first. Of what is against a snapshot it knows what the start found,

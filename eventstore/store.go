@@ -72,9 +72,11 @@ type Store struct {
 
 	segmentBytes int64 // the size beyond which a group becomes several: maxSegmentBytes
 
-	queue  chan *request
-	room   *semaphore.Weighted // the bytes of opts.QueueBytes that are not taken
-	writer sync.WaitGroup
+	queue chan *request
+	room  *semaphore.Weighted // the bytes of opts.QueueBytes that are not taken
+	// appending is the number of appends that are under way, from their callers' side.
+	appending atomic.Int64
+	writer    sync.WaitGroup
 
 	sealing    chan struct{} // tells the sealer that there is enough
 	sealer     sync.WaitGroup

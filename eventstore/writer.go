@@ -80,6 +80,7 @@ func (w *writer) run(ctx context.Context) {
 func (w *writer) serve(ctx context.Context) {
 	w.commit(ctx)
 	if w.control != nil {
+		runtime.Gosched() // those that were answered
 		w.finish(w.control, Span{}, w.s.contained("the writer", func() error { return w.control.control(w, ctx) }))
 	}
 	if w.head.position-w.snapshot >= w.s.snapshots.distance() {

@@ -111,6 +111,19 @@ func ExampleMap_Values() {
 	// Output: [1 2]
 }
 
+func ExampleMap_Entries() {
+	rooms := immutable.New[string, string]().Set("light.desk", "study").Set("light.stove", "kitchen")
+	sorted := slices.SortedFunc(rooms.Entries(), func(a, b immutable.Entry[string, string]) int {
+		return strings.Compare(a.Key(), b.Key())
+	})
+	for _, e := range sorted {
+		fmt.Println(e.Key(), e.Value())
+	}
+	// Output:
+	// light.desk study
+	// light.stove kitchen
+}
+
 func ExampleIterator() {
 	m := immutable.New[string, int]().Set("a", 1)
 	it := m.Iterator()

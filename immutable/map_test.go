@@ -253,6 +253,44 @@ func TestKeyTypes(t *testing.T) {
 	})
 }
 
+// TestEntries: every entry once, with what it was when it was yielded, whatever is made of the map after it.
+func TestEntries(t *testing.T) {
+	for _, d := range droppings {
+		t.Run(d.name, func(t *testing.T) {
+			b := newDropping[string, int](d.dropped).Builder()
+			keys := ids(500)
+			for i, k := range keys {
+				b.Set(k, i)
+			}
+			entries := slices.Collect(b.Map().Entries())
+			for _, k := range keys {
+				b.Set(k, -1)
+			}
+			seen := map[string]int{}
+			for _, e := range entries {
+				seen[e.Key()] = e.Value()
+			}
+			for i, k := range keys {
+				if v, ok := seen[k]; !ok || v != i {
+					t.Errorf("%q: %d, %t", k, v, ok)
+				}
+			}
+			if len(entries) != len(keys) {
+				t.Errorf("%d entries", len(entries))
+			}
+			for range b.Map().Entries() {
+				break
+			}
+		})
+	}
+	for e := range (*Map[string, int])(nil).Entries() {
+		t.Errorf("a nil map has %v", e)
+	}
+	if e := (Entry[string, int]{}); e.Key() != "" || e.Value() != 0 {
+		t.Error("the zero Entry is something")
+	}
+}
+
 // TestValuesWithoutSize tries values that all have one address.
 func TestValuesWithoutSize(t *testing.T) {
 	a, b := New[int, struct{}](), New[int, struct{}]()

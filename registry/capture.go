@@ -30,11 +30,11 @@ func (c capture) Header() eventstore.SnapshotHeader {
 
 // Records implements eventstore.Capture: the entries in a fixed order. That is areas, devices, entities, former devices,
 // former entities, each sorted by id, and those of one id by unique id.
-func (c capture) Records() eventstore.Records { return c.since(Revision{}) }
+func (c capture) Records(func()) eventstore.Records { return c.since(Revision{}) }
 
 // Delta implements eventstore.DeltaCapture: the entries that have changed, and what names those that are gone, in the same
 // order.
-func (c capture) Delta(base eventstore.Capture) eventstore.Records {
+func (c capture) Delta(base eventstore.Capture, _ func()) eventstore.Records {
 	return c.since(base.(capture).Revision)
 }
 

@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -100,7 +101,7 @@ func TestSnapshotRecordsAreOneRevision(t *testing.T) {
 	promote(1)
 	capture := c.Capture()
 	promote(2)
-	header, records := capture.Header(), capture.Records()
+	header, records := capture.Header(), capture.Records(runtime.Gosched)
 	for i := range records.Count {
 		if at := records.Message(i).(*entityv1.StateRecord).GetPosition(); at != 1 || header.Position != 1 {
 			t.Errorf("a snapshot at position %d has a state of position %d", header.Position, at)

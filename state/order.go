@@ -7,69 +7,87 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/statehouse/statehouse/immutable"
 )
 
-// ranked is a state to be sorted: by eight bytes of its id, since comparing words that lie side by side is what sorting
+// ranked is an entry to be sorted: by eight bytes of its id, since comparing words that lie side by side is what sorting
 // is quick with. Most ids of a house begin alike, and so the words that follow are looked at only where those before
 // are equal.
 type ranked struct {
 	word uint64
-	at   int32
+	immutable.Entry[EntityID, State]
 }
 
-// sortedOrder answers the indexes of the states in the order of their ids.
-func sortedOrder(states []State) []int32 {
-	all := make([]ranked, len(states))
-	for i := range all {
-		all[i].at = int32(i)
+// sorted answers the entries of entities in the order of their ids. No state is copied: a million of them would be a hundred
+// megabytes. It gives way every now and then.
+func sorted(entities *immutable.Map[EntityID, State], giveWay func()) []ranked {
+	all := make([]ranked, 0, entities.Len())
+	s := sorting{giveWay: giveWay}
+	for e := range entities.Entries() {
+		all = append(all, ranked{Entry: e})
+		s.looked()
 	}
-	s := sorting{states}
 	const many = 4096
 	if len(all) < many {
 		s.sort(all, 0)
-	} else {
-		var runs [][]ranked
-		s.sortWord(all, 0, func(run []ranked) { runs = append(runs, run) })
-		var next atomic.Int64
-		var workers sync.WaitGroup
-		for range min(runtime.GOMAXPROCS(0), len(runs)) {
-			workers.Go(func() {
-				for i := int(next.Add(1)) - 1; i < len(runs); i = int(next.Add(1)) - 1 {
-					s.sort(runs[i], wordSize)
-				}
-			})
-		}
-		workers.Wait()
+		return all
 	}
-	order := make([]int32, len(all))
-	for i := range all {
-		order[i] = all[i].at
+	var runs [][]ranked
+	s.sortWord(all, 0, func(run []ranked) { runs = append(runs, run) })
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(runs)) {
+		workers.Go(func() {
+			s := sorting{giveWay: giveWay}
+			for i := int(next.Add(1)) - 1; i < len(runs); i = int(next.Add(1)) - 1 {
+				s.sort(runs[i], wordSize)
+			}
+		})
 	}
-	return order
+	workers.Wait()
+	return all
 }
-
-type sorting struct{ states []State }
 
 const wordSize = 8
 
-// sort sorts states whose ids have their first bytes in common, so many of them.
-func (s sorting) sort(all []ranked, common int) {
+// sorting is what one goroutine sorts with.
+type sorting struct {
+	giveWay func()
+	count   int // of the entries that were looked at
+}
+
+// looked counts, and gives way after some ten microseconds.
+func (s *sorting) looked() {
+	if s.count++; s.count%1024 == 0 {
+		s.giveWay()
+	}
+}
+
+// sort sorts entries whose ids have their first bytes in common, so many of them.
+func (s *sorting) sort(all []ranked, common int) {
 	const few = 12
 	if len(all) <= few {
-		slices.SortFunc(all, func(a, b ranked) int { return cmp.Compare(s.rest(a, common), s.rest(b, common)) })
+		slices.SortFunc(all, func(a, b ranked) int {
+			s.looked()
+			return cmp.Compare(a.rest(common), b.rest(common))
+		})
 		return
 	}
-	runtime.Gosched() // a snapshot is taken in the background
 	s.sortWord(all, common, func(run []ranked) { s.sort(run, common+wordSize) })
 }
 
-// sortWord sorts states by the word behind what their ids have in common, and calls each with those of one word, if more
+// sortWord sorts entries by the word behind what their ids have in common, and calls each with those of one word, if more
 // than one id goes on behind it.
-func (s sorting) sortWord(all []ranked, common int, each func([]ranked)) {
+func (s *sorting) sortWord(all []ranked, common int, each func([]ranked)) {
 	for i := range all {
-		all[i].word = word(s.rest(all[i], common))
+		s.looked()
+		all[i].word = word(all[i].rest(common))
 	}
-	slices.SortFunc(all, func(a, b ranked) int { return cmp.Compare(a.word, b.word) })
+	slices.SortFunc(all, func(a, b ranked) int {
+		s.looked()
+		return cmp.Compare(a.word, b.word)
+	})
 	for len(all) > 0 {
 		n := 1
 		for n < len(all) && all[n].word == all[0].word {
@@ -82,8 +100,8 @@ func (s sorting) sortWord(all []ranked, common int, each func([]ranked)) {
 	}
 }
 
-func (s sorting) rest(r ranked, common int) string {
-	id := s.states[r.at].EntityID
+func (r *ranked) rest(common int) string {
+	id := r.Key()
 	return id[min(common, len(id)):]
 }
 

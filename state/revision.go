@@ -23,12 +23,12 @@ func (r Revision) Get(id EntityID) (State, bool) { return r.Entities.Get(id) }
 
 // Sorted are all states, sorted by entity id.
 func (r Revision) Sorted() []State {
-	states := slices.AppendSeq(make([]State, 0, r.Entities.Len()), r.Entities.Values())
-	sorted := make([]State, len(states))
-	for i, at := range sortedOrder(states) {
-		sorted[i] = states[at]
+	all := sorted(r.Entities, func() {})
+	states := make([]State, len(all))
+	for i := range all {
+		states[i] = all[i].Value()
 	}
-	return sorted
+	return states
 }
 
 // Change is what differs in one entity between two revisions.

@@ -3,10 +3,13 @@ package state
 import (
 	"bytes"
 	"fmt"
+	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
@@ -119,23 +122,20 @@ func TestSortedOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		count := rapid.SampledFrom([]int{0, 1, 2, 100, 10_000}).Draw(t, "count")
 		stems := rapid.SliceOfN(rapid.StringMatching(`[a-z]{1,3}\.[a-b_]{0,20}`), 1, 5).Draw(t, "stems")
-		seen := map[string]bool{}
-		var states []State
+		entities := immutable.NewBuilder[EntityID, State]()
 		for i := range count {
 			id := stems[i%len(stems)]
 			if i >= len(stems) {
 				id += fmt.Sprint(i * 7919 % 10007)
 			}
-			if !seen[id] {
-				seen[id] = true
-				states = append(states, State{EntityID: id})
-			}
+			entities.Set(id, State{EntityID: id})
 		}
-		order := sortedOrder(states)
-		var got, want []string
-		for i, at := range order {
-			got, want = append(got, states[at].EntityID), append(want, states[i].EntityID)
+		states := Revision{Entities: entities.Map()}
+		var got []string
+		for _, s := range states.Sorted() {
+			got = append(got, s.EntityID)
 		}
+		want := slices.Collect(states.Entities.Keys())
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
 			t.Fatalf("%d ids are not sorted", len(got))
@@ -160,6 +160,31 @@ func TestEqualAttributesAreShared(t *testing.T) {
 	}
 }
 
+// Every type that the oneof of attributes can hold is what heldMessage takes it for.
+func TestHeldMessage(t *testing.T) {
+	fields := (&entityv1.Attributes{}).ProtoReflect().Descriptor().Oneofs().ByName("domain").Fields()
+	for i := range fields.Len() {
+		a := &entityv1.Attributes{}
+		message := a.ProtoReflect().NewField(fields.Get(i))
+		a.ProtoReflect().Set(fields.Get(i), message)
+		held := reflect.ValueOf(a.Domain).Elem()
+		if held.NumField() != 1 || held.Field(0).Kind() != reflect.Pointer ||
+			unsafe.Pointer(heldMessage(unsafe.Pointer(&a.Domain))) != held.Field(0).UnsafePointer() {
+			t.Errorf("%T", a.Domain)
+		}
+	}
+	empty := &entityv1.Attributes{Domain: &entityv1.Attributes_Light{}}
+	if fields.Len() < 28 || heldMessage(unsafe.Pointer(&empty.Domain)) != nil {
+		t.Error("a oneof that holds no message")
+	}
+	entities := immutable.New[EntityID, State]()
+	for i, a := range []*entityv1.Attributes{nil, {}, empty, {Domain: &entityv1.Attributes_Light{Light: &entityv1.Light{}}}} {
+		id := fmt.Sprint("light.", i)
+		entities = entities.Set(id, State{EntityID: id, Attributes: a})
+	}
+	fetch(sorted(entities.Set("", State{}), runtime.Gosched))
+}
+
 // A delta has what changed and what is gone, sorted together, and nothing else.
 func TestDelta(t *testing.T) {
 	at := func(p eventstore.Position, ids ...string) Revision {
@@ -174,14 +199,14 @@ func TestDelta(t *testing.T) {
 		Set("light.a", State{EntityID: "light.a", Position: 9, Attributes: &entityv1.Attributes{}}).
 		Set("light.d", State{EntityID: "light.d", Position: 8, Attributes: &entityv1.Attributes{}})}
 	var got []string
-	for m := range (capture{after}).Delta(capture{before}).Messages() {
+	for m := range (capture{after}).Delta(capture{before}, runtime.Gosched).Messages() {
 		r := m.(*entityv1.StateRecord)
 		got = append(got, fmt.Sprintf("%s %d %v", r.GetEntityId(), r.GetPosition(), r.GetRemoved()))
 	}
 	if want := []string{"light.a 9 false", "light.c 0 true", "light.d 8 false"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if n := (capture{after}).Delta(capture{after}).Count; n != 0 {
+	if n := (capture{after}).Delta(capture{after}, runtime.Gosched).Count; n != 0 {
 		t.Errorf("%d records of no change", n)
 	}
 }
