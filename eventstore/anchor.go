@@ -111,15 +111,10 @@ func (s *Store) checkAnchor(ctx context.Context, db querier, last Position) (dam
 		return fmt.Errorf("%w: positions %d to %d are missing: they were acknowledged, as %s says, and the log ends at position %d; "+
 			"a part of it was lost, or an older copy was put in its place", ErrCorrupt, last+1, a.position, name, last), nil
 	}
-	var c chain
-	at, err := segmentWith(ctx, db, a.position)
-	if err == nil {
-		err = at.intact()
-	}
-	if err == nil {
-		c, err = chainAt(ctx, db, a.position)
-	}
+	c, err := s.chainAtAnchor(ctx, db, a.position)
 	switch {
+	case errors.Is(err, ErrCompacted):
+		return nil, nil // it was not synced, and may be as old as it likes: nothing is missing behind it
 	case isDamage(err):
 		return fmt.Errorf("the event at position %d, at which %s was written: %w", a.position, name, err), nil
 	case err != nil:
@@ -129,6 +124,25 @@ func (s *Store) checkAnchor(ctx context.Context, db querier, last Position) (dam
 			"or changed", ErrCorrupt, a.position, name), nil
 	}
 	return nil, nil
+}
+
+// chainAtAnchor is the chain's value at the position of the anchor, if the log has that and it is not damaged;
+// [ErrCompacted] where it has been removed.
+func (s *Store) chainAtAnchor(ctx context.Context, db querier, at Position) (chain, error) {
+	switch kept := s.base.Load(); {
+	case at < kept.position:
+		return chain{}, ErrCompacted
+	case at == kept.position:
+		return kept.chain, nil
+	}
+	segment, err := segmentWith(ctx, db, at)
+	if err == nil {
+		err = segment.intact()
+	}
+	if err != nil {
+		return chain{}, err
+	}
+	return chainAt(ctx, db, at)
 }
 
 // Missing says which events are missing at the end of the log, as far as that is known, nil where none are. The store need

@@ -23,6 +23,7 @@ const (
 	actSeal       = "sealing"
 	actSnapshot   = "saving a snapshot"
 	actKeys       = "storing a key or a cursor"
+	actCompact    = "removing history"
 	actCheckpoint = "moving the WAL"
 	actBroker     = "the broker's file"
 	actIdle       = "between commits"
@@ -30,11 +31,11 @@ const (
 
 // Activities are all of them.
 var Activities = []string{
-	actCreate, actMigrate, actAppend, actSeal, actSnapshot, actKeys, actCheckpoint, actBroker, actIdle,
+	actCreate, actMigrate, actAppend, actSeal, actSnapshot, actKeys, actCompact, actCheckpoint, actBroker, actIdle,
 }
 
 // shape is what of a database changes when something else than an append is committed.
-type shape struct{ version, sealed, snapshots, parts, keys, cursors int }
+type shape struct{ version, meta, oldest, sealed, snapshots, parts, keys, cursors int }
 
 // activities says for each event of a recording what the program is doing after it. It looks at the database after each
 // sync of the WAL, as programs see it: what is different is what was done since the one before.
@@ -71,6 +72,8 @@ func (s shape) since(before shape) string {
 	switch {
 	case s.version != before.version:
 		return actMigrate
+	case before.meta > 0 && s.meta != before.meta, before.oldest > 0 && s.oldest != before.oldest:
+		return actCompact
 	case s.sealed != before.sealed:
 		return actSeal
 	case s.snapshots != before.snapshots || s.parts != before.parts:
@@ -100,6 +103,8 @@ func shapeOf(ctx context.Context, image disk.Image) (s shape, err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	for query, into := range map[string]*int{
 		`SELECT max(version_id) FROM goose_db_version`:     &s.version,
+		`SELECT count(*) FROM meta`:                        &s.meta,
+		`SELECT min(first_position) FROM segments`:         &s.oldest,
 		`SELECT count(*) FROM segment_filters`:             &s.sealed,
 		`SELECT coalesce(sum(position), 0) FROM snapshots`: &s.snapshots,
 		`SELECT count(*) FROM snapshot_parts`:              &s.parts,

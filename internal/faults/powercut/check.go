@@ -85,7 +85,7 @@ func (r *Recording) checkHouse(ctx context.Context, t *trial, h *statehouse.Hous
 		return 0, err
 	}
 	m := newMessages(r.Fleet)
-	log, err := readLog(ctx, h, m.add)
+	base, log, err := readLog(ctx, h, m.add)
 	if err == nil {
 		err = m.end()
 	}
@@ -103,12 +103,12 @@ func (r *Recording) checkHouse(ctx context.Context, t *trial, h *statehouse.Hous
 		}
 	}
 	for i, s := range log[:certain] {
-		switch {
-		case i < len(r.log) && s == r.log[i]:
-		case i >= len(r.log):
-			return 0, fmt.Errorf("the log has %d events, and there were only %d", len(log), len(r.log))
-		default:
-			return 0, fmt.Errorf("the event at position %d is not what it was", i+1)
+		at := base + eventstore.Position(i+1)
+		switch was, known := r.log[at]; {
+		case !known:
+			return 0, fmt.Errorf("there is an event at position %d, where there was none", at)
+		case s != was:
+			return 0, fmt.Errorf("the event at position %d is not what it was", at)
 		}
 	}
 	if !r.Shipped {
@@ -120,7 +120,7 @@ func (r *Recording) checkHouse(ctx context.Context, t *trial, h *statehouse.Hous
 	if err != nil {
 		return 0, fmt.Errorf("append: %w", err)
 	}
-	if want := eventstore.Position(len(log) + 1); span.First != want {
+	if want := base + eventstore.Position(len(log)+1); span.First != want {
 		return 0, fmt.Errorf("append: it got position %d after %d", span.First, want-1)
 	}
 	return span.Last, nil

@@ -32,7 +32,7 @@ type keyed struct {
 const embeddedScope, embeddedConsumer = "test", "reader"
 
 // Embed is that program: it appends with keys and follows the log with a consumer, and says of each append that it was
-// answered. It seals and saves often.
+// answered. It seals and saves often, and removes history when it runs again.
 func Embed(ctx context.Context, path string) error {
 	h, err := statehouse.OpenContext(ctx, path, statehouse.Options{SnapshotEvery: 100})
 	if err != nil {
@@ -42,7 +42,8 @@ func Embed(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	first := 1 + int(h.Now().Position())
+	before := h.Now().Position()
+	first := 1 + int(before)
 	for n := first; n < first+80; n++ {
 		k, err := embeddedAppend(ctx, h, n)
 		if err != nil {
@@ -60,6 +61,11 @@ func Embed(ctx context.Context, path string) error {
 		}
 		if n%25 == 0 {
 			if err := h.Store().Seal(ctx); err != nil {
+				return err
+			}
+		}
+		if before > 0 && n == first+60 {
+			if _, err := h.Compact(ctx, before/2, eventstore.CompactOptions{Source: embeddedScope}); err != nil {
 				return err
 			}
 		}
@@ -99,7 +105,7 @@ func recordEmbedded(ctx context.Context, binary, root string) (*Recording, error
 		if err == nil && (!result.Status.Exited() || result.Status.ExitStatus() != 0) {
 			err = fmt.Errorf("it ended with %v: %s", result.Status, stderr.String())
 		}
-		if err := r.Ran(result, err); err != nil {
+		if err := errors.Join(r.Ran(result, err), r.Look(ctx)); err != nil {
 			return nil, err
 		}
 	}

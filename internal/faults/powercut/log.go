@@ -33,8 +33,10 @@ func sumOf(e eventstore.Event) (sum, error) {
 	return sha256.Sum256(append(b, payload...)), nil
 }
 
-// readLog reads a house's log, which has to make its present, and returns it. Each event is given to each, which may be nil.
-func readLog(ctx context.Context, h *statehouse.House, each func(e eventstore.Event) error) (log []sum, err error) {
+// readLog reads a house's log, which has to make its present, and returns it, and behind which position it begins. Each event
+// is given to each, which may be nil.
+func readLog(ctx context.Context, h *statehouse.House, each func(e eventstore.Event) error) (base eventstore.Position, log []sum, err error) {
+	base, _ = h.Base()
 	err = check.Quick(ctx, h, func(e eventstore.Event) error {
 		s, err := sumOf(e)
 		log = append(log, s)
@@ -43,7 +45,7 @@ func readLog(ctx context.Context, h *statehouse.House, each func(e eventstore.Ev
 		}
 		return err
 	})
-	return log, err
+	return base, log, err
 }
 
 // messages finds a fleet's messages in a log.

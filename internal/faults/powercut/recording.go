@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/faults/disk"
 	"github.com/statehouse/statehouse/internal/faults/load"
 	"github.com/statehouse/statehouse/internal/faults/trace"
@@ -32,8 +33,9 @@ type Recording struct {
 	Shipped bool
 	// Failing says that calls were made to fail: what was not acknowledged may have been done twice, in two ways.
 	Failing bool
-	// log is what became of the log, and last where the changes of each message end in it.
-	log  []sum
+	// log is what became of the log, by position, with what was removed of it later, and last where the changes of each
+	// message end in it.
+	log  map[eventstore.Position]sum
 	last map[int]int
 }
 
@@ -85,7 +87,7 @@ func (r *Recorder) Finish(ctx context.Context) (*Recording, error) {
 		return nil, fmt.Errorf("%s: %w", r.Name, err)
 	}
 	m := newMessages(r.Fleet)
-	r.log, err = readLog(ctx, h, m.add)
+	err = r.know(ctx, h, m.add)
 	if err == nil {
 		err = m.end()
 	}
@@ -97,6 +99,35 @@ func (r *Recorder) Finish(ctx context.Context) (*Recording, error) {
 	}
 	r.last = m.whole
 	return &r.Recording, errors.Join(err, h.Close())
+}
+
+// Look reads the log as the runs so far have left it, from a copy: what is removed of it later is known then.
+func (r *Recorder) Look(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp(Scratch(), "statehouse-look")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := r.disk.Cached().Write(dir); err != nil {
+		return err
+	}
+	h, err := statehouse.OpenContext(ctx, filepath.Join(dir, DBPath), statehouse.Options{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Name, err)
+	}
+	return errors.Join(r.know(ctx, h, nil), h.Close())
+}
+
+// know takes notice of everything that is in a house's log.
+func (r *Recorder) know(ctx context.Context, h *statehouse.House, each func(e eventstore.Event) error) error {
+	base, log, err := readLog(ctx, h, each)
+	if r.log == nil {
+		r.log = map[eventstore.Position]sum{}
+	}
+	for i, s := range log {
+		r.log[base+eventstore.Position(i+1)] = s
+	}
+	return err
 }
 
 // Cut makes the image that a seed decides of a power cut after so many events, writes it into an empty directory, and
