@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"storage", "gen/statehouse/event/v1", "internal/faults/trace", "internal/mqtt/client"},
 	{"eventstore", "internal/faults/disk", "internal/faults/load", "internal/mqtt/broker", "internal/mqtt/play"},
 	{"state", "registry"},
-	{"timeline"},
+	{"timeline", "internal/filter"},
 	{"."},
 	{"internal/api", "internal/check", "internal/mqtt/zigbee2mqtt"},
 	{"internal/server", "internal/faults/clients", "internal/faults/fuzzing", "internal/faults/kills", "internal/faults/defects", "internal/faults/powercut", "internal/faults/rot"},

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -56,15 +57,21 @@ type States struct {
 	States []State `json:"states"`
 }
 
-// NewStates are all states of a moment.
-func NewStates(m timeline.Moment, as AsOf) (States, error) {
+// NewStates are the states of a moment that are chosen. Ages are counted to now.
+func NewStates(ctx context.Context, m timeline.Moment, as AsOf, where Where, now time.Time) (States, error) {
 	states := States{AsOf: as, States: []State{}}
 	for _, s := range m.State.Sorted() {
 		w, err := NewState(m, s)
 		if err != nil {
 			return States{}, err
 		}
-		states.States = append(states.States, w)
+		chosen, err := where.Match(ctx, s, &w, now)
+		if err != nil {
+			return States{}, err
+		}
+		if chosen {
+			states.States = append(states.States, w)
+		}
 	}
 	return states, nil
 }

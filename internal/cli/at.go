@@ -29,12 +29,17 @@ Examples:
 
     statehouse at 'yesterday 18:00'
     statehouse at '2h ago' --area kitchen
+    statehouse at 'yesterday 23:00' --where 'state.light.on'
     statehouse at 2026-01-31T18:00:00Z light.kitchen
     statehouse at @1204331 'sensor.*_temperature' -o json`
 }
 
 // Run implements the command.
 func (c *atCmd) Run(a *app) error {
+	where, err := c.where()
+	if err != nil {
+		return err
+	}
 	s, err := a.open()
 	if err != nil {
 		return err
@@ -49,7 +54,7 @@ func (c *atCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.States(a.ctx, at)
+	all, err := s.States(a.ctx, at, where)
 	if err != nil {
 		return err
 	}
@@ -71,7 +76,7 @@ func (c *atCmd) Run(a *app) error {
 
 // single says that only ids of entities were given, each of which is then shown whole.
 func (c *atCmd) single() bool {
-	return len(c.Entity) > 0 && len(c.Domain)+len(c.Area)+len(c.Device) == 0 &&
+	return len(c.Entity) > 0 && len(c.Domain)+len(c.Area)+len(c.Device)+len(c.Where) == 0 &&
 		!slices.ContainsFunc(c.Entity, func(id string) bool { return eventstore.CheckEntityID(id) != nil })
 }
 

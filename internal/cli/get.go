@@ -36,7 +36,7 @@ func (c *getCmd) Run(a *app) error {
 		return err
 	}
 	defer func() { _ = s.Close() }()
-	all, err := s.States(a.ctx, api.At{})
+	all, err := s.States(a.ctx, api.At{}, api.Where{})
 	if err != nil {
 		return err
 	}

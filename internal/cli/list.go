@@ -21,6 +21,16 @@ type placeFilter struct {
 	Domain []string `placeholder:"DOMAIN" help:"Only entities of these domains."`
 	Area   []string `placeholder:"AREA" help:"Only entities in these areas, by id or name."`
 	Device []string `placeholder:"DEVICE" help:"Only entities of these devices, by id or name."`
+	Where  string   `placeholder:"EXPR" help:"Only entities of which this is true, as in 'state.light.on && age > duration(\"30m\")'; docs/filters.md has the names."`
+}
+
+// where is the expression of --where.
+func (c *placeFilter) where() (api.Where, error) {
+	w, err := api.ParseWhere(c.Where)
+	if err != nil {
+		return w, usagef("--where: %v", err)
+	}
+	return w, nil
 }
 
 // Help implements [kong.HelpProvider].
@@ -32,11 +42,16 @@ Examples:
     statehouse list
     statehouse list light switch
     statehouse list 'sensor.*_temperature' --area kitchen
+    statehouse list --where 'domain == "light" && state.light.on && age > duration("30m")'
     statehouse list -o json | jq -r '.states[] | select(.state == "unavailable").entity_id'`
 }
 
 // Run implements the command.
 func (c *listCmd) Run(a *app) error {
+	where, err := c.where()
+	if err != nil {
+		return err
+	}
 	s, err := a.open()
 	if err != nil {
 		return err
@@ -46,7 +61,7 @@ func (c *listCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.States(a.ctx, api.At{})
+	all, err := s.States(a.ctx, api.At{}, where)
 	if err != nil {
 		return err
 	}
@@ -76,7 +91,7 @@ func (a *app) printStates(states []api.State, changed func(api.State) string) er
 }
 
 func (c *listCmd) everything() bool {
-	return len(c.Entity)+len(c.Domain)+len(c.Area)+len(c.Device) == 0
+	return len(c.Entity)+len(c.Domain)+len(c.Area)+len(c.Device)+len(c.Where) == 0
 }
 
 // filter says which states to list, out of those that match the patterns; names that nothing had in the moment are errors.

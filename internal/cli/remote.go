@@ -49,9 +49,13 @@ func (r *remote) Close() error {
 	return nil
 }
 
-func (r *remote) States(ctx context.Context, at api.At) (api.States, error) {
+func (r *remote) States(ctx context.Context, at api.At, where api.Where) (api.States, error) {
+	query := moments("at", at)
+	if !where.All() {
+		query.Set("where", where.String())
+	}
 	var states api.States
-	return states, r.get(ctx, "/v1/states", moments("at", at), &states)
+	return states, r.get(ctx, "/v1/states", query, &states)
 }
 
 func (r *remote) Registry(ctx context.Context, at api.At) (api.Registry, error) {

@@ -17,8 +17,8 @@ import (
 
 // source is where a command gets its answers: a daemon, or the database itself.
 type source interface {
-	// States are the states of all entities in a moment.
-	States(ctx context.Context, at api.At) (api.States, error)
+	// States are the states of the entities in a moment that are chosen.
+	States(ctx context.Context, at api.At, where api.Where) (api.States, error)
 	// Registry is what there is in a moment and what it is called.
 	Registry(ctx context.Context, at api.At) (api.Registry, error)
 	// Events yields the events that match, oldest first, up to the head.
@@ -147,12 +147,12 @@ type local struct{ house *statehouse.House }
 
 func (l *local) Close() error { return l.house.Close() }
 
-func (l *local) States(ctx context.Context, at api.At) (api.States, error) {
+func (l *local) States(ctx context.Context, at api.At, where api.Where) (api.States, error) {
 	m, as, err := at.Moment(ctx, l.house)
 	if err != nil {
 		return api.States{}, err
 	}
-	return api.NewStates(m, as)
+	return api.NewStates(ctx, m, as, where, at.Time(as, time.Now()))
 }
 
 func (l *local) Registry(ctx context.Context, at api.At) (api.Registry, error) {
@@ -230,7 +230,7 @@ func idsOf(ctx context.Context, s source, at api.At) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	states, err := s.States(ctx, at)
+	states, err := s.States(ctx, at, api.Where{})
 	if err != nil {
 		return nil, err
 	}

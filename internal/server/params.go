@@ -79,6 +79,18 @@ func (p *params) at(name string) api.At {
 	return at
 }
 
+// where is a filter, which chooses all where the parameter does not come.
+func (p *params) where(name string) api.Where {
+	text := p.one(name)
+	w, err := api.ParseWhere(text)
+	if err != nil {
+		p.fail("%s: %v", name, err)
+	} else if text == "" && p.values.Has(name) {
+		p.fail("%s is empty; write an expression, as in domain == \"light\" && state.light.on", name)
+	}
+	return w
+}
+
 // flag is a yes or no, no where the parameter does not come.
 func (p *params) flag(name string) bool {
 	switch text := p.one(name); text {

@@ -17,11 +17,15 @@ const positionHeader = "Statehouse-Position"
 // has it. An answer that is final may be kept, and costs a question whether it is still good; the present has a tag
 // and is not kept.
 func notModified(w http.ResponseWriter, r *http.Request, h *statehouse.House, at api.At, as api.AsOf) bool {
-	w.Header().Set(positionHeader, strconv.FormatUint(uint64(as.Position), 10))
+	setPosition(w, as.Position)
 	if !as.Final && at != (api.At{}) {
 		return false // the same question may get the same position, and then be final
 	}
 	return tagged(w, r, newCursor(h, as.Position).String(), as.Final)
+}
+
+func setPosition(w http.ResponseWriter, p eventstore.Position) {
+	w.Header().Set(positionHeader, strconv.FormatUint(uint64(p), 10))
 }
 
 // tagged sets the tag of an answer and whether it may be kept, and answers 304 if the client has it.
@@ -45,7 +49,7 @@ func tagged(w http.ResponseWriter, r *http.Request, name string, final bool) boo
 
 // notModifiedBetween sets the headers of an answer about what lies between two moments, as notModified does.
 func notModifiedBetween(w http.ResponseWriter, r *http.Request, h *statehouse.House, from, to api.AsOf) bool {
-	w.Header().Set(positionHeader, strconv.FormatUint(uint64(to.Position), 10))
+	setPosition(w, to.Position)
 	if !from.Final || !to.Final {
 		return false
 	}

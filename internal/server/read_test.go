@@ -37,6 +37,9 @@ func TestStates(t *testing.T) {
 		"?q=POWER":                    {"sensor.plug_power"},
 		"?q=plug":                     {"sensor.plug_power", "switch.plug"},
 		"?q=lamp&domain=light":        {"light.hall"},
+		"?where=" + url.QueryEscape(`domain == "switch" || unit == "W"`):      {"sensor.plug_power", "switch.plug"},
+		"?domain=switch&where=" + url.QueryEscape(`silence < duration("1h")`): {"switch.plug"},
+		"?where=" + url.QueryEscape(`age > duration("1h")`):                   nil,
 	} {
 		r := get(t, s.URL()+"/v1/states"+query)
 		var states api.States
@@ -48,7 +51,8 @@ func TestStates(t *testing.T) {
 			t.Errorf("%s: %v", query, r.header)
 		}
 	}
-	for _, query := range []string{"?domain=Light", "?domain=", "?dom=light", "?q=a&q=b", "?q=%zz", "?a;b"} {
+	for _, query := range []string{"?domain=Light", "?domain=", "?dom=light", "?q=a&q=b", "?q=%zz", "?a;b", "?where=", "?where=lamp", "?where=id",
+		"?where=true&where=true", "?where=1/(position-position)%3D%3D1"} {
 		if r := get(t, s.URL()+"/v1/states"+query); r.status != http.StatusBadRequest || r.code(t) != api.CodeInvalid {
 			t.Errorf("%s: %d %s", query, r.status, r.body)
 		}
@@ -284,6 +288,25 @@ func TestEventsEndWithTheServer(t *testing.T) {
 	last := strings.Split(strings.TrimSpace(string(r.body)), "\n")
 	if code := (reply{body: []byte(last[len(last)-1])}).code(t); code != api.CodeClosed || len(last) > 2 {
 		t.Errorf("%s", r.body)
+	}
+}
+
+// What is chosen by an age may change while nothing happens: only an answer about the past has a tag then.
+func TestWhereAndTags(t *testing.T) {
+	h := newHouse(t)
+	furnish(t, h)
+	s := start(t, Options{House: h})
+	const where = "where=age+%3E%3D+duration(%220s%22)"
+	if r := get(t, s.URL()+"/v1/states?"+where, "If-None-Match", "*"); r.status != http.StatusOK || r.header.Get("ETag") != "" ||
+		r.header.Get(positionHeader) == "" {
+		t.Errorf("%d %v", r.status, r.header)
+	}
+	past := get(t, s.URL()+"/v1/states?at=@8&"+where)
+	if past.status != http.StatusOK || past.header.Get("ETag") == "" {
+		t.Errorf("%d %v", past.status, past.header)
+	}
+	if r := get(t, s.URL()+"/v1/states?at=@8&"+where, "If-None-Match", past.header.Get("ETag")); r.status != http.StatusNotModified {
+		t.Errorf("%d", r.status)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
@@ -13,10 +14,10 @@ import (
 	"github.com/statehouse/statehouse/timeline"
 )
 
-// getStates answers GET /v1/states?domain=&area=&q=&at=.
+// getStates answers GET /v1/states?domain=&area=&q=&where=&at=.
 func (s *Server) getStates(h *statehouse.House, w http.ResponseWriter, r *http.Request) error {
-	p := newParams(r, "domain", "area", "q", "at")
-	domains, at := p.domains("domain"), p.at("at")
+	p := newParams(r, "domain", "area", "q", "where", "at")
+	domains, where, at := p.domains("domain"), p.where("where"), p.at("at")
 	area, q := p.one("area"), strings.ToLower(p.one("q"))
 	if p.err != nil {
 		return p.err
@@ -25,8 +26,13 @@ func (s *Server) getStates(h *statehouse.House, w http.ResponseWriter, r *http.R
 	if err != nil {
 		return err
 	}
-	if notModified(w, r, h, at, as) {
-		return nil
+	now := at.Time(as, time.Now())
+	if as.Final || where.All() { // ages go on where nothing happens
+		if notModified(w, r, h, at, as) {
+			return nil
+		}
+	} else {
+		setPosition(w, as.Position)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if r.Method == http.MethodHead {
@@ -49,6 +55,12 @@ func (s *Server) getStates(h *statehouse.House, w http.ResponseWriter, r *http.R
 			continue
 		}
 		if !strings.Contains(id, q) && !strings.Contains(strings.ToLower(st.Name), q) {
+			continue
+		}
+		s, _ := m.State.Get(id)
+		if chosen, err := where.Match(r.Context(), s, &st, now); err != nil {
+			return err
+		} else if !chosen {
 			continue
 		}
 		if !first {
