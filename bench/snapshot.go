@@ -84,7 +84,8 @@ func (c fullCache) Capture() eventstore.Capture {
 	return struct{ eventstore.Capture }{c.Cache.Capture()}
 }
 
-// openHouse opens a log and appends what a house of so many entities says.
+// openHouse opens a log and appends what a house of so many entities says, all of which is sealed when it returns: the sealer
+// would have a processor for itself otherwise.
 func (l *ourLog) openHouse(path string, entities int, projector eventstore.Projector) error {
 	if err := l.open(path, eventstore.Options{SnapshotEvery: 1 << 30}, projector); err != nil {
 		return err
@@ -99,7 +100,11 @@ func (l *ourLog) openHouse(path string, entities int, projector eventstore.Proje
 		}
 		batch = batch[:0]
 	}
-	if err := l.append(batch); err != nil {
+	err := l.append(batch)
+	if err == nil {
+		err = l.store.Seal(context.Background())
+	}
+	if err != nil {
 		return errors.Join(err, l.close())
 	}
 	return nil

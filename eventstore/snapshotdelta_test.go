@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -200,6 +201,32 @@ func TestWhichSnapshotsAreDeltas(t *testing.T) {
 	l.touch(0, 1)
 	l.save()
 	is("0 10 12-10 15-10 16 17-16 18") // all that is recent, and what it starts from
+}
+
+// A part that was a stray when it was looked for, and is none when it is to be removed, stays.
+func TestPartsThatAreNoStrays(t *testing.T) {
+	l := openSaved(t, filepath.Join(t.TempDir(), "log.db"))
+	l.touch(0, 10)
+	l.save()
+	step := l.s.snapshots.inTurns(t.Context())
+	var ids []int64
+	undo := errors.New("undo")
+	err := step(func(ctx context.Context, tx storage.Tx) (err error) {
+		if _, err = tx.ExecContext(ctx, `DELETE FROM snapshots`); err == nil {
+			ids, err = findStrays(ctx, tx)
+		}
+		return errors.Join(err, undo)
+	})
+	if !errors.Is(err, undo) || len(ids) != 1 {
+		t.Fatal(ids, err)
+	}
+	err = step(func(ctx context.Context, tx storage.Tx) error { return clearStrays(ctx, tx, ids) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.s.Verify(t.Context(), &register{owner: "register"}); err != nil || l.kinds() != "10" {
+		t.Error(l.kinds(), err)
+	}
 }
 
 // So many deltas start from one, and then there is a full one; what they start from is kept for as long as one of them is.

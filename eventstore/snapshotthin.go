@@ -78,6 +78,9 @@ func (b *snapshotter) removeLocked(ctx context.Context, choose func(newest []sto
 // strayParts is how many parts are removed in one step: about what a step writes.
 const strayParts = 2
 
+const isStray = `NOT EXISTS (SELECT 1 FROM snapshots AS s
+	WHERE s.owner = snapshot_parts.owner AND s.position = snapshot_parts.position)`
+
 // removeStrays removes the parts that belong to no snapshot.
 func (b *snapshotter) removeStrays(ctx context.Context, step stepper) error {
 	var strays []int64
@@ -87,22 +90,24 @@ func (b *snapshotter) removeStrays(ctx context.Context, step stepper) error {
 	})
 	for some := range slices.Chunk(strays, strayParts) {
 		if err == nil {
-			err = step(func(ctx context.Context, tx storage.Tx) error {
-				for _, id := range some {
-					if _, err := tx.ExecContext(ctx, `DELETE FROM snapshot_parts WHERE rowid = ?`, id); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
+			err = step(func(ctx context.Context, tx storage.Tx) error { return clearStrays(ctx, tx, some) })
 		}
 	}
 	return err
 }
 
+// clearStrays removes those of the parts that still are strays: an id may be that of another part by now.
+func clearStrays(ctx context.Context, tx storage.Tx, ids []int64) error {
+	for _, id := range ids {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM snapshot_parts WHERE rowid = ? AND `+isStray, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func findStrays(ctx context.Context, tx storage.Tx) (ids []int64, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT rowid FROM snapshot_parts AS p WHERE NOT EXISTS (SELECT 1 FROM snapshots AS s
-		WHERE s.owner = p.owner AND s.position = p.position)`)
+	rows, err := tx.QueryContext(ctx, `SELECT rowid FROM snapshot_parts WHERE `+isStray)
 	if err != nil {
 		return nil, err
 	}
