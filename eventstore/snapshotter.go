@@ -155,9 +155,18 @@ func (s *Store) giveWay() {
 	}
 }
 
-// inTurns runs each step in a turn of the writer.
+// checkpointSteps is after how many steps the WAL is moved into the database: well before it is so long that a commit does
+// that, for which everybody would wait.
+const checkpointSteps = 6
+
+// inTurns runs each step in a turn of the writer, and moves the WAL that they make beside it.
 func (b *snapshotter) inTurns(ctx context.Context) stepper {
+	steps := 0
 	return func(f func(ctx context.Context, tx storage.Tx) error) error {
+		if steps++; steps%checkpointSteps == 0 {
+			// What cannot be moved is read from the WAL, and tried again by a commit. Whether the disk takes writes, that shows.
+			_ = b.s.db.TryCheckpoint(ctx)
+		}
 		return b.s.inTurn(ctx, func(w *writer, ctx context.Context) error {
 			return w.transact(ctx, func(tx storage.Tx) error { return f(ctx, tx) })
 		})

@@ -47,6 +47,10 @@ type fault struct {
 	calls  int
 	hit    string // the first call that failed
 	mended bool
+	// failed counts the syncs of each file that failed, told those of them that each opening of it knows of. Linux tells each
+	// once, whoever's pages they were: who syncs a file next, having had it open then, is told as well.
+	failed map[string]int
+	told   map[int]int
 }
 
 // name says what fails.
@@ -62,6 +66,18 @@ func (f *fault) name() string {
 func (f *fault) fail(c *trace.Call) syscall.Errno {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.told == nil {
+		f.failed, f.told = map[string]int{}, map[int]int{}
+	}
+	if c.Kind == trace.Sync || c.Kind == trace.Write {
+		if _, known := f.told[c.File]; !known {
+			f.told[c.File] = f.failed[c.Path]
+		}
+	}
+	if c.Kind == trace.Sync && f.told[c.File] < f.failed[c.Path] {
+		f.told[c.File] = f.failed[c.Path]
+		return f.errno
+	}
 	if !f.class.has(c) {
 		return 0
 	}
@@ -71,6 +87,10 @@ func (f *fault) fail(c *trace.Call) syscall.Errno {
 	}
 	if f.hit == "" {
 		f.hit = fmt.Sprintf("%s of %s", c.Kind, filepath.Base(c.Path))
+	}
+	if c.Kind == trace.Sync {
+		f.failed[c.Path]++
+		f.told[c.File] = f.failed[c.Path]
 	}
 	return f.errno
 }
@@ -94,6 +114,13 @@ func (f *fault) mend() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.mended = true
+}
+
+// restarted says that the files that were open are closed.
+func (f *fault) restarted() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed, f.told = nil, nil
 }
 
 func (f *fault) isMended() bool {

@@ -81,6 +81,7 @@ func (t *trial) start(ctx context.Context) error {
 		return fmt.Errorf("the start failed: %v, and it said: %s", st, log())
 	}
 	t.mend()
+	t.restarted()
 	t.daemon, err = load.Start(ctx, opts)
 	return err
 }
