@@ -44,11 +44,19 @@ type Info struct {
 	Database string `json:"database"`
 	// RecordedAt is when the last event was recorded, left out where there is none.
 	RecordedAt *time.Time `json:"recorded_at,omitempty"`
-	Entities   int        `json:"entities"`
-	Devices    int        `json:"devices"`
-	Areas      int        `json:"areas"`
-	Recovered  Recovered  `json:"recovered"`
-	Verified   Verified   `json:"verified"`
+	// Oldest is the oldest moment that can be asked for, left out where nothing of the history has been removed.
+	Oldest    *Oldest   `json:"oldest,omitempty"`
+	Entities  int       `json:"entities"`
+	Devices   int       `json:"devices"`
+	Areas     int       `json:"areas"`
+	Recovered Recovered `json:"recovered"`
+	Verified  Verified  `json:"verified"`
+}
+
+// Oldest is the moment behind the last event that has been removed.
+type Oldest struct {
+	Position   eventstore.Position `json:"position"`
+	RecordedAt time.Time           `json:"recorded_at"`
 }
 
 // Recovered is what the start of the daemon found and did.

@@ -63,6 +63,14 @@ func TestCompact(t *testing.T) {
 	appendEvents(t, h, lightEvent("light.x", 3)) // 14, 12:07
 	s := start(t, Options{House: h, SocketPath: filepath.Join(shortDir(t), "s")})
 	c := socketClient(t, s.SocketPath())
+	oldest := func() *api.Oldest {
+		var info api.Info
+		get(t, s.URL()+"/v1/info").decode(t, &info)
+		return info.Oldest
+	}
+	if o := oldest(); o != nil {
+		t.Errorf("nothing has been removed, and the oldest moment is %+v", o)
+	}
 	post := func(query string) api.Compaction {
 		t.Helper()
 		r := do(t, c, http.MethodPost, compactURL+"?"+query, nil)
@@ -85,6 +93,9 @@ func TestCompact(t *testing.T) {
 		if got := jsonText(post(q.query)); got != q.want {
 			t.Errorf("%s: %s, want %s", q.query, got, q.want)
 		}
+	}
+	if got := jsonText(oldest()); got != `{"position":13,"recorded_at":`+recorded+`}` {
+		t.Errorf("the oldest moment is %s", got)
 	}
 	removed := lines(t, get(t, s.URL()+"/v1/events?kind=history_removed"))
 	if len(removed) != 1 || removed[0].Position != 15 || removed[0].Source != "api:local" || !strings.Contains(string(removed[0].Data), `"through":13,`) {

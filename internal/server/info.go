@@ -22,6 +22,9 @@ func (s *Server) getInfo(h *statehouse.House, w http.ResponseWriter, r *http.Req
 	if at := h.Store().Stats().HeadRecorded; !at.IsZero() {
 		info.RecordedAt = &at
 	}
+	if base, recorded := h.Base(); base > 0 {
+		info.Oldest = &api.Oldest{Position: base, RecordedAt: recorded}
+	}
 	return writeJSON(w, http.StatusOK, info)
 }
 
