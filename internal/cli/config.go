@@ -162,8 +162,15 @@ func badDuration(text []byte) (at *token.Token, key string) {
 	if err != nil {
 		return nil, ""
 	}
-	for _, key := range [...]string{"zigbee2mqtt.silent_after", "mqtt.limits.session_expiry", "verify_every", "keep_history"} {
-		path, err := yaml.PathString("$." + key)
+	duration := func(text string) error { _, err := time.ParseDuration(text); return err }
+	interval := func(text string) error { return new(daemon.Interval).UnmarshalText([]byte(text)) }
+	for _, k := range [...]struct {
+		key   string
+		parse func(text string) error
+	}{
+		{"zigbee2mqtt.silent_after", duration}, {"mqtt.limits.session_expiry", duration}, {"verify_every", interval}, {"keep_history", interval},
+	} {
+		path, err := yaml.PathString("$." + k.key)
 		if err != nil {
 			continue
 		}
@@ -171,8 +178,8 @@ func badDuration(text []byte) (at *token.Token, key string) {
 		if err != nil || node == nil {
 			continue // the key is not in the file
 		}
-		if _, err := time.ParseDuration(node.GetToken().Value); err != nil {
-			return node.GetToken(), key
+		if k.parse(node.GetToken().Value) != nil {
+			return node.GetToken(), k.key
 		}
 	}
 	return nil, ""

@@ -2,8 +2,11 @@ package daemon
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/statehouse/statehouse/internal/mqtt/zigbee2mqtt"
@@ -101,14 +104,29 @@ type Log struct {
 	Format string `yaml:"format" help:"text or json (default text)." placeholder:"FORMAT" env:"STATEHOUSE_LOG_FORMAT"`
 }
 
-// Interval is a duration whose zero, which may be written without a unit, means never.
+// Interval is a duration whose zero, which may be written without a unit, means never. It may begin with days, as in 90d and
+// 1d12h; a day has 24 hours.
 type Interval time.Duration
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (i *Interval) UnmarshalText(text []byte) error {
-	d, err := time.ParseDuration(string(text))
-	*i = Interval(d)
-	return err
+	const most = 100 * 366
+	days, rest, hasDays := strings.Cut(string(text), "d")
+	if !hasDays {
+		days, rest = "0", string(text)
+	}
+	n, err := strconv.ParseUint(days, 10, 32)
+	if err != nil || n > most || hasDays && strings.HasPrefix(rest, "-") {
+		return fmt.Errorf("%.40q is no duration; write it as in 90d, 36h or 1h30m", text)
+	}
+	var d time.Duration
+	if rest != "" || !hasDays {
+		if d, err = time.ParseDuration(rest); err != nil {
+			return err
+		}
+	}
+	*i = Interval(time.Duration(n)*24*time.Hour + d)
+	return nil
 }
 
 // MarshalText implements [encoding.TextMarshaler].

@@ -50,13 +50,13 @@ func (c *Config) parts(ctx context.Context) (parts, error) {
 	}
 	p.house.SnapshotEvery = c.SnapshotEvery
 	if every := time.Duration(*c.VerifyEvery); every != 0 && every < leastVerify {
-		wrong.add("verify_every", "%s: write 0 for never, or at least %s, as in 168h", every, leastVerify)
+		wrong.add("verify_every", "%s: write 0 for never, or at least %s, as in 7d", every, leastVerify)
 	}
 	if c.MaxEntities < 1 {
 		wrong.add("max_entities", "%d: write at least 1, as in %d", c.MaxEntities, zigbee2mqtt.DefaultMaxEntities)
 	}
 	if keep := time.Duration(c.KeepHistory); keep != 0 && keep < leastKept {
-		wrong.add("keep_history", "%s: write 0 to keep it for ever, or at least %s, as in 2160h for 90 days", keep, leastKept)
+		wrong.add("keep_history", "%s: write 0 to keep it for ever, or at least %s, as in 90d", keep, leastKept)
 	}
 	p.dialects = c.Zigbee2MQTT.options(wrong)
 	for i := range p.dialects {

@@ -162,3 +162,21 @@ func TestKeepHistoryIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// Intervals have days as well, and nothing else that Go's durations have not.
+func TestInterval(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"0": 0, "90d": 90 * 24 * time.Hour, "1d12h": 36 * time.Hour, "0d": 0, "168h": 168 * time.Hour, "1h30m": 90 * time.Minute, "-1s": -time.Second,
+	} {
+		var i Interval
+		if err := i.UnmarshalText([]byte(text)); err != nil || time.Duration(i) != want {
+			t.Errorf("%s: %v, %v", text, time.Duration(i), err)
+		}
+	}
+	for _, text := range []string{"", "d", "-1d", "1.5d", "1d-1h", "1d1", "90 d", "1dd", "99999999d", "week", "90"} {
+		i := Interval(7)
+		if err := i.UnmarshalText([]byte(text)); err == nil || i != 7 {
+			t.Errorf("%q: %v, %v", text, time.Duration(i), err)
+		}
+	}
+}
