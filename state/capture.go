@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/binary"
 	"runtime"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -93,31 +94,32 @@ func records(states *immutable.Map[EntityID, State], giveWay func()) eventstore.
 const fetchAhead = 32
 
 func fetch(all []ranked) {
-	sum := byte(0)
+	sum := uintptr(0)
 	for i := range all {
 		s := all[i].Value()
 		if s.EntityID != "" {
-			sum += s.EntityID[0]
+			sum += uintptr(s.EntityID[0])
 		}
 		if s.Attributes == nil {
 			continue
 		}
-		sum += byte(s.Attributes.Availability)
+		sum += uintptr(s.Attributes.Availability)
 		if domain := s.Attributes.Domain; domain != nil {
 			if message := heldMessage(unsafe.Pointer(&domain)); message != nil {
-				sum += *message
+				// A message begins with what protobuf knows of its type, and sets when it is first looked at.
+				sum += uintptr(atomic.LoadPointer(message))
 			}
 		}
 	}
 	runtime.KeepAlive(sum)
 }
 
-// heldMessage is where the message is that a oneof of messages holds, nil where it holds none. Such a oneof is an interface
-// with a pointer to a struct with one field, which is a pointer to the message.
-func heldMessage(oneof unsafe.Pointer) *byte {
+// heldMessage is the first word of the message that a oneof of messages holds, nil where it holds none. Such a oneof is an
+// interface with a pointer to a struct with one field, which is a pointer to the message.
+func heldMessage(oneof unsafe.Pointer) *unsafe.Pointer {
 	type iface struct {
 		_    unsafe.Pointer // the type
-		held **byte
+		held **unsafe.Pointer
 	}
 	return *(*iface)(oneof).held
 }

@@ -168,7 +168,7 @@ func TestHeldMessage(t *testing.T) {
 		message := a.ProtoReflect().NewField(fields.Get(i))
 		a.ProtoReflect().Set(fields.Get(i), message)
 		held := reflect.ValueOf(a.Domain).Elem()
-		if held.NumField() != 1 || held.Field(0).Kind() != reflect.Pointer ||
+		if held.NumField() != 1 || held.Field(0).Kind() != reflect.Pointer || held.Field(0).Type().Elem().Size() < unsafe.Sizeof(uintptr(0)) ||
 			unsafe.Pointer(heldMessage(unsafe.Pointer(&a.Domain))) != held.Field(0).UnsafePointer() {
 			t.Errorf("%T", a.Domain)
 		}
