@@ -261,7 +261,7 @@ func (b *snapshotter) saveBaseLocked(ctx context.Context, c Capture, at *base, i
 		return nil
 	}
 	row := snapshotRow{SnapshotHeader: c.Header(), uuid: b.s.uuid, chain: at.chain, encoding: snapshotFrames}
-	return row.write(ctx, c.Records(b.s.giveWay), b.encoding(), b.inTurns(ctx))
+	return row.write(ctx, c.Records(b.s.giveWay), b.encodeOptions(), b.inTurns(ctx))
 }
 
 // removeStep is the number of segments that are removed in one transaction.

@@ -183,7 +183,7 @@ const stepBytes = 32 << 10
 
 // write encodes records and writes them as the row's body, in steps that may be transactions of their own. The first one
 // removes what there was, and the last one makes the snapshot exist.
-func (r *snapshotRow) write(ctx context.Context, records Records, how encoding, step stepper) error {
+func (r *snapshotRow) write(ctx context.Context, records Records, how encodeOptions, step stepper) error {
 	r.count = int64(records.Count)
 	sum := r.hash()
 	var waiting [][]byte

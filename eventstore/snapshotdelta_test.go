@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -350,11 +351,7 @@ func TestSnapshotsThatAreCutOff(t *testing.T) {
 		SnapshotHeader: SnapshotHeader{Owner: "register", FoldVersion: 1, Position: 10}, uuid: l.s.uuid,
 		chain: l.s.head.Load().chain, encoding: snapshotFrames,
 	}
-	large := Records{Count: 10, Append: func(dst []byte, i int) ([]byte, error) {
-		random := make([]byte, partBytes)
-		_, _ = rand.NewChaCha8([32]byte{byte(i)}).Read(random)
-		return append(dst, random...), nil
-	}}
+	large := randomRecords(10)
 	// saved saves up to a step, and says whether that was all.
 	saved := func(steps int) bool {
 		row.parts = 0
@@ -388,5 +385,38 @@ func TestSnapshotsThatAreCutOff(t *testing.T) {
 	}
 	if err := l.s.Verify(t.Context(), &register{owner: "register"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// randomRecords are so many records, each of which fills a part.
+func randomRecords(count int) Records {
+	return Records{Count: count, Append: func(dst []byte, i int) ([]byte, error) {
+		random := make([]byte, partBytes)
+		_, _ = rand.NewChaCha8([32]byte{byte(i)}).Read(random)
+		return append(dst, random...), nil
+	}}
+}
+
+// The WAL that a large snapshot makes is moved before it is so long, a thousand pages, that a commit would do it.
+func TestSnapshotsMoveTheirWAL(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.db")
+	l := openSaved(t, path)
+	l.touch(0, 10)
+	if err := l.s.inTurn(t.Context(), func(w *writer, ctx context.Context) error { return storage.MoveWAL(ctx, w.conn) }); err != nil {
+		t.Fatal(err)
+	}
+	row := snapshotRow{
+		SnapshotHeader: SnapshotHeader{Owner: "register", FoldVersion: 1, Position: 10}, uuid: l.s.uuid,
+		chain: l.s.head.Load().chain, encoding: snapshotFrames,
+	}
+	if err := row.write(t.Context(), randomRecords(40), atOnce(), l.s.snapshots.inTurns(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := info.Size(); size < partBytes || size > (checkpointSteps+2)*(partBytes+partBytes/16) {
+		t.Errorf("the WAL has %d bytes after parts of %d", size, partBytes)
 	}
 }

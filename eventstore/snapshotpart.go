@@ -35,21 +35,21 @@ const (
 	maxSnapshotRecord = MaxEventBytes + 1<<20
 )
 
-// encoding is how a body is encoded: by up to so many goroutines, each of which calls giveWay after every few ten
+// encodeOptions say how a body is encoded: by up to so many goroutines, each of which calls giveWay after every few ten
 // microseconds of work.
-type encoding struct {
+type encodeOptions struct {
 	workers int
 	log     *slog.Logger
 	giveWay func()
 }
 
-// atOnce is the encoding of what somebody waits for.
-func atOnce() encoding {
-	return encoding{workers: runtime.GOMAXPROCS(0), log: slog.New(slog.DiscardHandler), giveWay: runtime.Gosched}
+// atOnce are those of what somebody waits for.
+func atOnce() encodeOptions {
+	return encodeOptions{workers: runtime.GOMAXPROCS(0), log: slog.New(slog.DiscardHandler), giveWay: runtime.Gosched}
 }
 
 // encodedParts yields the parts of a body, in order. All goroutines have ended when it returns.
-func encodedParts(records Records, how encoding) iter.Seq2[[]byte, error] {
+func encodedParts(records Records, how encodeOptions) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		z, err := newPartEncoder(how.workers)
 		if err != nil {

@@ -29,7 +29,7 @@ func recordsOf(all [][]byte) Records {
 }
 
 func collectParts(records Records, workers int) (parts [][]byte, err error) {
-	for p, err := range encodedParts(records, encoding{workers, quiet, runtime.Gosched}) {
+	for p, err := range encodedParts(records, encodeOptions{workers, quiet, runtime.Gosched}) {
 		if err != nil {
 			return nil, err
 		}

@@ -138,9 +138,9 @@ func (b *snapshotter) save(ctx context.Context) error {
 	return b.thinLocked(ctx)
 }
 
-// encoding is how the snapshotter encodes.
-func (b *snapshotter) encoding() encoding {
-	return encoding{workers: runtime.GOMAXPROCS(0), log: b.s.opts.Logger, giveWay: b.s.giveWay}
+// encodeOptions say how the snapshotter encodes.
+func (b *snapshotter) encodeOptions() encodeOptions {
+	return encodeOptions{workers: runtime.GOMAXPROCS(0), log: b.s.opts.Logger, giveWay: b.s.giveWay}
 }
 
 // giveWay lets appends that are under way go first: what runs in the background calls it after every few ten
@@ -238,7 +238,7 @@ func (b *snapshotter) saveOneLocked(ctx context.Context, c captured, step steppe
 	base, delta, worthIt := b.delta(c)
 	if worthIt {
 		row.delta, row.base = true, base.snapshotBase
-		err := row.write(ctx, delta, b.encoding(), step)
+		err := row.write(ctx, delta, b.encodeOptions(), step)
 		if err == nil {
 			base.deltas++
 			delete(b.bad, row.place())
@@ -250,7 +250,7 @@ func (b *snapshotter) saveOneLocked(ctx context.Context, c captured, step steppe
 		row.delta, row.base, row.parts = false, snapshotBase{}, 0
 	}
 	all := c.Records(b.s.giveWay)
-	if err := row.write(ctx, all, b.encoding(), step); err != nil {
+	if err := row.write(ctx, all, b.encodeOptions(), step); err != nil {
 		return 0, err
 	}
 	delete(b.bad, row.place())

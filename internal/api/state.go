@@ -61,17 +61,16 @@ type States struct {
 func NewStates(ctx context.Context, m timeline.Moment, as AsOf, where Where, now time.Time) (States, error) {
 	states := States{AsOf: as, States: []State{}}
 	for _, s := range m.State.Sorted() {
+		if chosen, err := where.Match(ctx, m, s, now); err != nil {
+			return States{}, err
+		} else if !chosen {
+			continue
+		}
 		w, err := NewState(m, s)
 		if err != nil {
 			return States{}, err
 		}
-		chosen, err := where.Match(ctx, s, &w, now)
-		if err != nil {
-			return States{}, err
-		}
-		if chosen {
-			states.States = append(states.States, w)
-		}
+		states.States = append(states.States, w)
 	}
 	return states, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/statehouse/statehouse/internal/filter"
 	"github.com/statehouse/statehouse/state"
+	"github.com/statehouse/statehouse/timeline"
 )
 
 // Where chooses states by an expression of package filter. The zero Where chooses all.
@@ -32,13 +33,14 @@ func (w Where) All() bool { return w.filter == nil }
 // String is the expression.
 func (w Where) String() string { return w.text }
 
-// Match says whether a state is chosen, which is shown as view. now is what its age is counted to.
-func (w Where) Match(ctx context.Context, s state.State, view *State, now time.Time) (bool, error) {
+// Match says whether a state of a moment is chosen. now is what its age is counted to.
+func (w Where) Match(ctx context.Context, m timeline.Moment, s state.State, now time.Time) (bool, error) {
 	if w.All() {
 		return true, nil
 	}
+	view := newNames(m, s.EntityID)
 	return w.filter.Match(ctx, &filter.Subject{
-		State: s, Text: view.State, Name: view.Name, Area: view.Area, AreaName: view.AreaName, Device: view.Device,
+		State: s, Text: state.Text(s.Attributes), Name: view.Name, Area: view.Area, AreaName: view.AreaName, Device: view.Device,
 		DeviceName: view.DeviceName, Unit: view.Unit, DeviceClass: view.DeviceClass, Now: now,
 	})
 }

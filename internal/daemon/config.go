@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -125,7 +126,11 @@ func (i *Interval) UnmarshalText(text []byte) error {
 			return err
 		}
 	}
-	*i = Interval(time.Duration(n)*24*time.Hour + d)
+	whole := time.Duration(n) * 24 * time.Hour
+	if d > math.MaxInt64-whole {
+		return fmt.Errorf("%.40q is too long", text)
+	}
+	*i = Interval(whole + d)
 	return nil
 }
 

@@ -173,7 +173,7 @@ func TestInterval(t *testing.T) {
 			t.Errorf("%s: %v, %v", text, time.Duration(i), err)
 		}
 	}
-	for _, text := range []string{"", "d", "-1d", "1.5d", "1d-1h", "1d1", "90 d", "1dd", "99999999d", "week", "90"} {
+	for _, text := range []string{"", "d", "-1d", "1.5d", "1d-1h", "1d1", "90 d", "1dd", "99999999d", "week", "90", "36600d2500000h"} {
 		i := Interval(7)
 		if err := i.UnmarshalText([]byte(text)); err == nil || i != 7 {
 			t.Errorf("%q: %v, %v", text, time.Duration(i), err)

@@ -337,6 +337,11 @@ func TestManyEntities(t *testing.T) {
 	if len(states.States) != 1000 || !slices.IsSorted(ids(states.States)) {
 		t.Error(len(states.States))
 	}
+	// What fails for the last of them fails before the answer begins.
+	late := "/v1/states?where=" + url.QueryEscape(`1 / (id == "sensor.s999" ? 0 : 1) == 1`)
+	if r := get(t, s.URL()+late); r.status != http.StatusBadRequest || !strings.Contains(string(r.body), "sensor.s999") {
+		t.Errorf("%d %.200s", r.status, r.body)
+	}
 	f := follow(t, s.URL()+"/v1/changes", "")
 	if r := f.ready(); r.Entities != 1000 || r.Position != 1000 {
 		t.Errorf("%+v", r)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -26,13 +27,16 @@ func (s *Server) getStates(h *statehouse.House, w http.ResponseWriter, r *http.R
 	if err != nil {
 		return err
 	}
-	now := at.Time(as, time.Now())
 	if as.Final || where.All() { // ages go on where nothing happens
 		if notModified(w, r, h, at, as) {
 			return nil
 		}
 	} else {
 		setPosition(w, as.Position)
+	}
+	ids, err := chosenIDs(r.Context(), m, filter{domains: domains}, where, at.Time(as, time.Now()))
+	if err != nil {
+		return err // before the answer begins
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if r.Method == http.MethodHead {
@@ -46,7 +50,7 @@ func (s *Server) getStates(h *statehouse.House, w http.ResponseWriter, r *http.R
 	buf.Truncate(buf.Len() - len("}\n"))
 	buf.WriteString(`,"states":[`)
 	first := true
-	for _, id := range sortedIDs(m, filter{domains: domains}) {
+	for _, id := range ids {
 		st, err := stateOf(m, id)
 		if err != nil {
 			return err
@@ -55,12 +59,6 @@ func (s *Server) getStates(h *statehouse.House, w http.ResponseWriter, r *http.R
 			continue
 		}
 		if !strings.Contains(id, q) && !strings.Contains(strings.ToLower(st.Name), q) {
-			continue
-		}
-		s, _ := m.State.Get(id)
-		if chosen, err := where.Match(r.Context(), s, &st, now); err != nil {
-			return err
-		} else if !chosen {
 			continue
 		}
 		if !first {
@@ -80,6 +78,26 @@ func (s *Server) getStates(h *statehouse.House, w http.ResponseWriter, r *http.R
 	buf.WriteString("]}\n")
 	_, _ = buf.WriteTo(w)
 	return nil
+}
+
+// chosenIDs are the ids of sortedIDs whose states an expression chooses.
+func chosenIDs(ctx context.Context, m timeline.Moment, f filter, where api.Where, now time.Time) ([]string, error) {
+	ids := sortedIDs(m, f)
+	if where.All() {
+		return ids, nil
+	}
+	chosen := ids[:0]
+	for _, id := range ids {
+		s, _ := m.State.Get(id)
+		ok, err := where.Match(ctx, m, s, now)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			chosen = append(chosen, id)
+		}
+	}
+	return chosen, nil
 }
 
 // getState answers GET /v1/states/{entity_id}?at=.
