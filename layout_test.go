@@ -18,13 +18,14 @@ const module = "github.com/statehouse/statehouse"
 // an embedding program uses knows nothing of the daemon, the log knows nothing of states, the map knows nothing at
 // all. A new package is added here, and its place is a decision.
 var layers = [][]string{
-	{"gen/statehouse/entity/v1", "immutable", "internal/defect", "internal/faults", "internal/mqtt"},
+	{"gen/statehouse/entity/v1", "immutable", "internal/access", "internal/defect", "internal/faults", "internal/mqtt"},
 	{"storage", "gen/statehouse/event/v1", "internal/faults/trace", "internal/mqtt/client"},
 	{"eventstore", "internal/faults/disk", "internal/faults/load", "internal/mqtt/broker", "internal/mqtt/play"},
 	{"state", "registry"},
 	{"timeline", "internal/filter"},
 	{"."},
-	{"internal/api", "internal/check", "internal/mqtt/zigbee2mqtt"},
+	{"internal/api", "internal/check", "internal/walk", "internal/mqtt/zigbee2mqtt"},
+	{"client", "internal/hass", "internal/rpc"},
 	{"internal/server", "internal/faults/clients", "internal/faults/fuzzing", "internal/faults/kills", "internal/faults/defects", "internal/faults/powercut", "internal/faults/rot"},
 	{"internal/daemon", "internal/faults/linear", "internal/faults/powercut/embedded", "internal/faults/diskerror"},
 	{"internal/cli", "internal/faults/soak"},

@@ -168,7 +168,7 @@ func TestWalkBetween(t *testing.T) {
 				if !ok || want.Position != st.Position {
 					t.Fatalf("event %d says %s is of %d: %+v", e.Position, st.EntityID, st.Position, want)
 				}
-				w, _ := api.NewState(k.after, want)
+				w, _ := api.NewState(k.Moment(), want)
 				if diff := cmp.Diff(w, st); diff != "" {
 					t.Fatalf("event %d (- fold, + change):\n%s", e.Position, diff)
 				}
