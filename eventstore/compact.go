@@ -61,7 +61,7 @@ func (s *Store) Compact(ctx context.Context, until Position, opts CompactOptions
 	if err := s.writable(); err != nil {
 		return Compaction{}, err
 	}
-	if head := s.Head(); until > head {
+	if head := s.committed(); until > head {
 		return Compaction{}, fmt.Errorf("%w: the log cannot be removed up to position %d: it ends at %d", ErrInvalid, until, head)
 	}
 	open, end := s.untilClosed(ctx)

@@ -93,6 +93,7 @@ type spy struct {
 	promotes int
 	discards int
 	apply    func(ctx context.Context, tx storage.Tx, e eventstore.Event) error
+	promote  func() // nil does nothing more
 }
 
 func (p *spy) Name() string { return p.name }
@@ -111,6 +112,9 @@ func (p *spy) Promote() {
 	p.promotes++
 	p.applied = append(p.applied, p.pending...)
 	p.pending = nil
+	if p.promote != nil {
+		p.promote()
+	}
 }
 
 func (p *spy) Discard() { p.discards++; p.pending = nil }
@@ -144,6 +148,52 @@ func TestEveryProjectorResumesOnItsOwn(t *testing.T) {
 	}
 	if cache.Revision().Position != 10 || s.Head() != 10 {
 		t.Errorf("cache at %d, head %d", cache.Revision().Position, s.Head())
+	}
+}
+
+// What a projector has made visible can be read, before the log calls it its head; who asks for everything gets what every
+// projector has. (Defect: the state of an entity was asked for, and "there is no event at position 6" answered.)
+func TestWhatIsPromotedCanBeRead(t *testing.T) {
+	cache, late := state.New(), &spy{name: "late"}
+	s, _ := open(t, tempDB(t), eventstore.Options{}, cache, late)
+	mustAppend(t, s, sensor(0))
+	looked := 0
+	late.promote = func() {
+		looked++
+		at := cache.Revision().Position
+		if head := s.Head(); head >= at {
+			t.Errorf("the cache is at %d, and the head at %d already", at, head)
+		}
+		if e, err := s.Event(t.Context(), at); err != nil || e.Position != at {
+			t.Errorf("the event at %d: %d %v", at, e.Position, err)
+		}
+		count := func(until eventstore.Position) (n eventstore.Position) {
+			for _, err := range s.Read(t.Context(), eventstore.Query{Until: until}) {
+				if err != nil {
+					t.Error(err)
+				}
+				n++
+			}
+			return n
+		}
+		if n := count(at); n != at {
+			t.Errorf("%d events up to %d", n, at)
+		}
+		if n := count(0); n != s.Head() {
+			t.Errorf("%d events, the head is %d", n, s.Head())
+		}
+		again := state.New()
+		err := s.Replayer().Replay(t.Context(), 0, at, again)
+		again.Promote()
+		if err != nil || again.Revision().Position != at {
+			t.Errorf("a replay up to %d comes to %d: %v", at, again.Revision().Position, err)
+		}
+	}
+	for i := range 3 {
+		mustAppend(t, s, sensor(i), sensor(i+10))
+	}
+	if looked != 3 {
+		t.Errorf("looked %d times", looked)
 	}
 }
 

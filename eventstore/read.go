@@ -36,9 +36,10 @@ type Query struct {
 // [ErrCorrupt] where the log is damaged, [ErrCompacted] where events behind q.After have been removed. The events are shared and must not be modified. Read holds nothing open while
 // its consumer works, and decodes only what it yields.
 func (s *Store) Read(ctx context.Context, q Query) iter.Seq2[Event, error] {
-	if head := s.Head(); q.Until == 0 || q.Until > head {
-		q.Until = head
+	if q.Until == 0 {
+		q.Until = s.Head()
 	}
+	q.Until = min(q.Until, s.committed())
 	return func(yield func(Event, error) bool) {
 		q := q
 		err := s.bound(ctx, &q)
@@ -53,7 +54,7 @@ func (s *Store) Read(ctx context.Context, q Query) iter.Seq2[Event, error] {
 
 // Event is the event at a position; [ErrInvalid] for one that the log does not have.
 func (s *Store) Event(ctx context.Context, at Position) (Event, error) {
-	if head := s.Head(); at == 0 || at > head {
+	if head := s.committed(); at == 0 || at > head {
 		return Event{}, fmt.Errorf("%w: there is no event at position %d: the log has the positions 1 to %d", ErrInvalid, at, head)
 	}
 	for e, err := range s.Read(ctx, Query{After: at - 1, Until: at}) {

@@ -311,7 +311,7 @@ func (s *Store) Replayer() *Replayer { return &Replayer{s: s, names: newNames()}
 // the caller's own, none of those that the store was started with; they get no transaction, and Folded when they have all.
 // Segments are read and opened beside them, from the beginning on: a folder may wait for something at its first Fold.
 func (p *Replayer) Replay(ctx context.Context, after, until Position, folders ...Folder) error {
-	if head := p.s.Head(); until > head {
+	if head := p.s.committed(); until > head {
 		return fmt.Errorf("%w: position %d is still to come: the log ends at %d", ErrInvalid, until, head)
 	}
 	if err := p.s.kept(after); err != nil && after < until {

@@ -100,11 +100,13 @@ type Store struct {
 
 	directory directory
 
-	head    atomic.Pointer[head]
-	tail    tail
-	waker   waker
-	waking  sync.WaitGroup // for the waker's goroutine
-	cursors cursors
+	head atomic.Pointer[head]
+	// promoting is the position that is being promoted, or was last.
+	promoting atomic.Uint64
+	tail      tail
+	waker     waker
+	waking    sync.WaitGroup // for the waker's goroutine
+	cursors   cursors
 	// keysDamage says what is wrong with the keys of appends. It does not change after Start.
 	keysDamage error
 	followers  followers
@@ -223,6 +225,10 @@ func (s *Store) Head() Position {
 	}
 	return 0
 }
+
+// committed is the position of the last event that is committed. Its projectors may be about to promote it: what a reader of
+// theirs has seen is at or before it, where the head may be behind for a moment.
+func (s *Store) committed() Position { return max(Position(s.promoting.Load()), s.Head()) }
 
 // UUID names the log's file for good, in the text form of RFC 9562. Positions of two logs mean nothing to each other.
 func (s *Store) UUID() string { return formatUUID(s.uuid) }

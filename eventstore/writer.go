@@ -230,8 +230,9 @@ func (w *writer) failed(g *grouping, err error) error {
 
 // promote makes the committed head and what the projectors hold pending visible.
 func (w *writer) promote() {
-	w.s.projectors.promote()
 	h := w.head
+	w.s.promoting.Store(uint64(h.position))
+	w.s.projectors.promote()
 	w.s.head.Store(&h)
 }
 

@@ -114,10 +114,11 @@ func (a At) resolve(ctx context.Context, h *statehouse.House, head eventstore.Po
 		as.Position, as.Final = a.position, true
 	case atTime:
 		var err error
+		last := h.Store().Head() // behind it nothing is known of what was recorded when
 		if as.Position, err = h.Store().PositionAt(ctx, a.time); err != nil {
 			return AsOf{}, err
 		}
-		as.Final = as.Position < head
+		as.Final = as.Position < last
 	case atOldest:
 		as.Position, _ = h.Base()
 	}
