@@ -1,0 +1,290 @@
+package access
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Tokens are the tokens of one database. All methods may be called by any number of goroutines; those that change something
+// are for the process that holds the database's lock.
+type Tokens struct {
+	path  string
+	fresh bool // there was no file
+	now   func() time.Time
+	limit *limiter
+
+	mu   sync.Mutex
+	byID map[string]*token
+}
+
+// token is a token and the secrets by which it is known: the current one, and after a rotation perhaps the one before.
+type token struct {
+	Token
+	secrets []*secret
+}
+
+// secret is what somebody has to know, and the identity that he gets for it.
+type secret struct {
+	hash [sha256.Size]byte
+	// until is when it ends; the zero time means with its token.
+	until    time.Time
+	identity *Identity
+	end      func() // closes the identity's done, once
+	timers   []*time.Timer
+}
+
+// Open reads the tokens in a file; where there is none, there are none yet.
+func Open(path string) (*Tokens, error) { return openAt(path, time.Now) }
+
+func openAt(path string, now func() time.Time) (*Tokens, error) {
+	t := &Tokens{path: path, now: now, limit: newLimiter(now), byID: map[string]*token{}}
+	stored, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.fresh = true
+		return t, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tokens in %s: %w", path, err)
+	}
+	for _, s := range stored {
+		tok := &token{Token: s.Token}
+		for _, sec := range s.Secrets {
+			tok.add(sec.Hash, sec.Until, t.now())
+		}
+		t.byID[tok.ID] = tok
+	}
+	return t, nil
+}
+
+// Fresh reports whether nobody has made a token of this database yet.
+func (t *Tokens) Fresh() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.fresh
+}
+
+// Close lets go of the timers; nothing can be done with it afterwards. It ends no identity.
+func (t *Tokens) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, tok := range t.byID {
+		for _, s := range tok.secrets {
+			s.stop()
+		}
+	}
+	t.byID = nil
+}
+
+// Authenticate implements [Authenticator].
+func (t *Tokens) Authenticate(remoteAddr, text string) (*Identity, error) {
+	if who := t.find(text); who != nil {
+		return who, nil
+	}
+	if err := t.limit.failed(remoteAddr); err != nil {
+		return nil, err
+	}
+	return nil, ErrDenied
+}
+
+// find is the identity of a token, nil where it is none.
+func (t *Tokens) find(text string) *Identity {
+	id, ok := split(text)
+	if !ok {
+		return nil
+	}
+	hash := hashOf(text)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tok := t.byID[id] // the id is no secret
+	if tok == nil || tok.Expired(t.now()) {
+		return nil
+	}
+	for _, s := range tok.secrets {
+		if subtle.ConstantTimeCompare(s.hash[:], hash[:]) == 1 && (s.until.IsZero() || t.now().Before(s.until)) {
+			return s.identity
+		}
+	}
+	return nil
+}
+
+// List is every token, expired ones included, by name.
+func (t *Tokens) List() []Token {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var all []Token
+	for _, tok := range t.byID {
+		all = append(all, tok.Token)
+	}
+	slices.SortFunc(all, func(a, b Token) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Get is a token by its name or id.
+func (t *Tokens) Get(name string) (Token, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tok, err := t.named(name)
+	if err != nil {
+		return Token{}, err
+	}
+	return tok.Token, nil
+}
+
+// named needs mu.
+func (t *Tokens) named(name string) (*token, error) {
+	for _, tok := range t.byID {
+		if tok.Name == name || tok.ID == name {
+			return tok, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %.80q", ErrNotFound, name)
+}
+
+// Check says why a token cannot be created, nil for nothing.
+func (t *Tokens) Check(spec Spec) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.check(spec)
+}
+
+// check needs mu.
+func (t *Tokens) check(spec Spec) error {
+	if err := spec.check(t.now()); err != nil {
+		return err
+	}
+	if _, err := t.named(spec.Name); err == nil {
+		return fmt.Errorf("%w: %s; revoke it first, or rotate it to get a new secret", ErrExists, spec.Name)
+	}
+	if len(t.byID) >= MaxTokens {
+		return fmt.Errorf("%w: there are %d tokens, and cannot be more; revoke some", ErrInvalid, len(t.byID))
+	}
+	return nil
+}
+
+// Create makes a token; text is the only copy of what somebody has to know. It is stored durably when Create returns.
+func (t *Tokens) Create(spec Spec) (made Token, text string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.check(spec); err != nil {
+		return Token{}, "", err
+	}
+	spec.Entities = slices.Clone(spec.Entities)
+	spec.ExpiresAt = stamp(spec.ExpiresAt)
+	tok := &token{Token: Token{ID: newID(), Spec: spec, CreatedAt: stamp(t.now())}}
+	for t.byID[tok.ID] != nil {
+		tok.ID = newID()
+	}
+	text = newSecret(tok.ID)
+	tok.add(hashOf(text), time.Time{}, t.now())
+	t.byID[tok.ID] = tok
+	if err := t.store(); err != nil {
+		tok.end()
+		delete(t.byID, tok.ID)
+		return Token{}, "", err
+	}
+	return tok.Token, text, nil
+}
+
+// Rotate gives a token another secret; the one that it had ends after the grace, at once for 0. One that an earlier rotation
+// left ends at once.
+func (t *Tokens) Rotate(name string, grace time.Duration) (rotated Token, text string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tok, err := t.named(name)
+	if err != nil {
+		return Token{}, "", err
+	}
+	if grace < 0 {
+		return Token{}, "", fmt.Errorf("%w: a grace of %s is less than nothing", ErrInvalid, grace)
+	}
+	now := t.now()
+	before, was := tok.secrets, *tok
+	old, until := before[0], before[0].until
+	text = newSecret(tok.ID)
+	tok.RotatedAt, tok.secrets = stamp(now), nil
+	tok.add(hashOf(text), time.Time{}, now)
+	if grace > 0 {
+		old.until = stamp(now.Add(grace))
+		tok.secrets = append(tok.secrets, old)
+	}
+	if err := t.store(); err != nil {
+		tok.secrets[0].close()
+		old.until, *tok = until, was
+		return Token{}, "", err
+	}
+	for _, s := range before {
+		if s == old && grace > 0 {
+			s.endAfter(grace)
+		} else {
+			s.close()
+		}
+	}
+	return tok.Token, text, nil
+}
+
+// Revoke makes a token none. Whoever uses it is told before it returns, and it stays so after a crash.
+func (t *Tokens) Revoke(name string) (Token, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tok, err := t.named(name)
+	if err != nil {
+		return Token{}, err
+	}
+	delete(t.byID, tok.ID)
+	if err := t.store(); err != nil {
+		t.byID[tok.ID] = tok
+		return Token{}, err
+	}
+	tok.end()
+	return tok.Token, nil
+}
+
+// add gives a token a secret that ends at a time, the zero time for that of the token.
+func (k *token) add(hash [sha256.Size]byte, until, now time.Time) {
+	done := make(chan struct{})
+	s := &secret{hash: hash, until: until, end: sync.OnceFunc(func() { close(done) })}
+	s.identity = NewIdentity(k.Name, k.Scopes, k.Entities, done)
+	for _, at := range []time.Time{until, k.ExpiresAt} {
+		if !at.IsZero() {
+			s.endAfter(at.Sub(now))
+		}
+	}
+	k.secrets = append(k.secrets, s)
+}
+
+// end ends everything that the token is known by.
+func (k *token) end() {
+	for _, s := range k.secrets {
+		s.close()
+	}
+}
+
+// endAfter ends the identity after a while, unless it ends earlier.
+func (s *secret) endAfter(d time.Duration) { s.timers = append(s.timers, time.AfterFunc(d, s.end)) }
+
+// close ends the identity.
+func (s *secret) close() {
+	s.stop()
+	s.end()
+}
+
+func (s *secret) stop() {
+	for _, t := range s.timers {
+		t.Stop()
+	}
+}
+
+// stamp is a time as the file has it.
+func stamp(at time.Time) time.Time {
+	if at.IsZero() {
+		return at
+	}
+	return at.UTC().Round(0)
+}
