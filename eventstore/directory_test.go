@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -356,5 +357,82 @@ func TestHistoryOverUnreadablePages(t *testing.T) {
 	}
 	if failed == 0 || mixed == 0 {
 		t.Errorf("%d reads failed, %d were right; on %d pages some did and others were", failed, right, mixed)
+	}
+}
+
+// The bounds of a segment's times are beside what has its checksum: whatever they say, a time gets the position that it had, or
+// an error. (Found by flipping bits: a damaged bound moved "the position at 12:12" by a segment, and nothing was said.)
+func TestDamagedTimes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log.db")
+	l := openListedLog(t, path)
+	l.add(t, 6, true)
+	l.add(t, 6, false)
+	var times []time.Time
+	ask := func() (answers map[time.Time]Position, failed int) {
+		answers = map[time.Time]Position{}
+		for _, at := range times {
+			p, err := l.s.PositionAt(t.Context(), at)
+			if errors.Is(err, ErrCorrupt) {
+				failed++
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers[at] = p
+		}
+		return answers, failed
+	}
+	for e, err := range l.s.Read(t.Context(), Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		times = append(times, e.RecordedAt.Add(-1), e.RecordedAt, e.RecordedAt.Add(1))
+	}
+	positions, failed := ask()
+	if err := l.close(); err != nil || failed > 0 {
+		t.Fatal(err, failed)
+	}
+	sound, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failures := 0
+	for _, column := range []string{"first_recorded", "last_recorded"} {
+		for segment := 3; segment <= 36; segment += 6 {
+			for _, bit := range []int{12, 40} {
+				if err := os.WriteFile(path, sound, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				_ = os.Remove(path + ".anchor")
+				change(t, path, fmt.Sprintf(`UPDATE segments SET %[1]s = (%[1]s | %[2]d) - (%[1]s & %[2]d) WHERE last_position = %[3]d`, column, 1<<bit, segment))
+				db, err := storage.Open(t.Context(), path, storage.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s, err := Open(t.Context(), db, Options{SealAfter: -1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Start(t.Context()); err != nil { // it is noticed then already
+					failures++
+				} else {
+					l.s = s
+					answers, failed := ask()
+					failures += failed
+					for at, p := range answers {
+						if p != positions[at] {
+							t.Errorf("bit %d of %s of segment %d: the position at %s is %d, and was %d", bit, column, segment, at, p, positions[at])
+						}
+					}
+				}
+				if err := errors.Join(s.Close(), db.Close()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if failures == 0 {
+		t.Error("nothing is ever noticed")
 	}
 }

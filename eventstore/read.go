@@ -99,7 +99,9 @@ func (s *Store) PositionAt(ctx context.Context, t time.Time) (Position, error) {
 	if base.position > 0 && at < base.recorded {
 		return 0, s.kept(0)
 	}
-	low, high := s.directory.loaded().narrow(base.position, s.Head(), at) // the answer is in [low, high]
+	head := s.Head()
+	low, high := s.directory.loaded().narrow(base.position, head, at) // the answer is in [low, high]
+search:
 	for low < high {
 		s1, err := segmentWith(ctx, s.db.Reader(), low+(high-low+1)/2)
 		switch {
@@ -121,10 +123,33 @@ func (s *Store) PositionAt(ctx context.Context, t time.Time) (Position, error) {
 				}
 				return 1
 			})
-			return min(s1.first+Position(n)-1, high), nil
+			if found := s1.first + Position(n) - 1; found <= high {
+				return found, nil // and it was read, as was the event behind it
+			}
+			low = high
+			break search
 		}
 	}
+	if err := s.checkTime(ctx, low, base.position, head, at); err != nil {
+		return 0, s.orClosed(fmt.Errorf("the position at %s: %w", t.Format(time.RFC3339Nano), s.orCompacted(ctx, base.position, err)))
+	}
 	return low, nil
+}
+
+// checkTime reads the event at a position and the one behind it: what was found from the bounds of segments, which have no
+// checksum of their own, must be true of what they hold.
+func (s *Store) checkTime(ctx context.Context, found, base, head Position, at int64) error {
+	for p := max(found, base+1); p <= min(found+1, head); p++ {
+		e, err := s.Event(ctx, p)
+		if err != nil {
+			return err
+		}
+		if before := e.RecordedAt.UnixNano() <= at; before != (p <= found) {
+			return fmt.Errorf("%w: the event at position %d was recorded %s, which is not between its neighbours'",
+				ErrCorrupt, p, e.RecordedAt.Format(time.RFC3339Nano))
+		}
+	}
+	return nil
 }
 
 // nanosOf is the nearest time that the log can hold, in nanoseconds.
