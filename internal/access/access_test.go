@@ -33,11 +33,15 @@ func open(t testing.TB, path string) *Tokens {
 
 func create(t testing.TB, tokens *Tokens, spec Spec) (Token, string) {
 	t.Helper()
-	made, text, err := tokens.Create(spec)
+	d, err := tokens.Draft(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made, text
+	made, err := tokens.Add(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made, d.Text()
 }
 
 func ended(who *Identity) bool {
@@ -169,11 +173,21 @@ func TestSpecs(t *testing.T) {
 		"entities": {Name: "a", Scopes: Read, Entities: []string{"Light.*"}}, "empty": {Name: "a", Scopes: Read, Entities: []string{""}},
 		"patterns": {Name: "a", Scopes: Read, Entities: make([]string, MaxPatterns+1)},
 	} {
-		if _, _, err := tokens.Create(spec); !errors.Is(err, ErrInvalid) {
+		if _, err := tokens.Draft(spec); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, _, err := tokens.Create(Spec{Name: "taken", Scopes: Read}); !errors.Is(err, ErrExists) {
+	if _, err := tokens.Draft(Spec{Name: "taken", Scopes: Read}); !errors.Is(err, ErrExists) {
+		t.Error(err)
+	}
+	twice, _ := tokens.Draft(Spec{Name: "twice", Scopes: Read})
+	if _, err := tokens.Add(twice); err != nil {
+		t.Error(err)
+	}
+	if _, err := tokens.Add(twice); !errors.Is(err, ErrExists) {
+		t.Error(err)
+	}
+	if _, err := tokens.Revoke("twice"); err != nil {
 		t.Error(err)
 	}
 	if n := len(tokens.List()); n != 1 {
@@ -282,7 +296,8 @@ func TestStoreFails(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := tokens.Create(Spec{Name: "b", Scopes: Read}); !errors.Is(err, fs.ErrNotExist) {
+	other, _ := tokens.Draft(Spec{Name: "b", Scopes: Read})
+	if _, err := tokens.Add(other); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	if _, err := tokens.Revoke("a"); err == nil {

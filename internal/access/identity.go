@@ -172,3 +172,21 @@ func From(ctx context.Context) *Identity {
 	}
 	return &Identity{}
 }
+
+// Bind is a context that ends with the identity, for what goes on for long: its cause is [ErrEnded] then. cancel gives back
+// what it takes.
+func (i *Identity) Bind(ctx context.Context) (_ context.Context, cancel func()) {
+	ctx, end := context.WithCancelCause(ctx)
+	done := i.Done()
+	if done == nil {
+		return ctx, func() { end(context.Canceled) }
+	}
+	go func() {
+		select {
+		case <-done:
+			end(ErrEnded)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { end(context.Canceled) }
+}

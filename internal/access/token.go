@@ -122,7 +122,11 @@ func (t Token) Expired(now time.Time) bool { return !t.ExpiresAt.IsZero() && !no
 
 // String names a token and says what it may do, for events and logs.
 func (t Token) String() string {
-	text := t.Name + " (" + t.ID + "): " + t.Scopes.String()
+	text := t.Name
+	if t.ID != "" {
+		text += " (" + t.ID + ")"
+	}
+	text += ": " + t.Scopes.String()
 	if len(t.Entities) > 0 {
 		text += " of " + strings.Join(t.Entities, ", ")
 	}

@@ -147,13 +147,6 @@ func (t *Tokens) named(name string) (*token, error) {
 	return nil, fmt.Errorf("%w: %.80q", ErrNotFound, name)
 }
 
-// Check says why a token cannot be created, nil for nothing.
-func (t *Tokens) Check(spec Spec) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.check(spec)
-}
-
 // check needs mu.
 func (t *Tokens) check(spec Spec) error {
 	if err := spec.check(t.now()); err != nil {
@@ -168,28 +161,51 @@ func (t *Tokens) check(spec Spec) error {
 	return nil
 }
 
-// Create makes a token; text is the only copy of what somebody has to know. It is stored durably when Create returns.
-func (t *Tokens) Create(spec Spec) (made Token, text string, err error) {
+// Draft is a token that is none yet.
+type Draft struct {
+	token Token
+	text  string
+}
+
+// Token is what the token will be.
+func (d Draft) Token() Token { return d.token }
+
+// Text is the only copy of what somebody will have to know.
+func (d Draft) Text() string { return d.text }
+
+// Draft makes a token that [Tokens.Add] can make one.
+func (t *Tokens) Draft(spec Spec) (Draft, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.check(spec); err != nil {
-		return Token{}, "", err
+		return Draft{}, err
 	}
 	spec.Entities = slices.Clone(spec.Entities)
 	spec.ExpiresAt = stamp(spec.ExpiresAt)
-	tok := &token{Token: Token{ID: newID(), Spec: spec, CreatedAt: stamp(t.now())}}
-	for t.byID[tok.ID] != nil {
-		tok.ID = newID()
+	d := Draft{token: Token{ID: newID(), Spec: spec, CreatedAt: stamp(t.now())}}
+	for t.byID[d.token.ID] != nil {
+		d.token.ID = newID()
 	}
-	text = newSecret(tok.ID)
-	tok.add(hashOf(text), time.Time{}, t.now())
+	d.text = newSecret(d.token.ID)
+	return d, nil
+}
+
+// Add makes a draft a token. It is stored durably when Add returns.
+func (t *Tokens) Add(d Draft) (Token, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.check(d.token.Spec); err != nil { // there may be others by now
+		return Token{}, err
+	}
+	tok := &token{Token: d.token}
+	tok.add(hashOf(d.text), time.Time{}, t.now())
 	t.byID[tok.ID] = tok
 	if err := t.store(); err != nil {
 		tok.end()
 		delete(t.byID, tok.ID)
-		return Token{}, "", err
+		return Token{}, err
 	}
-	return tok.Token, text, nil
+	return tok.Token, nil
 }
 
 // Rotate gives a token another secret; the one that it had ends after the grace, at once for 0. One that an earlier rotation

@@ -19,6 +19,8 @@ type Code string
 // The codes, and the HTTP status that each comes with.
 const (
 	CodeInvalid          Code = "invalid"            // 400: what was asked or given makes no sense
+	CodeUnauthenticated  Code = "unauthenticated"    // 401: there is no token, or none that is valid
+	CodeForbidden        Code = "forbidden"          // 403: the token is not for this, or the request comes from another site's page
 	CodeNotFound         Code = "not_found"          // 404: there is no such thing, or no such route
 	CodeReserved         Code = "reserved"           // 404: the route is kept for something to come
 	CodeMethodNotAllowed Code = "method_not_allowed" // 405: the route exists, and not for this method
@@ -29,6 +31,7 @@ const (
 	CodeUnsupportedMedia Code = "unsupported_media"  // 415: the body is not application/json
 	CodeWrongHost        Code = "wrong_host"         // 421: the Host header names a host that is not served
 	CodeKeyReused        Code = "key_reused"         // 422: the key belongs to another write; a new write needs a new key
+	CodeTooManyLogins    Code = "too_many_logins"    // 429: too many logins of the address have failed
 	CodeInternal         Code = "internal"           // 500: a defect, which the daemon has logged
 	CodeUnknownOutcome   Code = "unknown_outcome"    // 500: the write may or may not have happened; read to learn
 	CodeCorrupt          Code = "corrupt"            // 500: what is stored is not what was written

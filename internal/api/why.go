@@ -37,6 +37,8 @@ type Why struct {
 	Next eventstore.Position `json:"next,omitempty"`
 	// Removed is the position of the next link where that has been removed, and the rest with it, 0 otherwise.
 	Removed eventstore.Position `json:"removed,omitempty"`
+	// Hidden is the position of the next link where the one who asks may not see that, 0 otherwise.
+	Hidden eventstore.Position `json:"hidden,omitempty"`
 }
 
 // MaxLinks is the number of links that one answer has at most.

@@ -51,6 +51,7 @@ type commands struct {
 	Entity     entityCmd     `cmd:"" group:"Change" help:"Change what entities are called and where they are."`
 	Device     deviceCmd     `cmd:"" group:"Change" help:"Change what devices are called and where they are."`
 	Area       areaCmd       `cmd:"" group:"Change" help:"Create, rename and remove areas."`
+	Token      tokenCmd      `cmd:"" group:"Tools" help:"Make, list, rotate and revoke the tokens that programs get in with."`
 	Play       playCmd       `cmd:"" group:"Tools" help:"Publish a recording of MQTT messages to a broker."`
 	Snapshot   snapshotCmd   `cmd:"" group:"Tools" help:"Save the present beside the log; list and check what was saved."`
 	Verify     verifyCmd     `cmd:"" group:"Tools" help:"Check everything that is stored: log, chain, index, snapshots."`
@@ -63,9 +64,10 @@ type commands struct {
 
 // globals are the flags of every command.
 type globals struct {
-	Config string `short:"c" placeholder:"FILE" env:"STATEHOUSE_CONFIG" help:"Configuration file (or $$STATEHOUSE_CONFIG)."`
-	DB     string `name:"db" short:"d" placeholder:"FILE" env:"STATEHOUSE_DB" help:"Database file, ${db} by default (or $$STATEHOUSE_DB)."`
-	Server string `short:"s" placeholder:"URL" env:"STATEHOUSE_SERVER" help:"Ask the daemon at this URL instead of the database's own (or $$STATEHOUSE_SERVER)."`
+	Config    string `short:"c" placeholder:"FILE" env:"STATEHOUSE_CONFIG" help:"Configuration file (or $$STATEHOUSE_CONFIG)."`
+	DB        string `name:"db" short:"d" placeholder:"FILE" env:"STATEHOUSE_DB" help:"Database file, ${db} by default (or $$STATEHOUSE_DB)."`
+	Server    string `short:"s" placeholder:"URL" env:"STATEHOUSE_SERVER" help:"Ask the daemon at this URL instead of the database's own (or $$STATEHOUSE_SERVER)."`
+	TokenFile string `name:"token-file" type:"path" placeholder:"FILE" env:"STATEHOUSE_TOKEN_FILE" help:"File with the token for the daemon at --server (or $$STATEHOUSE_TOKEN_FILE)."`
 }
 
 // output is the flag of the commands that print for programs, too.

@@ -187,7 +187,7 @@ func (d *demo) summary() error {
 		lines[i] = program + " --db " + db + " " + line
 	}
 	if d.term.tty {
-		lines = append(lines, program+" --db "+db+" watch", "curl "+d.daemon.URL()+"/v1/states/"+example)
+		lines = append(lines, program+" --db "+db+" watch", "curl --unix-socket "+daemon.SocketPath(db)+" http://localhost/v1/states/"+example)
 	} else {
 		lines = append(lines, program+" --db "+db+" serve")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/daemon"
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/storage"
@@ -22,6 +23,7 @@ const (
 	exitNotFound    = 3
 	exitUnavailable = 4
 	exitDamaged     = 5
+	exitDenied      = 6
 	exitInterrupted = 130
 )
 
@@ -32,6 +34,7 @@ const exitTable = `Exit codes:
     3  there is no such entity, device, area or file, or the history has been removed
     4  no daemon answers there, or the database is in use or cannot be written
     5  the database is damaged, also where what can be read was printed, or is not one
+    6  the daemon wants a token (--token-file), or the token is not for this
   130  interrupted`
 
 // The errors of this package.
@@ -40,6 +43,8 @@ var (
 	errUsage = errors.New("usage")
 	// errUnreachable: no daemon answers where one was asked for.
 	errUnreachable = errors.New("no daemon answers")
+	// errDenied: the daemon wants a token, or another one.
+	errDenied = errors.New("denied")
 )
 
 // exitCodes says which error ends the program with which code; the first that matches counts.
@@ -56,8 +61,11 @@ var exitCodes = [...]struct {
 	{eventstore.ErrCorrupt, exitDamaged},
 	{eventstore.ErrReadOnly, exitDamaged},
 	{statehouse.ErrNotFound, exitNotFound},
+	{access.ErrNotFound, exitNotFound},
+	{access.ErrInvalid, exitUsage},
 	{fs.ErrNotExist, exitNotFound},
 	{eventstore.ErrCompacted, exitNotFound},
+	{errDenied, exitDenied},
 	{errUnreachable, exitUnavailable},
 	{storage.ErrLocked, exitUnavailable},
 	{storage.ErrNewerFormat, exitUnavailable},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -92,7 +93,7 @@ func TestPlayedHouse(t *testing.T) {
 	var through []string
 	for _, c := range commands {
 		through = append(through, statehouseOutput(t, append(c, "--db", db)...))
-		if got := statehouseOutput(t, append(c, "--server", d.URL())...); got != through[len(through)-1] {
+		if got := statehouseOutput(t, append(c, "--server", d.URL(), "--token-file", daemon.FirstTokenPath(db))...); got != through[len(through)-1] {
 			t.Errorf("%s: --server answers something else than --db", strings.Join(c, " "))
 		}
 	}
@@ -129,6 +130,11 @@ func compareHTTP(t *testing.T, d *daemon.Daemon, list, export string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		token, err := os.ReadFile(daemon.FirstTokenPath(d.House().Path()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)

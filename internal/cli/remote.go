@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -19,19 +20,25 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/internal/daemon"
+	"github.com/statehouse/statehouse/internal/mqtt"
 )
 
 // remote is a running daemon.
 type remote struct {
 	base   *url.URL
 	client *http.Client
+	// where is what errors call it: its URL, or its socket.
+	where string
 	// db is the database that the daemon holds, empty where only its URL is known.
 	db string
+	// token is the token for it, empty for none.
+	token string
 	// damaged is called with what a daemon says of the damage of its log; nil means that nobody wants to know.
 	damaged func(what string)
 }
 
-func newRemote(address, db string) (*remote, error) {
+// newRemote is the daemon at an address, for which a file has a token; an empty one has none.
+func newRemote(address, tokenFile string) (*remote, error) {
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
@@ -39,9 +46,54 @@ func newRemote(address, db string) (*remote, error) {
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, usagef("server %q: write a URL, as in http://127.0.0.1:8321", address)
 	}
+	r := &remote{base: base, where: base.Redacted()}
+	if tokenFile != "" {
+		if r.token, err = readToken(tokenFile); err != nil {
+			return nil, err
+		}
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = 30 * time.Second
-	return &remote{base: base, client: &http.Client{Transport: transport}, db: db}, nil
+	transport.ResponseHeaderTimeout = responsePatience
+	r.client = &http.Client{Transport: transport}
+	return r, nil
+}
+
+// responsePatience is how long a daemon may take until it begins to answer.
+const responsePatience = 30 * time.Second
+
+// readToken is the token in a file.
+func readToken(path string) (string, error) {
+	token, err := mqtt.ReadPassword(path)
+	if err != nil {
+		return "", fmt.Errorf("token: %w", err)
+	}
+	return token, nil
+}
+
+// newLocalRemote is the daemon that holds a database: at its socket, which asks its owner for nothing, or where it has none
+// at the address that it told.
+func newLocalRemote(address, db string) (*remote, error) {
+	path := daemon.SocketPath(db)
+	if _, err := os.Stat(path); err != nil {
+		tokenFile := daemon.FirstTokenPath(db)
+		if _, err := os.Stat(tokenFile); err != nil {
+			tokenFile = ""
+		}
+		r, err := newRemote(address, tokenFile)
+		if err == nil {
+			r.db = db
+		}
+		return r, err
+	}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		},
+		ResponseHeaderTimeout: responsePatience,
+	}
+	return &remote{
+		base: &url.URL{Scheme: "http", Host: "localhost"}, where: path, db: db, client: &http.Client{Transport: transport},
+	}, nil
 }
 
 func (r *remote) Close() error {
@@ -96,6 +148,9 @@ func (r *remote) do(ctx context.Context, method, path string, query url.Values, 
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
 	resp, err := r.client.Do(req)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -119,28 +174,31 @@ func (r *remote) unreachable(err error) error {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
-	return fmt.Errorf("%w at %s: %w; is it running?", errUnreachable, r.base.Redacted(), err)
+	return fmt.Errorf("%w at %s: %w; is it running?", errUnreachable, r.where, err)
 }
 
 // broken is the error for an answer that ends early or is none.
 func (r *remote) broken(err error) error {
-	return fmt.Errorf("%w as expected at %s: %w", errUnreachable, r.base.Redacted(), err)
+	return fmt.Errorf("%w as expected at %s: %w", errUnreachable, r.where, err)
 }
 
 // codes are the errors that the daemon's codes stand for.
 var codes = map[api.Code]error{
-	api.CodeInvalid:        eventstore.ErrInvalid,
-	api.CodeNotFound:       statehouse.ErrNotFound,
-	api.CodeCompacted:      eventstore.ErrCompacted,
-	api.CodeTooLarge:       eventstore.ErrTooLarge,
-	api.CodeCorrupt:        eventstore.ErrCorrupt,
-	api.CodeReadOnly:       eventstore.ErrReadOnly,
-	api.CodeUnknownOutcome: eventstore.ErrUnknownOutcome,
-	api.CodeUnavailable:    eventstore.ErrUnavailable,
-	api.CodeNotReady:       errUnreachable,
-	api.CodeClosed:         errUnreachable,
-	api.CodeTooManyStreams: errUnreachable,
-	api.CodeWrongHost:      errUnreachable,
+	api.CodeInvalid:         eventstore.ErrInvalid,
+	api.CodeNotFound:        statehouse.ErrNotFound,
+	api.CodeUnauthenticated: errDenied,
+	api.CodeForbidden:       errDenied,
+	api.CodeTooManyLogins:   errDenied,
+	api.CodeCompacted:       eventstore.ErrCompacted,
+	api.CodeTooLarge:        eventstore.ErrTooLarge,
+	api.CodeCorrupt:         eventstore.ErrCorrupt,
+	api.CodeReadOnly:        eventstore.ErrReadOnly,
+	api.CodeUnknownOutcome:  eventstore.ErrUnknownOutcome,
+	api.CodeUnavailable:     eventstore.ErrUnavailable,
+	api.CodeNotReady:        errUnreachable,
+	api.CodeClosed:          errUnreachable,
+	api.CodeTooManyStreams:  errUnreachable,
+	api.CodeWrongHost:       errUnreachable,
 }
 
 // refused is the error that an answer stands for.
@@ -148,7 +206,7 @@ func (r *remote) refused(resp *http.Response) error {
 	var e api.Error
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if json.Unmarshal(text, &e) != nil || e.Error.Code == "" {
-		return fmt.Errorf("%w at %s: it says %s; is that a statehouse?", errUnreachable, r.base.Redacted(), resp.Status)
+		return fmt.Errorf("%w at %s: it says %s; is that a statehouse?", errUnreachable, r.where, resp.Status)
 	}
 	return detailError(e.Error)
 }
@@ -258,40 +316,22 @@ func (r *remote) SetArea(ctx context.Context, id, name string) (api.Span, error)
 	return r.write(ctx, http.MethodPut, "/v1/areas/"+id, api.AreaEdit{Name: name})
 }
 
-// write sends a change through the daemon's unix socket, which is only for the owner of the database.
+// write sends a change.
 func (r *remote) write(ctx context.Context, method, path string, body any) (span api.Span, err error) {
 	return span, r.send(ctx, method, path, body, &span)
 }
 
-// errNoDatabase is the error for changes through a daemon of which only the URL is known.
-var errNoDatabase = usagef("changes go to the daemon of this machine; name its database with --db instead of --server")
-
 // send is write that decodes any answer.
 func (r *remote) send(ctx context.Context, method, path string, body, into any) error {
-	if r.db == "" {
-		return errNoDatabase
-	}
-	owner := r.owner()
-	defer func() { _ = owner.Close() }()
-	resp, err := owner.do(ctx, method, path, nil, body)
+	resp, err := r.do(ctx, method, path, nil, body)
 	if err != nil {
-		return fmt.Errorf("%w (socket %s)", err, daemon.SocketPath(r.db))
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
 		return r.broken(err)
 	}
 	return nil
-}
-
-// owner is the daemon as the owner of the database reaches it.
-func (r *remote) owner() *remote {
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", daemon.SocketPath(r.db))
-	}}
-	return &remote{
-		base: &url.URL{Scheme: "http", Host: "localhost"}, client: &http.Client{Transport: transport}, damaged: r.damaged,
-	}
 }
 
 // verify lets the daemon verify its database.
@@ -314,9 +354,6 @@ func (r *remote) verify(ctx context.Context, to *verifyReport) (result api.Verif
 
 // Compact implements source.
 func (r *remote) Compact(ctx context.Context, before api.At, dryRun bool, progress func(api.Progress)) (result api.Compaction, err error) {
-	if r.db == "" {
-		return result, errNoDatabase
-	}
 	query := url.Values{}
 	query.Set("before", before.String())
 	if dryRun {
@@ -336,13 +373,11 @@ func (r *remote) Compact(ctx context.Context, before api.At, dryRun bool, progre
 	})
 }
 
-// report has the daemon do something long as the database's owner, and takes each line of its answer until that is done.
+// report has the daemon do something long, and takes each line of its answer until that is done.
 func report[T any](ctx context.Context, r *remote, path string, query url.Values, take func(line T) (done bool, err error)) error {
-	owner := r.owner()
-	defer func() { _ = owner.Close() }()
-	resp, err := owner.do(ctx, http.MethodPost, path, query, nil)
+	resp, err := r.do(ctx, http.MethodPost, path, query, nil)
 	if err != nil {
-		return fmt.Errorf("%w (socket %s)", err, daemon.SocketPath(r.db))
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	for d := json.NewDecoder(resp.Body); ; {
@@ -352,7 +387,7 @@ func report[T any](ctx context.Context, r *remote, path string, query url.Values
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			return owner.broken(err)
+			return r.broken(err)
 		}
 		if done, err := take(line); done {
 			return err

@@ -41,6 +41,11 @@ type source interface {
 	EditEntity(ctx context.Context, id string, edit statehouse.EntityEdit) (api.Span, error)
 	EditDevice(ctx context.Context, id string, edit statehouse.DeviceEdit) (api.Span, error)
 	SetArea(ctx context.Context, id, name string) (api.Span, error)
+	// Tokens are all tokens; CreateToken, RotateToken and RevokeToken change them.
+	Tokens(ctx context.Context) (api.Tokens, error)
+	CreateToken(ctx context.Context, spec api.TokenSpec) (api.IssuedToken, error)
+	RotateToken(ctx context.Context, name string, r api.TokenRotation) (api.IssuedToken, error)
+	RevokeToken(ctx context.Context, name string) (api.Token, error)
 	Close() error
 }
 
@@ -50,7 +55,7 @@ const patience = 5 * time.Second
 // open finds the source for a command. It never creates a database.
 func (a *app) open() (source, error) {
 	if a.flags.Server != "" {
-		return a.remote(a.flags.Server, "")
+		return a.told(newRemote(a.flags.Server, a.flags.TokenFile))
 	}
 	var s source
 	err := a.whenFree(func() (err error) {
@@ -97,13 +102,12 @@ func (a *app) holder() (*remote, bool) {
 	if err != nil || holder.URL == "" {
 		return nil, false
 	}
-	r, err := a.remote(holder.URL, a.flags.DB)
+	r, err := a.told(newLocalRemote(holder.URL, a.flags.DB))
 	return r, err == nil
 }
 
-// remote is a daemon that tells of damage.
-func (a *app) remote(url, db string) (*remote, error) {
-	r, err := newRemote(url, db)
+// told is a daemon that tells of damage.
+func (a *app) told(r *remote, err error) (*remote, error) {
 	if err == nil {
 		r.damaged = a.damaged
 	}

@@ -109,7 +109,7 @@ func (w *watcher) again(r *remote) *remote {
 	if err != nil || holder.URL == "" {
 		return r
 	}
-	if found, err := newRemote(holder.URL, r.db); err == nil {
+	if found, err := newLocalRemote(holder.URL, r.db); err == nil {
 		_ = r.Close()
 		return found
 	}
@@ -127,7 +127,7 @@ func (w *watcher) read(r *remote) error {
 		}
 		w.lastID = m.ID
 	}
-	return fmt.Errorf("%w any more at %s", errUnreachable, r.base.Redacted())
+	return fmt.Errorf("%w any more at %s", errUnreachable, r.where)
 }
 
 func (w *watcher) message(m api.Message) error {

@@ -36,6 +36,7 @@ type Config struct {
 // HTTP configures what the daemon answers over HTTP.
 type HTTP struct {
 	Address      string   `yaml:"address,omitempty" help:"Address to listen on (default 127.0.0.1:8321)." placeholder:"HOST:PORT" env:"STATEHOUSE_HTTP_ADDRESS"`
+	TLS          TLS      `yaml:"tls,omitempty" embed:"" prefix:"tls-"`
 	AllowedHosts []string `yaml:"allowed_hosts,omitempty" help:"Host names that requests may name, besides localhost and addresses of this machine." placeholder:"NAME" env:"STATEHOUSE_HTTP_ALLOWED_HOSTS"`
 }
 

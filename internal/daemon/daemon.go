@@ -6,7 +6,7 @@
 //  1. HTTP listens: /healthz answers, /readyz says "replaying".
 //  2. The database is locked and opened, and the log is replayed.
 //  3. The embedded broker listens, or the client connects; what comes in waits.
-//  4. The event system{started} is recorded, by "statehouse"; the server gets the house; the lock file tells other
+//  4. The event system{started} is recorded, by "statehouse"; where there are no tokens yet, a first one is made; the server gets the house; the lock file tells other
 //     processes where the daemon answers.
 //  5. What the embedded broker has retained goes to the dialects, so that the lists of devices are known, and then
 //     what waits.
@@ -51,6 +51,7 @@ import (
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/mqtt/broker"
 	"github.com/statehouse/statehouse/internal/mqtt/client"
 	"github.com/statehouse/statehouse/internal/server"
@@ -84,6 +85,7 @@ type Daemon struct {
 	log    *slog.Logger
 	house  *statehouse.House
 	server *server.Server
+	tokens *access.Tokens
 	intake atomic.Pointer[intake]
 	// One of the two takes messages in.
 	broker atomic.Pointer[broker.Broker]
@@ -143,6 +145,10 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	opts.Version, opts.Logger, opts.Metrics, opts.Ready = d.opts.Version, d.log, registry, d.notReady
 	d.verifier = &verifier{d: d, every: time.Duration(*d.cfg.VerifyEvery), after: cmp.Or(d.opts.VerifyAfter, defaultVerifyAfter)}
 	opts.Verifier = d.verifier
+	if d.tokens, err = access.Open(TokensPath(d.cfg.DB)); err != nil {
+		return err
+	}
+	opts.Auth, opts.Tokens = d.tokens, d.tokens
 	if d.server, err = server.Start(ctx, opts); err != nil {
 		return addressTaken(err, "http.address", opts.Address, "another statehouse", "stop it, or listen elsewhere with --http-address")
 	}
@@ -155,6 +161,9 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	damaged := d.house.Damage() != nil
 	if !damaged {
 		if err := d.record(ctx, "started", d.opts.Version); err != nil {
+			return err
+		}
+		if err := d.firstToken(ctx); err != nil {
 			return err
 		}
 	}
@@ -331,6 +340,9 @@ func (d *Daemon) close() error {
 	}
 	if d.server != nil {
 		errs = append(errs, d.server.Close(ctx))
+	}
+	if d.tokens != nil {
+		d.tokens.Close()
 	}
 	if d.house != nil {
 		errs = append(errs, d.house.Close())

@@ -81,7 +81,7 @@ func TestStartAndClose(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Errorf("the second Close: %v", err)
 	}
-	if got := ownEvents(t, c.DB); strings.Join(got, " ") != "started stopped" {
+	if got := ownEvents(t, c.DB); strings.Join(got, " ") != "started token_created stopped" {
 		t.Errorf("the daemon recorded %v", got)
 	}
 }
@@ -107,6 +107,32 @@ func ownEvents(t *testing.T, db string) (what []string) {
 		}
 	}
 	return what
+}
+
+// getFrom asks a daemon as whoever has its first token, or, where there is none, as its owner.
+func getFrom(t *testing.T, d *Daemon, path string) (status int, header http.Header, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	if token, err := os.ReadFile(FirstTokenPath(d.cfg.DB)); err == nil {
+		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	} else {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", SocketPath(d.cfg.DB))
+		}
+	}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(text)
 }
 
 func statusOf(t *testing.T, url string) int {
@@ -215,7 +241,7 @@ func TestStoreRecovers(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := ownEvents(t, c.DB); strings.Join(got, " ") != "started resumed stopped" {
+	if got := ownEvents(t, c.DB); strings.Join(got, " ") != "started token_created resumed stopped" {
 		t.Errorf("the daemon recorded %v", got)
 	}
 }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -46,18 +45,11 @@ func TestDamagedLogIsServed(t *testing.T) {
 		"/v1/states":      {http.StatusOK, ""},
 		"/metrics":        {http.StatusOK, "\nstatehouse_log_damaged 1\n"},
 	} {
-		resp, err := http.Get(d.URL() + path) //nolint:noctx // it is the test's own daemon
-		if err != nil {
-			t.Fatal(err)
+		status, header, body := getFrom(t, d, path)
+		if text := strings.ReplaceAll(body, `": "`, `":"`); status != want.status || !strings.Contains(text, want.text) {
+			t.Errorf("%s: %d %s", path, status, body)
 		}
-		body, err := io.ReadAll(resp.Body)
-		if err = errors.Join(err, resp.Body.Close()); err != nil {
-			t.Fatal(err)
-		}
-		if text := strings.ReplaceAll(string(body), `": "`, `":"`); resp.StatusCode != want.status || !strings.Contains(text, want.text) {
-			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
-		}
-		if header := resp.Header.Get(api.DamageHeader); strings.HasPrefix(path, "/v1/") && !strings.Contains(header, where) {
+		if header := header.Get(api.DamageHeader); strings.HasPrefix(path, "/v1/") && !strings.Contains(header, where) {
 			t.Errorf("%s has the header %q", path, header)
 		}
 	}

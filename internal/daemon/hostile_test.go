@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -99,21 +97,12 @@ func TestTooManyEntities(t *testing.T) {
 	if n := d.House().Now().Registry.Entities.Len(); n > 50 || n < 45 {
 		t.Errorf("%d entities", n)
 	}
-	res, err := http.Get(d.URL() + "/metrics") //nolint:noctx // a test
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = res.Body.Close()
-	http.DefaultClient.CloseIdleConnections()
+	_, _, text := getFrom(t, d, "/metrics")
 	for _, want := range []string{
 		`statehouse_mqtt_dropped_total{base_topic="zigbee2mqtt",reason="too_many_entities"} 3`,
 		`statehouse_mqtt_complaints_suppressed_total{base_topic="zigbee2mqtt"} 2`,
 	} {
-		if !strings.Contains(string(text), want) {
+		if !strings.Contains(text, want) {
 			t.Errorf("no %s", want)
 		}
 	}

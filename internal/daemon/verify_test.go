@@ -69,7 +69,7 @@ func TestVerifiesByItself(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(ownEvents(t, c.DB), " "); got != "started verified stopped started stopped" {
+	if got := strings.Join(ownEvents(t, c.DB), " "); got != "started token_created verified stopped started stopped" {
 		t.Errorf("the daemon recorded %s", got)
 	}
 }

@@ -53,6 +53,7 @@ type Program struct {
 	// Web is a client for [Program.HTTP], Owner one for the unix socket, whatever the host of the URL.
 	Web, Owner *http.Client
 
+	web   Bearer
 	cmd   *exec.Cmd
 	ready chan struct{} // closed when it is ready
 	ended chan struct{} // closed when its output has ended
@@ -85,18 +86,17 @@ func Start(binary, db string, args ...string) (*Program, error) {
 		return nil, err
 	}
 	p.wait = sync.OnceValue(p.cmd.Wait)
-	p.Web = newClient(nil)
-	p.Owner = newClient(func(ctx context.Context, _, _ string) (net.Conn, error) {
+	p.web = Bearer{Transport: &http.Transport{DisableCompression: true}, File: TokenFile(db)}
+	p.Web = &http.Client{Transport: p.web}
+	p.Owner = &http.Client{Transport: &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", db+".sock")
-	})
+	}}}
 	go p.read(out)
 	return p, nil
 }
 
-// newClient is an HTTP client for one process.
-func newClient(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *http.Client {
-	return &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true}}
-}
+// Token is the token that [Program.Web] has.
+func (p *Program) Token() (string, error) { return p.web.Token() }
 
 // read follows the program's log until it ends.
 func (p *Program) read(out *os.File) {

@@ -19,7 +19,7 @@ import (
 // getChanges answers GET /v1/changes?entity=&domain=&last_event_id=, as the package comment says.
 func (s *Server) getChanges(h *statehouse.House, w http.ResponseWriter, r *http.Request) error {
 	p := newParams(r, "entity", "domain", "last_event_id")
-	f := filter{entities: p.entities("entity"), domains: p.domains("domain")}
+	f := filter{entities: p.entities("entity"), domains: p.domains("domain"), may: seenBy(r)}
 	last := p.one("last_event_id")
 	if p.err != nil {
 		return p.err
@@ -39,7 +39,7 @@ func (s *Server) getChanges(h *statehouse.House, w http.ResponseWriter, r *http.
 	defer st.close()
 	c := &changes{stream: st, house: h, filter: f}
 	err = c.run(last, s.opts.Heartbeat)
-	if r.Context().Err() != nil {
+	if gone(r) {
 		return nil
 	}
 	if errors.Is(context.Cause(st.ctx), errClosing) || errors.Is(err, eventstore.ErrClosed) {
@@ -48,7 +48,7 @@ func (s *Server) getChanges(h *statehouse.House, w http.ResponseWriter, r *http.
 	}
 	// If it is the client that takes nothing, it does not get this either.
 	s.opts.Logger.Debug("a stream of changes ended", "error", err)
-	c.send(api.StreamError, nil, failureOf(err).body())
+	c.send(api.StreamError, nil, failureOf(endOf(r, err)).body())
 	return nil
 }
 

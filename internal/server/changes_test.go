@@ -303,7 +303,7 @@ func TestSlowReader(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
-		if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer read\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "the slow stream opens", func() bool { return len(s.streams) == 1 })
@@ -341,7 +341,7 @@ func TestStuckReaderDoesNotHoldClose(t *testing.T) {
 		}
 		defer func() { _ = c.Close() }()
 		_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
-		_, _ = io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		_, _ = io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer read\r\n\r\n")
 	}
 	eventually(t, "the streams open", func() bool { return len(s.streams) == 2 })
 	time.Sleep(200 * time.Millisecond) // until they are stuck

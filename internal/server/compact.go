@@ -25,7 +25,7 @@ func (s *Server) postCompact(h *statehouse.House, w http.ResponseWriter, r *http
 	}
 	return s.report(w, r, &s.compacting, "a removal of history", func(ctx context.Context, lines *reportLines) error {
 		result, err := api.Compact(ctx, h, before, eventstore.CompactOptions{
-			Source: editSource, DryRun: dry,
+			Source: sourceOf(r), DryRun: dry,
 			Progress: lines.progress(func(p api.Progress) any { return api.CompactLine{Progress: &p} }),
 		})
 		if err != nil {

@@ -109,8 +109,8 @@ func TestCompact(t *testing.T) {
 	if r := do(t, c, http.MethodPost, compactURL+"?before=@3", strings.NewReader("{}")); r.status != 400 {
 		t.Errorf("with a body: %d %s", r.status, r.body)
 	}
-	if r := do(t, http.DefaultClient, http.MethodPost, s.URL()+"/v1/compact?before=@3", nil); r.status != 404 && r.status != 405 {
-		t.Errorf("over TCP: %d %s", r.status, r.body)
+	if r := do(t, http.DefaultClient, http.MethodPost, s.URL()+"/v1/compact?before=@3", nil); r.status != 403 {
+		t.Errorf("with a token to read: %d %s", r.status, r.body)
 	}
 	if base, _ := h.Base(); base != 13 {
 		t.Errorf("the base is %d", base)
@@ -137,7 +137,7 @@ func TestCompactEnds(t *testing.T) {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- s.postCompact(h, httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodPost, compactURL+"?before=@13", nil))
+		ended <- s.postCompact(h, httptest.NewRecorder(), asOwner(httptest.NewRequestWithContext(ctx, http.MethodPost, compactURL+"?before=@13", nil)))
 	}()
 	eventually(t, "the removal begins", func() bool {
 		if s.compacting.TryLock() {
@@ -311,7 +311,7 @@ func TestSlowChangesBehindWhatIsRemoved(t *testing.T) {
 			cancel()
 		}
 	}}
-	if err := s.getChanges(h, w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/changes", nil)); err != nil {
+	if err := s.getChanges(h, w, asOwner(httptest.NewRequestWithContext(ctx, http.MethodGet, "/v1/changes", nil))); err != nil {
 		t.Error(err)
 	}
 	got := w.Body.String()

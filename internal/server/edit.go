@@ -12,22 +12,33 @@ import (
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/api"
 )
 
-// editSource is the Source of the events that come of writes through the socket.
-const editSource = "api:local"
-
-// ownerRoutes are the routes that the unix socket has and TCP has not.
-func ownerRoutes(s *Server) []route {
+// editRoutes are those that change what is in the house, and what it is called.
+func editRoutes(s *Server) []route {
+	edit := func(method, pattern string, f houseHandler, partial bool) route {
+		return route{method: method, pattern: pattern, serve: s.withHouse(f), scope: access.Write, partial: partial}
+	}
 	return []route{
-		{method: http.MethodPost, pattern: "/v1/verify", serve: s.withHouse(s.postVerify), stream: true},
-		{method: http.MethodPost, pattern: "/v1/compact", serve: s.withHouse(s.postCompact), stream: true},
-		{method: http.MethodPatch, pattern: "/v1/entities/{id}", serve: s.withHouse(patchEntity)},
-		{method: http.MethodPatch, pattern: "/v1/devices/{id...}", serve: s.withHouse(patchDevice)},
-		{method: http.MethodPut, pattern: "/v1/areas/{id}", serve: s.withHouse(putArea)},
-		{method: http.MethodDelete, pattern: "/v1/areas/{id}", serve: s.withHouse(deleteArea)},
-		{method: http.MethodPost, pattern: "/v1/snapshots", serve: s.withHouse(postSnapshot)},
+		edit(http.MethodPatch, "/v1/entities/{id}", patchEntity, true),
+		edit(http.MethodPatch, "/v1/devices/{id...}", patchDevice, false),
+		edit(http.MethodPut, "/v1/areas/{id}", putArea, false),
+		edit(http.MethodDelete, "/v1/areas/{id}", deleteArea, false),
+	}
+}
+
+// adminRoutes are those that look after the store.
+func adminRoutes(s *Server) []route {
+	return []route{
+		{method: http.MethodPost, pattern: "/v1/verify", serve: s.withHouse(s.postVerify), stream: true, scope: access.Admin},
+		{method: http.MethodPost, pattern: "/v1/compact", serve: s.withHouse(s.postCompact), stream: true, scope: access.Admin},
+		{method: http.MethodPost, pattern: "/v1/snapshots", serve: s.withHouse(postSnapshot), scope: access.Admin},
+		{method: http.MethodGet, pattern: "/v1/tokens", serve: s.withTokens(s.getTokens), scope: access.Admin},
+		{method: http.MethodPost, pattern: "/v1/tokens", serve: s.withTokens(s.postToken), scope: access.Admin},
+		{method: http.MethodPost, pattern: "/v1/tokens/{name}/rotate", serve: s.withTokens(s.rotateToken), scope: access.Admin},
+		{method: http.MethodDelete, pattern: "/v1/tokens/{name}", serve: s.withTokens(s.deleteToken), scope: access.Admin},
 	}
 }
 
@@ -40,7 +51,14 @@ func patchEntity(h *statehouse.House, w http.ResponseWriter, r *http.Request) er
 	if err := readJSON(r, &edit); err != nil {
 		return err
 	}
-	span, err := h.EditEntity(r.Context(), editSource, id, edit)
+	who := access.From(r.Context())
+	if !who.May(access.Write, id) || edit.ID != nil && !who.May(access.Write, *edit.ID) {
+		return forbidden("the token may not change %s, or give it this id", id)
+	}
+	if edit.AreaID != nil && !who.Everywhere(access.Write) {
+		return forbidden("the token is for some entities only, and may not move any to an area")
+	}
+	span, err := h.EditEntity(r.Context(), sourceOf(r), id, edit)
 	return answerSpan(w, span, err)
 }
 
@@ -49,7 +67,7 @@ func patchDevice(h *statehouse.House, w http.ResponseWriter, r *http.Request) er
 	if err := readJSON(r, &edit); err != nil {
 		return err
 	}
-	span, err := h.EditDevice(r.Context(), editSource, r.PathValue("id"), edit)
+	span, err := h.EditDevice(r.Context(), sourceOf(r), r.PathValue("id"), edit)
 	return answerSpan(w, span, err)
 }
 
@@ -66,7 +84,7 @@ func putArea(h *statehouse.House, w http.ResponseWriter, r *http.Request) error 
 	if strings.TrimSpace(edit.Name) == "" {
 		return invalid("the area needs a name; DELETE removes it")
 	}
-	span, err := h.SetArea(r.Context(), editSource, id, edit.Name)
+	span, err := h.SetArea(r.Context(), sourceOf(r), id, edit.Name)
 	return answerSpan(w, span, err)
 }
 
@@ -74,9 +92,12 @@ func deleteArea(h *statehouse.House, w http.ResponseWriter, r *http.Request) err
 	if r.ContentLength != 0 {
 		return invalid("a DELETE request takes no body")
 	}
-	span, err := h.SetArea(r.Context(), editSource, r.PathValue("id"), "")
+	span, err := h.SetArea(r.Context(), sourceOf(r), r.PathValue("id"), "")
 	return answerSpan(w, span, err)
 }
+
+// sourceOf is the Source of the events that come of a request.
+func sourceOf(r *http.Request) string { return access.From(r.Context()).Source() }
 
 // answerSpan answers where a write's events are.
 func answerSpan(w http.ResponseWriter, span eventstore.Span, err error) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/api"
 )
 
@@ -17,6 +18,8 @@ type failure struct {
 	code       api.Code
 	message    string
 	retryAfter string // seconds; empty for failures that waiting does not cure
+	// challenge asks for a token.
+	challenge bool
 }
 
 func (f *failure) Error() string { return f.message }
@@ -29,6 +32,15 @@ func notFound(format string, args ...any) error {
 	return &failure{status: http.StatusNotFound, code: api.CodeNotFound, message: fmt.Sprintf(format, args...)}
 }
 
+// unauthenticated is the answer to who has no token, or one that is none.
+func unauthenticated(message string) *failure {
+	return &failure{status: http.StatusUnauthorized, code: api.CodeUnauthenticated, message: message, challenge: true}
+}
+
+func forbidden(format string, args ...any) error {
+	return &failure{status: http.StatusForbidden, code: api.CodeForbidden, message: fmt.Sprintf(format, args...)}
+}
+
 // failures is the one table of what the house's errors are over HTTP. The first match counts.
 var failures = []struct {
 	err        error
@@ -37,6 +49,10 @@ var failures = []struct {
 	retryAfter string
 }{
 	{statehouse.ErrNotFound, http.StatusNotFound, api.CodeNotFound, ""},
+	{access.ErrNotFound, http.StatusNotFound, api.CodeNotFound, ""},
+	{access.ErrExists, http.StatusConflict, api.CodeConflict, ""},
+	{access.ErrInvalid, http.StatusBadRequest, api.CodeInvalid, ""},
+	{access.ErrEnded, http.StatusUnauthorized, api.CodeUnauthenticated, ""},
 	{eventstore.ErrConflict, http.StatusConflict, api.CodeConflict, ""},
 	// As the Idempotency-Key draft has it: the request is fine, and the key belongs to another one.
 	{eventstore.ErrKeyReused, http.StatusUnprocessableEntity, api.CodeKeyReused, ""},

@@ -20,6 +20,7 @@ type eventsQuery struct {
 	eventstore.Query
 	limit  uint64 // 0 means none
 	follow bool
+	may    api.May // nil restricts nothing
 }
 
 func parseEventsQuery(r *http.Request) (eventsQuery, error) {
@@ -29,7 +30,7 @@ func parseEventsQuery(r *http.Request) (eventsQuery, error) {
 			After: eventstore.FromOldest, Until: p.position("until"),
 			Entities: p.entities("entity"), Kinds: p.kinds("kind"), Sources: p.sources("source"),
 		},
-		limit: p.number("limit", 1, 1<<53), follow: p.flag("follow"),
+		limit: p.number("limit", 1, 1<<53), follow: p.flag("follow"), may: seenBy(r),
 	}
 	if p.values.Has("after") {
 		q.After = p.position("after")
@@ -72,7 +73,7 @@ func (s *Server) getEvents(h *statehouse.House, w http.ResponseWriter, r *http.R
 	}
 	defer st.close()
 	err = sendEvents(st, h, q)
-	if err == nil || errors.Is(err, errEnough) || r.Context().Err() != nil {
+	if err == nil || errors.Is(err, errEnough) || gone(r) {
 		return nil
 	}
 	if errors.Is(context.Cause(st.ctx), errClosing) {
@@ -80,7 +81,7 @@ func (s *Server) getEvents(h *statehouse.House, w http.ResponseWriter, r *http.R
 	}
 	// If it is the client that takes nothing, it does not get this either.
 	var line bytes.Buffer
-	if appendJSON(&line, failureOf(err).body()) == nil {
+	if appendJSON(&line, failureOf(endOf(r, err)).body()) == nil {
 		_, _ = st.buf.Write(line.Bytes())
 	}
 	return nil
@@ -95,7 +96,7 @@ func sendEvents(st *stream, h *statehouse.House, q eventsQuery) error {
 	if past.Until == 0 || past.Until > head {
 		past.Until = head
 	}
-	line := eventLines{st: st, left: q.limit}
+	line := eventLines{st: st, left: q.limit, may: q.may}
 	if past.After < past.Until {
 		if err := line.send(h.Read(st.ctx, past)); err != nil {
 			return err
@@ -118,12 +119,16 @@ type eventLines struct {
 	buf  bytes.Buffer
 	left uint64 // how many more may be written; 0 means that there is no limit
 	live bool
+	may  api.May
 }
 
 func (l *eventLines) send(events iter.Seq2[eventstore.Event, error]) error {
 	for e, err := range events {
 		if err != nil {
 			return err
+		}
+		if l.may != nil && !l.may.Event(e) {
+			continue
 		}
 		w, err := api.NewEvent(e)
 		if err != nil {

@@ -20,7 +20,7 @@ func FuzzEdit(f *testing.F) {
 	h := newHouse(f)
 	furnish(f, h)
 	s := start(f, Options{House: h})
-	door := s.handler(append(readRoutes(s), ownerRoutes(s)...), doorSocket)
+	door := s.handler(routes(s), doorSocket)
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		r, err := http.NewRequestWithContext(t.Context(), method, "http://statehouse/", strings.NewReader(body))
 		if err != nil || !strings.HasPrefix(path, "/v1/") || strings.HasSuffix(path, "/verify") || strings.Contains(path, "events") ||

@@ -1,12 +1,16 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/api"
 )
 
@@ -23,6 +27,7 @@ func (s *Server) guard(next http.Handler, door string) http.Handler {
 			r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
 		}
 		setHeaders(w.Header())
+		r = r.WithContext(context.WithValue(r.Context(), doorKey{}, door))
 		if err := s.check(w, r, door); err != nil {
 			a := &answer{ResponseWriter: w}
 			s.fail(a, r, err)
@@ -39,26 +44,35 @@ func setHeaders(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	h.Set("Vary", "Authorization")
 	h.Set("Cache-Control", "no-store")
 }
+
+// methods are those that routes may have; of all others http.ServeMux has ideas of its own.
+var methods = []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodPost, http.MethodPut}
 
 // check says what is wrong with a request whatever it asks for.
 func (s *Server) check(w http.ResponseWriter, r *http.Request, door string) error {
 	reading := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if door == doorTCP {
 		// A target in absolute form wins over the Host header, and is in r.Host, too.
-		if !s.hosts[hostOf(r.Host)] || r.URL.Host != "" && !s.hosts[hostOf(r.URL.Host)] {
+		if !s.allowedHost(r, r.Host) || r.URL.Host != "" && !s.allowedHost(r, r.URL.Host) {
 			return &failure{
 				status: http.StatusMisdirectedRequest, code: api.CodeWrongHost,
 				message: fmt.Sprintf("the request is for the host %.100q, which is not served here; "+
 					"use localhost, or add the name to the allowed hosts of the configuration", r.Host),
 			}
 		}
-		if !reading {
-			w.Header().Set("Allow", "GET, HEAD")
-			return methodNotAllowed(r.Method, "GET, HEAD; changes go through the unix socket beside the database")
-		}
+	}
+	if !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		return methodNotAllowed(r.Method, strings.Join(methods, ", "))
+	}
+	if err := s.crossOrigin.Check(r); err != nil {
+		return forbidden("the request comes from a page of another origin")
 	}
 	if reading && r.ContentLength != 0 {
 		w.Header().Set("Connection", "close")
@@ -73,7 +87,7 @@ func (s *Server) panicked(a *answer, r *http.Request, p any) {
 		panic(p)
 	}
 	s.metrics.panics.Inc()
-	s.opts.Logger.Error("a request's handler panicked", "method", r.Method, "path", r.URL.Path,
+	s.opts.Logger.Error("a request's handler panicked", "method", r.Method, "path", access.Redact(r.URL.Path),
 		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	if a.status != 0 {
 		panic(http.ErrAbortHandler)

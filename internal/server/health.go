@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/api"
 )
 
@@ -19,13 +20,20 @@ func (s *Server) getHealthz(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // getReadyz answers GET /readyz: 200 when what is asked will be answered and what is said will be recorded.
-func (s *Server) getReadyz(w http.ResponseWriter, _ *http.Request) error {
+// Why not is for those who may read.
+func (s *Server) getReadyz(w http.ResponseWriter, r *http.Request) error {
 	health := s.health()
-	if health.Status == api.StatusReady {
-		return writeJSON(w, http.StatusOK, health)
+	status := http.StatusOK
+	if health.Status != api.StatusReady {
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
 	}
-	w.Header().Set("Retry-After", "1")
-	return writeJSON(w, http.StatusServiceUnavailable, health)
+	if !access.From(r.Context()).Everywhere(access.Read) {
+		return writeJSON(w, status, struct {
+			Status api.Status `json:"status"`
+		}{health.Status})
+	}
+	return writeJSON(w, status, health)
 }
 
 // health says how the daemon does.

@@ -21,12 +21,53 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/timeline"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	http.DefaultClient.Transport = withToken{http.DefaultTransport.(*http.Transport)}
+	goleak.VerifyTestMain(m)
+}
+
+// withToken sends the token "read" where a request says nothing of one. The header "none" sends none.
+type withToken struct{ *http.Transport }
+
+func (t withToken) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	switch r.Header.Get("Authorization") {
+	case "":
+		r.Header.Set("Authorization", "Bearer read")
+	case "none":
+		r.Header.Del("Authorization")
+	}
+	return t.Transport.RoundTrip(r)
+}
+
+// testAuth knows a token for each scope, whose name and text are the scope's.
+type testAuth map[string]*access.Identity
+
+func newTestAuth() testAuth {
+	auth := testAuth{}
+	for _, s := range []access.Scope{access.Read, access.Write, access.Command, access.Admin} {
+		auth[s.String()] = access.NewIdentity(s.String(), s, nil, nil)
+	}
+	return auth
+}
+
+func (a testAuth) Authenticate(_, token string) (*access.Identity, error) {
+	if who := a[token]; who != nil {
+		return who, nil
+	}
+	return nil, access.ErrDenied
+}
+
+// asOwner is a request as it has come through the unix socket.
+func asOwner(r *http.Request) *http.Request {
+	return r.WithContext(access.With(r.Context(), access.Owner()))
+}
 
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second
@@ -56,6 +97,9 @@ func newHouse(t testing.TB) *statehouse.House {
 func start(t testing.TB, opts Options) *Server {
 	t.Helper()
 	opts.Address = "127.0.0.1:0"
+	if opts.Auth == nil {
+		opts.Auth = newTestAuth()
+	}
 	s, err := Start(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
@@ -114,6 +158,10 @@ func deviceEvent(d *entityv1.Device) eventstore.Event {
 	return eventstore.Event{Source: "test", Payload: &eventv1.Payload{
 		Kind: &eventv1.Payload_DeviceRegistered{DeviceRegistered: &eventv1.DeviceRegistered{Device: d}},
 	}}
+}
+
+func deviceOfPlug(name string) *entityv1.Device {
+	return &entityv1.Device{Id: "z2m/0x01", Name: name, AreaId: "kitchen", Kind: entityv1.DeviceKind_DEVICE_KIND_DEVICE}
 }
 
 func unregisterDeviceEvent(id string) eventstore.Event {
@@ -269,10 +317,18 @@ type feed struct {
 
 func follow(t testing.TB, url, lastID string) *feed {
 	t.Helper()
+	return followWith(t, url, lastID, "")
+}
+
+func followWith(t testing.TB, url, lastID, authorization string) *feed {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
 	}
 	if lastID != "" {
 		req.Header.Set("Last-Event-ID", lastID)

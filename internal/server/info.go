@@ -42,5 +42,9 @@ func (s *Server) getRegistry(h *statehouse.House, w http.ResponseWriter, r *http
 	if notModified(w, r, h, at, as) {
 		return nil
 	}
-	return writeJSON(w, http.StatusOK, api.NewRegistry(m.Registry, as))
+	registry := api.NewRegistry(m.Registry, as)
+	if may := seenBy(r); may != nil {
+		registry = registry.Restrict(may)
+	}
+	return writeJSON(w, http.StatusOK, registry)
 }

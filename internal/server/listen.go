@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,26 +18,28 @@ import (
 const maxSocketPath = 103
 
 // CheckAddress says why a server cannot listen on an address, nil for nothing; it does not listen.
-func CheckAddress(address string) error {
-	_, err := resolve(address)
+func CheckAddress(address string, encrypted bool) error {
+	_, err := resolve(address, encrypted)
 	return err
 }
 
-// resolve is a loopback address; any other is refused.
-func resolve(address string) (*net.TCPAddr, error) {
+// resolve is an address to listen on. One that other machines can reach is for TLS alone: a token must not go over the wire
+// for everybody to read.
+func resolve(address string, encrypted bool) (*net.TCPAddr, error) {
 	addr, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%q: write host:port, as in %s: %w", address, DefaultAddress, err)
 	}
-	if !addr.IP.IsLoopback() {
-		return nil, fmt.Errorf("%s can be reached from other machines, and nobody is asked who they are; write 127.0.0.1 or [::1]", address)
+	if !addr.IP.IsLoopback() && !encrypted {
+		return nil, fmt.Errorf("%s can be reached from other machines, which needs TLS: give http.tls.cert and http.tls.key, "+
+			"or write 127.0.0.1 or [::1]", address)
 	}
 	return addr, nil
 }
 
-// listenTCP listens on a loopback address.
-func listenTCP(ctx context.Context, address string) (net.Listener, error) {
-	addr, err := resolve(address)
+// listenTCP listens on an address, with TLS where there is a certificate.
+func listenTCP(ctx context.Context, address string, cert *Certificate) (net.Listener, error) {
+	addr, err := resolve(address, cert != nil)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -55,6 +59,18 @@ func allowedHosts(opts Options) map[string]bool {
 	}
 	delete(hosts, "")
 	return hosts
+}
+
+// allowedHost reports whether a request may be for a host. An address of this machine cannot be another's name for it: it is
+// allowed where the connection came in by it.
+func (s *Server) allowedHost(r *http.Request, host string) bool {
+	name := hostOf(host)
+	if s.hosts[name] {
+		return true
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	ip, err := netip.ParseAddr(name)
+	return ok && err == nil && ip.Unmap() == local.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // hostOf is a Host header without its port, brackets, upper case and final dot.

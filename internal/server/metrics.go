@@ -27,6 +27,8 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	panics   prometheus.Counter
+	// refusedLogins counts wrong tokens.
+	refusedLogins prometheus.Counter
 }
 
 func newMetrics(s *Server, registry *prometheus.Registry) (*metrics, error) {
@@ -43,6 +45,9 @@ func newMetrics(s *Server, registry *prometheus.Registry) (*metrics, error) {
 			Name: "statehouse_http_panics_total", Help: "Requests whose handler panicked: defects.",
 		}),
 	}
+	m.refusedLogins = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "statehouse_auth_failures_total", Help: "Requests with a token that is none, or too many of them.",
+	})
 	m.unregister = sync.OnceFunc(func() {
 		for _, c := range m.own {
 			m.registry.Unregister(c)
@@ -50,7 +55,7 @@ func newMetrics(s *Server, registry *prometheus.Registry) (*metrics, error) {
 	})
 	m.handler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 	for _, c := range []prometheus.Collector{
-		m.requests, m.duration, m.panics, &houseCollector{s},
+		m.requests, m.duration, m.panics, m.refusedLogins, &houseCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		err := registry.Register(c)

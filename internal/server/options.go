@@ -9,6 +9,7 @@ import (
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/api"
 )
 
@@ -19,14 +20,21 @@ const DefaultAddress = "127.0.0.1:8321"
 type Options struct {
 	// House is what is served; nil means that [Server.SetHouse] tells later.
 	House *statehouse.House
-	// Address is host and port of the TCP listener, a loopback one; empty means DefaultAddress. Port 0 takes a free
-	// one.
+	// Address is host and port of the TCP listener; empty means DefaultAddress. Port 0 takes a free one. An address that is
+	// not a loopback one needs TLS.
 	Address string
 	// SocketPath is where the unix socket goes once there is a house; empty means none. A path that is longer than
 	// a socket's may be is logged, and there is none.
 	SocketPath string
 	// AllowedHosts are names, besides localhost, 127.0.0.1, ::1 and the host of Address, that requests may be for.
 	AllowedHosts []string
+	// TLS is the certificate of the TCP listener; nil means plain HTTP, which is for loopback addresses alone.
+	TLS *Certificate
+	// Auth knows the tokens that requests over TCP come with; nil means that there are none, so that nobody gets in. Requests
+	// through the unix socket are the owner's.
+	Auth access.Authenticator
+	// Tokens are the tokens that are managed through the server, usually Auth itself; nil means that none are.
+	Tokens *access.Tokens
 	// Version is what /v1/info and the metrics say of the program.
 	Version string
 	// Logger takes what happens; nil means nothing is logged. Requests are logged at debug level.

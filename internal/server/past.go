@@ -84,6 +84,9 @@ func (s *Server) getDiff(h *statehouse.House, w http.ResponseWriter, r *http.Req
 	if err != nil || notModifiedBetween(w, r, h, diff.From, diff.To) {
 		return err
 	}
+	if may := seenBy(r); may != nil {
+		diff = diff.Restrict(may)
+	}
 	return writeJSON(w, http.StatusOK, diff)
 }
 
@@ -100,7 +103,7 @@ func (s *Server) getWhy(h *statehouse.House, w http.ResponseWriter, r *http.Requ
 func (s *Server) getWhyEntity(h *statehouse.House, w http.ResponseWriter, r *http.Request) error {
 	p := newParams(r, "at", "saw")
 	q := api.WhyQuery{Entity: r.PathValue("entity_id"), At: p.at("at")}
-	if err := eventstore.CheckEntityID(q.Entity); err != nil {
+	if err := readable(r, q.Entity); err != nil {
 		return err
 	}
 	return answerWhy(h, w, r, p, q)
@@ -124,8 +127,16 @@ func answerWhy(h *statehouse.House, w http.ResponseWriter, r *http.Request, p *p
 		return p.err
 	}
 	why, err := api.NewWhy(r.Context(), h, q)
-	if err != nil || notModified(w, r, h, q.At, why.AsOf) {
+	if err != nil {
 		return err
+	}
+	if may := seenBy(r); may != nil {
+		if why = why.Restrict(may); len(why.Links) == 0 {
+			return forbidden("the token is for some entities only, and the event is about none of them")
+		}
+	}
+	if notModified(w, r, h, q.At, why.AsOf) {
+		return nil
 	}
 	return writeJSON(w, http.StatusOK, why)
 }
@@ -144,7 +155,7 @@ func (s *Server) getHistory(h *statehouse.House, w http.ResponseWriter, r *http.
 		return p.err
 	}
 	id := r.PathValue("entity_id")
-	if err := eventstore.CheckEntityID(id); err != nil {
+	if err := readable(r, id); err != nil {
 		return err
 	}
 	history, err := api.NewHistory(r.Context(), h, id, from, to, limit)

@@ -309,8 +309,8 @@ func TestSnapshotsOverHTTP(t *testing.T) {
 	if len(all.Snapshots) != 0 || all.Snapshots == nil {
 		t.Errorf("%+v", all)
 	}
-	if r := do(t, http.DefaultClient, "POST", s.URL()+"/v1/snapshots", nil); r.status != http.StatusMethodNotAllowed {
-		t.Errorf("over TCP: %d", r.status)
+	if r := do(t, http.DefaultClient, "POST", s.URL()+"/v1/snapshots", nil); r.status != http.StatusForbidden {
+		t.Errorf("with a token to read: %d", r.status)
 	}
 	var as api.AsOf
 	r := do(t, c, "POST", "http://statehouse/v1/snapshots", nil)

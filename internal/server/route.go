@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/api"
 )
 
@@ -20,15 +21,26 @@ type route struct {
 	pattern string
 	serve   func(w http.ResponseWriter, r *http.Request) error
 	stream  bool // it may take as long as it likes
+
+	// scope is what whoever asks has to be allowed. A route that names none is nobody's.
+	scope access.Scope
+	// public says that nobody is asked who he is.
+	public bool
+	// partial says that the route looks by itself which entities it is asked for by whom. All others are for those who may
+	// do their scope with everything.
+	partial bool
 }
 
 // houseHandler is a route's handler that needs the house.
 type houseHandler func(h *statehouse.House, w http.ResponseWriter, r *http.Request) error
 
-// readRoutes are the routes of both doors.
+// routes are the routes of both doors.
+func routes(s *Server) []route { return slices.Concat(readRoutes(s), editRoutes(s), adminRoutes(s)) }
+
+// readRoutes are those that change nothing.
 func readRoutes(s *Server) []route {
 	get := func(pattern string, f houseHandler) route {
-		return route{method: http.MethodGet, pattern: pattern, serve: s.withHouse(f)}
+		return route{method: http.MethodGet, pattern: pattern, serve: s.withHouse(f), scope: access.Read, partial: true}
 	}
 	return []route{
 		get("/v1/info", s.getInfo),
@@ -40,13 +52,13 @@ func readRoutes(s *Server) []route {
 		get("/v1/why", s.getWhy),
 		get("/v1/why/{entity_id}", s.getWhyEntity),
 		get("/v1/history/{entity_id}", s.getHistory),
-		get("/v1/snapshots", s.getSnapshots),
-		get("/v1/snapshots/{owner}/{position}", s.getSnapshot),
-		{method: http.MethodGet, pattern: "/v1/events", serve: s.withHouse(s.getEvents), stream: true},
-		{method: http.MethodGet, pattern: "/v1/changes", serve: s.withHouse(s.getChanges), stream: true},
-		{method: http.MethodGet, pattern: "/healthz", serve: s.getHealthz},
-		{method: http.MethodGet, pattern: "/readyz", serve: s.getReadyz},
-		{method: http.MethodGet, pattern: "/metrics", serve: s.getMetrics},
+		{method: http.MethodGet, pattern: "/v1/snapshots", serve: s.withHouse(s.getSnapshots), scope: access.Read},
+		{method: http.MethodGet, pattern: "/v1/snapshots/{owner}/{position}", serve: s.withHouse(s.getSnapshot), scope: access.Read},
+		{method: http.MethodGet, pattern: "/v1/events", serve: s.withHouse(s.getEvents), stream: true, scope: access.Read, partial: true},
+		{method: http.MethodGet, pattern: "/v1/changes", serve: s.withHouse(s.getChanges), stream: true, scope: access.Read, partial: true},
+		{method: http.MethodGet, pattern: "/healthz", serve: s.getHealthz, public: true},
+		{method: http.MethodGet, pattern: "/readyz", serve: s.getReadyz, public: true},
+		{method: http.MethodGet, pattern: "/metrics", serve: s.getMetrics, scope: access.Read},
 	}
 }
 
@@ -90,8 +102,9 @@ func (s *Server) handler(routes []route, door string) http.Handler {
 	return s.guard(mux, door)
 }
 
+// anyMethod is a route for everything that is none: for whoever may do anything at all.
 func anyMethod(serve func(http.ResponseWriter, *http.Request) error) []route {
-	return []route{{serve: serve}}
+	return []route{{serve: serve, scope: anyScope}}
 }
 
 func reserved(http.ResponseWriter, *http.Request) error {
@@ -116,14 +129,20 @@ func (s *Server) endpoint(pattern string, methods []route) http.Handler {
 		// Deferred first, to be done last: panicked may go on panicking.
 		defer func() {
 			s.metrics.served(pattern, a.status, time.Since(began), matched != nil && matched.stream)
-			s.opts.Logger.Debug("request", "method", r.Method, "route", pattern, "path", r.URL.Path,
-				"status", a.status, "took", time.Since(began))
+			s.opts.Logger.Debug("request", "method", r.Method, "route", pattern, "path", access.Redact(r.URL.Path),
+				"from", access.From(r.Context()).Name(), "status", a.status, "took", time.Since(began))
 		}()
 		defer func() {
 			if p := recover(); p != nil {
 				s.panicked(a, r, p)
 			}
 		}()
+		r, end, err := s.admit(r, matched)
+		defer end()
+		if err != nil {
+			s.fail(a, r, err)
+			return
+		}
 		if matched == nil {
 			a.Header().Set("Allow", allowed(methods))
 			s.fail(a, r, methodNotAllowed(r.Method, allowed(methods)))
@@ -166,17 +185,20 @@ func methodNotAllowed(method, allow string) error {
 
 // fail answers an error, if nothing was answered yet.
 func (s *Server) fail(a *answer, r *http.Request, err error) {
-	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+	if gone(r) && errors.Is(err, context.Canceled) {
 		// The client is gone.
 		return
 	}
 	f := failureOf(err)
 	if f.status >= http.StatusInternalServerError && f.code != api.CodeNotReady {
-		s.opts.Logger.Warn("a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		s.opts.Logger.Warn("a request failed", "method", r.Method, "path", access.Redact(r.URL.Path), "error", err)
 	}
 	if a.status != 0 {
 		// Half an answer must not look like a whole one: cut the connection.
 		panic(http.ErrAbortHandler)
+	}
+	if f.challenge {
+		a.Header().Set("WWW-Authenticate", `Bearer realm="statehouse"`)
 	}
 	if f.retryAfter != "" {
 		a.Header().Set("Retry-After", f.retryAfter)

@@ -26,7 +26,9 @@ type Server struct {
 	hosts   map[string]bool // that requests over TCP may be for
 	house   atomic.Pointer[statehouse.House]
 	metrics *metrics
-	streams chan struct{} // holds one for each open stream
+	// crossOrigin refuses what a page of another origin would change.
+	crossOrigin *http.CrossOriginProtection
+	streams     chan struct{} // holds one for each open stream
 	// verifying is held while a verification that somebody asked for is under way.
 	verifying sync.Mutex
 	// compacting is held while somebody has history removed.
@@ -53,7 +55,7 @@ type door struct {
 // Start listens, and returns when requests are answered. The context ends the start and nothing after it.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	opts.setDefaults()
-	s := &Server{opts: opts, streams: make(chan struct{}, opts.MaxStreams)}
+	s := &Server{opts: opts, streams: make(chan struct{}, opts.MaxStreams), crossOrigin: http.NewCrossOriginProtection()}
 	if s.opts.Verifier == nil {
 		s.opts.Verifier = houseVerifier{s}
 	}
@@ -62,13 +64,13 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if s.metrics, err = newMetrics(s, opts.Metrics); err != nil {
 		return nil, err
 	}
-	if s.tcp, err = listenTCP(ctx, opts.Address); err != nil {
+	if s.tcp, err = listenTCP(ctx, opts.Address, opts.TLS); err != nil {
 		s.close(err)
 		s.metrics.unregister()
 		return nil, err
 	}
 	s.hosts = allowedHosts(opts)
-	s.serve(s.tcp, s.handler(readRoutes(s), doorTCP))
+	s.serve(s.tcp, s.handler(routes(s), doorTCP), opts.TLS)
 	if opts.House != nil {
 		if err := s.SetHouse(opts.House); err != nil {
 			return nil, errors.Join(err, s.Close(ctx))
@@ -106,12 +108,12 @@ func (s *Server) openSocket() error {
 	s.mu.Lock()
 	s.socket = socket
 	s.mu.Unlock()
-	s.serve(socket, s.handler(append(readRoutes(s), ownerRoutes(s)...), doorSocket))
+	s.serve(socket, s.handler(append(routes(s), profileRoutes()...), doorSocket), nil)
 	return nil
 }
 
 // serve answers the requests that come through a listener until the server closes.
-func (s *Server) serve(l net.Listener, h http.Handler) {
+func (s *Server) serve(l net.Listener, h http.Handler, cert *Certificate) {
 	l = newLimited(l, s.opts.MaxConnections)
 	d := &door{}
 	d.http = &http.Server{
@@ -120,7 +122,12 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 		IdleTimeout:                  s.opts.IdleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
+		Protocols:                    protocols(cert != nil),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxHTTP2Streams, SendPingTimeout: s.opts.Heartbeat, PingTimeout: s.opts.ReadTimeout,
+			WriteByteTimeout: s.opts.WriteTimeout,
+		},
+		ErrorLog: slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
 		// Neither a ReadTimeout nor a WriteTimeout of the whole: both would end streams. Deadlines are set where
 		// something is read or written.
 		ConnState: func(c net.Conn, state http.ConnState) {
@@ -135,17 +142,40 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 	s.doors = append(s.doors, d)
 	s.mu.Unlock()
 	s.serving.Go(func() {
-		if err := d.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		serve := d.http.Serve
+		if cert != nil {
+			d.http.TLSConfig = cert.config(s.opts.Logger)
+			serve = func(l net.Listener) error { return d.http.ServeTLS(l, "", "") }
+		}
+		if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 			s.opts.Logger.Error("the HTTP listener failed", "address", l.Addr().String(), "error", err)
 		}
 	})
+}
+
+// maxHTTP2Streams is how many requests one HTTP/2 connection may have open at once.
+const maxHTTP2Streams = 32
+
+// protocols are those of a door: gRPC wants HTTP/2, also where nothing is encrypted.
+func protocols(encrypted bool) *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(encrypted)
+	p.SetUnencryptedHTTP2(!encrypted)
+	return p
 }
 
 // Addr is where the server listens for TCP.
 func (s *Server) Addr() net.Addr { return s.tcp.Addr() }
 
 // URL is [Server.Addr] as the beginning of a URL: "http://127.0.0.1:8321".
-func (s *Server) URL() string { return "http://" + s.tcp.Addr().String() }
+func (s *Server) URL() string {
+	scheme := "http"
+	if s.opts.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + s.tcp.Addr().String()
+}
 
 // SocketPath is where the unix socket is, empty where there is none.
 func (s *Server) SocketPath() string {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/statehouse/statehouse"
-	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/timeline"
 )
@@ -34,7 +33,7 @@ func (s *Server) getStates(h *statehouse.House, w http.ResponseWriter, r *http.R
 	} else {
 		setPosition(w, as.Position)
 	}
-	ids, err := chosenIDs(r.Context(), m, filter{domains: domains}, where, at.Time(as, time.Now()))
+	ids, err := chosenIDs(r.Context(), m, filter{domains: domains, may: seenBy(r)}, where, at.Time(as, time.Now()))
 	if err != nil {
 		return err // before the answer begins
 	}
@@ -108,7 +107,7 @@ func (s *Server) getState(h *statehouse.House, w http.ResponseWriter, r *http.Re
 		return p.err
 	}
 	id := r.PathValue("entity_id")
-	if err := eventstore.CheckEntityID(id); err != nil {
+	if err := readable(r, id); err != nil {
 		return err
 	}
 	m, as, err := at.Moment(r.Context(), h)
@@ -151,11 +150,18 @@ func stateOf(m timeline.Moment, id string) (api.State, error) {
 }
 
 // filter chooses entities; the zero filter chooses all.
-type filter struct{ entities, domains []string }
+type filter struct {
+	entities, domains []string
+	// may restricts them to what somebody may see; nil does not.
+	may api.May
+}
 
-func (f filter) all() bool { return len(f.entities) == 0 && len(f.domains) == 0 }
+func (f filter) all() bool { return len(f.entities) == 0 && len(f.domains) == 0 && f.may == nil }
 
 func (f filter) match(id string) bool {
+	if f.may != nil && !f.may(id) {
+		return false
+	}
 	if len(f.entities) > 0 && !slices.Contains(f.entities, id) {
 		return false
 	}

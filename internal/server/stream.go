@@ -50,9 +50,20 @@ func (s *Server) openStream(w http.ResponseWriter, r *http.Request, contentType 
 		st.hurryUp()
 		cancel(errClosing)
 	})
+	ended := make(chan struct{})
+	// Who is nobody any more does not get the time of a slow reader. One who has gone gets what it likes.
+	stopEnd := context.AfterFunc(r.Context(), func() {
+		defer close(ended)
+		st.hurryUp()
+	})
 	st.end = func() {
-		if !stop() {
-			<-hurried // it uses the answer, which ends here
+		for _, wait := range []struct {
+			stop func() bool
+			done chan struct{}
+		}{{stop, hurried}, {stopEnd, ended}} {
+			if !wait.stop() {
+				<-wait.done // it uses the answer, which ends here
+			}
 		}
 		cancel(nil)
 		<-s.streams

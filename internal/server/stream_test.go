@@ -60,9 +60,9 @@ func TestNoGap(t *testing.T) {
 	c := &client{header: http.Header{}}
 	// The whole state fits the first write; the moment that it is of was taken before.
 	c.onWrite = func() { appendEvents(t, h, lightEvent("light.hall", 9), systemEvent("x")) }
-	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://localhost/v1/changes", nil)
+	r := asOwner(httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://localhost/v1/changes", nil))
 	var serving sync.WaitGroup
-	serving.Go(func() { s.handler(readRoutes(s), doorTCP).ServeHTTP(c, r) })
+	serving.Go(func() { s.handler(readRoutes(s), doorSocket).ServeHTTP(c, r) })
 	eventually(t, "the second change", func() bool {
 		text, _ := c.seen()
 		return strings.Contains(text, newCursor(h, 10).String())
@@ -105,8 +105,8 @@ func TestEventsCutShort(t *testing.T) {
 			return time.Until(deadline) < time.Minute
 		})
 	}
-	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://localhost/v1/events", nil)
-	s.handler(readRoutes(s), doorTCP).ServeHTTP(c, r)
+	r := asOwner(httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://localhost/v1/events", nil))
+	s.handler(readRoutes(s), doorSocket).ServeHTTP(c, r)
 	text, _ := c.seen()
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	last := lines[len(lines)-1]

@@ -61,9 +61,10 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, busy *sync.Mutex
 	ctx, cancel := context.WithCancel(st.ctx)
 	defer cancel()
 	lines := reportLines{st: st, cancel: cancel}
-	if err := work(ctx, &lines); err != nil && r.Context().Err() == nil && !lines.failed {
-		s.opts.Logger.Warn(thing+" failed", "error", lines.cause(err))
-		lines.send(failureOf(lines.cause(err)).body())
+	if err := work(ctx, &lines); err != nil && !gone(r) && !lines.failed {
+		err := endOf(r, lines.cause(err))
+		s.opts.Logger.Warn(thing+" failed", "error", err)
+		lines.send(failureOf(err).body())
 	}
 	return nil
 }

@@ -32,6 +32,9 @@ func (k *walk) change(e eventstore.Event) (c api.Change, wanted, end bool, err e
 	if c, err = api.NewChange(e); err != nil {
 		return api.Change{}, false, next.End, err
 	}
+	if k.filter.may != nil && !k.filter.may.Event(e) {
+		c.Event = c.Redacted()
+	}
 	for _, w := range entities {
 		if !w.Has || !k.filter.match(w.ID) {
 			continue

@@ -26,11 +26,23 @@ var visitors = []visitor{
 	}},
 	{"stuck streams", func(v *visit) {
 		path := []string{"/v1/changes", "/v1/events?follow=1", "/v1/events"}[v.rand.IntN(3)]
-		v.send(v.p.HTTP, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		token, _ := v.p.Token()
+		v.send(v.p.HTTP, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+token+"\r\n\r\n")
 	}},
 	{"HTTP garbage", func(v *visit) { v.send(v.p.HTTP, v.noise(4000)) }},
 	{"large HTTP heads", func(v *visit) {
 		v.send(v.p.HTTP, "GET / HTTP/1.1\r\nHost: localhost\r\nX: "+strings.Repeat("x", 1<<20))
+	}},
+	{"guessed tokens", func(v *visit) {
+		v.send(v.p.HTTP, strings.Repeat("GET /v1/states HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+v.noiseOf("abc234", 60)+"\r\n\r\n", 200))
+	}},
+	{"HTTP/2 streams", func(v *visit) {
+		// A preface, settings, and the heads of requests that never end.
+		frames := "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+		for i := range 500 {
+			frames += "\x00\x00\x03\x01\x04\x00\x00" + string([]byte{byte((2*i + 1) >> 8), byte(2*i + 1)}) + "\x82\x86\x84"
+		}
+		v.send(v.p.HTTP, frames)
 	}},
 	{"idle HTTP floods", func(v *visit) { v.flood(v.p.HTTP) }},
 	{"idle MQTT floods", func(v *visit) { v.flood(v.p.MQTT) }},
@@ -78,6 +90,15 @@ func (v *visit) noise(n int) string {
 	b := make([]byte, n)
 	for i := range b {
 		b[i] = byte(v.rand.Uint32())
+	}
+	return string(b)
+}
+
+// noiseOf is so many of some characters.
+func (v *visit) noiseOf(alphabet string, n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = alphabet[v.rand.IntN(len(alphabet))]
 	}
 	return string(b)
 }

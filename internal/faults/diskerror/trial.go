@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/statehouse/statehouse/internal/faults"
 	"github.com/statehouse/statehouse/internal/faults/disk"
 	"github.com/statehouse/statehouse/internal/faults/load"
 	"github.com/statehouse/statehouse/internal/faults/powercut"
@@ -226,7 +227,9 @@ func (t *trial) get(ctx context.Context, path string) (status int, body string, 
 	if err != nil {
 		return 0, "", err
 	}
-	c := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	c := http.Client{Timeout: patience, Transport: faults.Bearer{
+		Transport: &http.Transport{DisableKeepAlives: true}, File: faults.TokenFile(filepath.Join(t.rec.Root, powercut.DBPath)),
+	}}
 	res, err := c.Do(req)
 	if err != nil {
 		return 0, "", err

@@ -10,14 +10,17 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 
 	"github.com/anishathalye/porcupine"
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/internal/check"
+	"github.com/statehouse/statehouse/internal/faults"
 	"github.com/statehouse/statehouse/internal/server"
 )
 
@@ -92,8 +95,20 @@ func HTTP(ctx context.Context, seed uint64, dir string) (counts map[string]int, 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	socket := filepath.Join(dir, "s")
-	s, err := server.Start(ctx, server.Options{House: h, Address: "127.0.0.1:0", SocketPath: socket})
+	socket, tokenFile := filepath.Join(dir, "s"), filepath.Join(dir, "token")
+	tokens, err := access.Open(filepath.Join(dir, "tokens"))
+	if err != nil {
+		return nil, err
+	}
+	defer tokens.Close()
+	draft, err := tokens.Draft(access.Spec{Name: "reader", Scopes: access.Read})
+	if err == nil {
+		_, err = tokens.Add(draft)
+	}
+	if err := errors.Join(err, os.WriteFile(tokenFile, []byte(draft.Text()), 0o600)); err != nil {
+		return nil, err
+	}
+	s, err := server.Start(ctx, server.Options{House: h, Address: "127.0.0.1:0", SocketPath: socket, Auth: tokens})
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +116,9 @@ func HTTP(ctx context.Context, seed uint64, dir string) (counts map[string]int, 
 	if s.SocketPath() == "" {
 		return nil, fmt.Errorf("%s is too long for a socket", socket)
 	}
-	w := &web{house: h, url: s.URL(), tcp: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}, owner: &http.Client{
+	w := &web{house: h, url: s.URL(), tcp: &http.Client{
+		Transport: faults.Bearer{Transport: &http.Transport{MaxIdleConnsPerHost: 8}, File: tokenFile},
+	}, owner: &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: 8, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		}},

@@ -1,0 +1,113 @@
+package api
+
+import (
+	"slices"
+
+	"github.com/statehouse/statehouse/eventstore"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+)
+
+// May says of an entity's id whether somebody may see the entity; of the empty id, whether he may see what is about none.
+type May func(entity string) bool
+
+// Event reports whether somebody may see an event: its entity, and in a change of the id the other one, too.
+func (may May) Event(e eventstore.Event) bool {
+	if p, ok := e.Payload.GetKind().(*eventv1.Payload_EntityRenamed); ok && !may(p.EntityRenamed.GetNewId()) {
+		return false
+	}
+	return may(e.Entity)
+}
+
+// Redacted is an event of which nothing may be seen but when it was, and what sort of event.
+func (e Event) Redacted() Event {
+	return Event{Position: e.Position, RecordedAt: e.RecordedAt, Timestamp: e.Timestamp, Kind: e.Kind}
+}
+
+// Restrict is what somebody may see of a difference. An entity that has come from where he does not look has appeared for
+// him, and one that goes there is gone.
+func (d Diff) Restrict(may May) Diff {
+	d.Changes = restrictChanges(d.Changes, may)
+	return d
+}
+
+func restrictChanges(all []EntityChange, may May) []EntityChange {
+	seen := []EntityChange{}
+	for _, c := range all {
+		was, is := c.Before != nil && may(c.Before.EntityID), c.After != nil && may(c.After.EntityID)
+		switch {
+		case is && c.Before != nil && !was:
+			c.Before, c.What = nil, []Changed{ChangedAppeared}
+		case was && c.After != nil && !is:
+			c.EntityID, c.After, c.What = c.Before.EntityID, nil, []Changed{ChangedGone}
+		case !was && !is:
+			continue
+		}
+		seen = append(seen, c)
+	}
+	return seen
+}
+
+// Restrict is what somebody may see of a registry: his entities, their devices, and the areas of both.
+func (r Registry) Restrict(may May) Registry {
+	devices, areas := map[string]bool{}, map[string]bool{}
+	seen := Registry{AsOf: r.AsOf, Areas: []Area{}, Devices: []Device{}, Entities: []Entity{}}
+	for _, e := range r.Entities {
+		if may(e.ID) {
+			seen.Entities = append(seen.Entities, e)
+			devices[e.Device], areas[e.Area] = true, true
+		}
+	}
+	for _, d := range r.Devices {
+		if devices[d.ID] {
+			seen.Devices = append(seen.Devices, d)
+			areas[d.Area] = true
+		}
+	}
+	for _, a := range r.Areas {
+		if areas[a.ID] {
+			seen.Areas = append(seen.Areas, a)
+		}
+	}
+	return seen
+}
+
+// Restrict is what somebody may see of a chain of causes: as far as the first link that he may not.
+func (w Why) Restrict(may May) Why {
+	links := []Link{}
+	for _, l := range w.Links {
+		if !l.may(may) {
+			w.Hidden, w.Next, w.Removed = l.Event.Position, 0, 0
+			break
+		}
+		l.Changes = restrictChanges(l.Changes, may)
+		var saw []State
+		for _, s := range l.Saw {
+			if may(s.EntityID) {
+				saw = append(saw, s)
+			}
+		}
+		l.Saw = saw
+		if l.Batch != nil && !may(l.Batch.EntityID) {
+			batch := l.Batch.Redacted()
+			l.Batch = &batch
+		}
+		links = append(links, l)
+	}
+	w.Links = links
+	return w
+}
+
+// may is [May.Event] of a link: what an event changed names every entity that it is about.
+func (l Link) may(may May) bool {
+	if !may(l.Event.EntityID) {
+		return false
+	}
+	for _, c := range l.Changes {
+		for _, v := range []*Version{c.Before, c.After} {
+			if v != nil && slices.Contains(c.What, ChangedID) && !may(v.EntityID) {
+				return false
+			}
+		}
+	}
+	return true
+}
