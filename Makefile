@@ -7,7 +7,7 @@ BUF       = $(GO) tool -modfile=tools/go.mod buf
 LINT      = $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check bench defects soak fmt-check vet lint generate generated race fuzz test-386 clean
+.PHONY: help build demo test acceptance check bench defects soak fmt-check vet lint generate generated race fuzz test-386 clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: build ## Play a recorded house into a fresh daemon over MQTT and watch it 
 test: ## Run all tests; needs Go and nothing else.
 	CGO_ENABLED=0 $(GO) test ./...
 	cd bench && CGO_ENABLED=0 $(GO) test ./...
+
+acceptance: ## Run the official Home Assistant client against a house; needs node and npm, and fetches it.
+	$(GO) test -tags acceptance -run Acceptance -count=1 -v ./internal/hass
 
 bench: ## Measure everything beside its peers and write bench/RESULTS.md; takes minutes, and wants a quiet machine.
 	cd bench && $(GO) run . -results RESULTS.md

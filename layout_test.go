@@ -20,8 +20,8 @@ const module = "github.com/statehouse/statehouse"
 var layers = [][]string{
 	{"gen/statehouse/entity/v1", "immutable", "internal/access", "internal/defect", "internal/faults", "internal/mqtt"},
 	{"storage", "gen/statehouse/event/v1", "internal/faults/trace", "internal/mqtt/client"},
-	{"eventstore", "internal/faults/disk", "internal/faults/load", "internal/mqtt/broker", "internal/mqtt/play"},
-	{"state", "registry"},
+	{"eventstore", "gen/statehouse/v1", "internal/faults/disk", "internal/faults/load", "internal/mqtt/broker", "internal/mqtt/play"},
+	{"state", "registry", "gen/statehouse/v1/statehousev1connect"},
 	{"timeline", "internal/filter"},
 	{"."},
 	{"internal/api", "internal/check", "internal/walk", "internal/mqtt/zigbee2mqtt"},

@@ -1,0 +1,242 @@
+package hass
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/access"
+)
+
+// routes are all that there are, behind /api, and who may use them. /api/websocket is not among them: it authenticates by
+// itself.
+var routes = []route{
+	{anybody, http.MethodGet, "/{$}", getRoot},
+	{reading, http.MethodGet, "/config", getConfig},
+	{reading, http.MethodGet, "/components", getComponents},
+	{reading, http.MethodGet, "/core/state", getCoreState},
+	{reading, http.MethodGet, "/states", getAllStates},
+	{reading, http.MethodGet, "/states/{entity_id}", getState},
+	{writing, http.MethodPost, "/states/{entity_id}", changeState},
+	{writing, http.MethodDelete, "/states/{entity_id}", changeState},
+	{reading, http.MethodGet, "/services", getServices},
+	{commanding, http.MethodPost, "/services/{domain}/{service}", postService},
+	{reading, http.MethodGet, "/events", getEvents},
+	{firing, http.MethodPost, "/events/{event_type}", postEvent},
+	{reading, http.MethodGet, "/history/period", getHistory},
+	{reading, http.MethodGet, "/history/period/{timestamp}", getHistory},
+	{reading, http.MethodGet, "/logbook", getLogbook},
+	{reading, http.MethodGet, "/logbook/{timestamp}", getLogbook},
+	{reading, http.MethodGet, "/stream", getStream},
+	{reading, http.MethodPost, "/template", postTemplate},
+}
+
+func (q *request) json(v any) error {
+	_ = writeJSON(q.w, http.StatusOK, v) // who does not take it is gone
+	return nil
+}
+
+func getRoot(q *request) error { return q.json(map[string]string{"message": "API running."}) }
+
+func getConfig(q *request) error { return q.json(q.h.config(q.view, q.who)) }
+
+func getComponents(q *request) error { return q.json(componentsOf(q.view, q.who)) }
+
+func getCoreState(q *request) error {
+	return q.json(map[string]any{
+		"state": "RUNNING", "recorder_state": map[string]bool{"migration_in_progress": false, "migration_is_live": false},
+	})
+}
+
+func getAllStates(q *request) error {
+	states, err := statesOf(q.Context(), q.view.origins, q.view.now(), q.who, every)
+	if err != nil {
+		return err
+	}
+	return q.json(states)
+}
+
+func getState(q *request) error {
+	id := q.PathValue("entity_id")
+	m := q.view.now()
+	s, ok := m.State.Get(id)
+	if !ok || !q.who.May(access.Read, id) {
+		return notFound("Entity not found.")
+	}
+	contexts, err := q.view.origins.contextsOf(q.Context(), q.who, []eventstore.Position{s.Position})
+	if err != nil {
+		return err
+	}
+	return q.json(newEntityState(m.Registry, s, contexts))
+}
+
+// changeState answers that nobody makes up a state here: states are typed, and come from what reports them.
+func changeState(q *request) error {
+	q.w.Header().Set("Allow", "GET, HEAD")
+	return &failure{
+		http.StatusMethodNotAllowed, codeNotSupported,
+		"states cannot be set through Home Assistant's interface: they are what devices report; append an event instead",
+	}
+}
+
+func getServices(q *request) error {
+	type domain struct {
+		Domain   string         `json:"domain"`
+		Services map[string]any `json:"services"`
+	}
+	all := []domain{}
+	for name, s := range services() {
+		all = append(all, domain{name, s})
+	}
+	return q.json(all)
+}
+
+func postService(q *request) error { return q.view.call(q.PathValue("domain"), q.PathValue("service")) }
+
+func getEvents(q *request) error {
+	type listeners struct {
+		Event string `json:"event"`
+		Count int    `json:"listener_count"`
+	}
+	var all []listeners
+	for _, name := range ownEvents {
+		all = append(all, listeners{name, 0})
+	}
+	return q.json(all)
+}
+
+func postEvent(q *request) error {
+	body, err := io.ReadAll(q.Body)
+	if err != nil {
+		return err
+	}
+	var data jsonObject
+	if body = bytes.TrimSpace(body); len(body) > 0 {
+		if !json.Valid(body) {
+			return invalid("Event data should be valid JSON.")
+		}
+		if err := json.Unmarshal(body, &data); err != nil {
+			return invalid("Event data should be a JSON object")
+		}
+	}
+	name := q.PathValue("event_type")
+	if _, err := q.view.fire(q.Context(), q.who, name, data); err != nil {
+		return err
+	}
+	return q.json(map[string]string{"message": fmt.Sprintf("Event %s fired.", name)})
+}
+
+func postTemplate(*request) error {
+	return &failure{http.StatusBadRequest, codeTemplate, "templates are not rendered here"}
+}
+
+const day = 24 * time.Hour
+
+// start is the time in the path, or else a day before now.
+func (q *request) start() (time.Time, error) {
+	text := q.PathValue("timestamp")
+	if text == "" {
+		return q.view.clock().Add(-day), nil
+	}
+	t, ok := parseTime(text)
+	if !ok {
+		return t, invalid("Invalid datetime")
+	}
+	return t, nil
+}
+
+// end is the time in end_time, the zero one where there is none.
+func (q *request) end() (time.Time, error) {
+	text := q.URL.Query().Get("end_time")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, ok := parseTime(text)
+	if !ok {
+		return t, invalid("Invalid end_time")
+	}
+	return t, nil
+}
+
+func getHistory(q *request) error {
+	values := q.URL.Query()
+	ids := strings.Split(values.Get("filter_entity_id"), ",")
+	if values.Get("filter_entity_id") == "" {
+		return invalid("filter_entity_id is missing")
+	}
+	query := historyQuery{
+		ids: append([]string{}, ids...), startState: !values.Has("skip_initial_state"), minimal: values.Has("minimal_response"),
+		noAttributes: values.Has("no_attributes"), significant: values.Get("significant_changes_only") != "0",
+	}
+	var err error
+	if query.start, err = q.start(); err != nil {
+		return err
+	}
+	if query.end, err = q.end(); err != nil {
+		return err
+	}
+	if query.end.IsZero() {
+		query.end = query.start.Add(day)
+	}
+	if err := query.check(); err != nil {
+		return err
+	}
+	if query.start.After(q.view.clock()) {
+		return q.json([]any{})
+	}
+	from, to, err := q.view.span(q.Context(), query.start, query.end)
+	if err != nil {
+		return err
+	}
+	rows, err := q.view.history(q.Context(), q.who, query, from, to)
+	if err != nil {
+		return err
+	}
+	return q.json(inOrder(ids, rows))
+}
+
+func getLogbook(q *request) error {
+	values := q.URL.Query()
+	var query logbookQuery
+	var err error
+	if query.start, err = q.start(); err != nil {
+		return err
+	}
+	if query.end, err = q.end(); err != nil {
+		return err
+	}
+	days := 1
+	if text := values.Get("period"); text != "" {
+		if days, err = strconv.Atoi(text); err != nil || days < 1 || days > 36500 {
+			return invalid("period is a number of days")
+		}
+	}
+	if query.end.IsZero() {
+		query.end = query.start.Add(time.Duration(days) * day)
+	}
+	if text := values.Get("entity"); text != "" {
+		ids := strings.Split(text, ",")
+		if query.ids, err = (period{IDs: &ids}).entityIDs(q.view.now()); err != nil {
+			return err
+		}
+	}
+	from, to, err := q.view.span(q.Context(), query.start, query.end)
+	if err != nil {
+		return err
+	}
+	entries, err := q.view.logbook(q.Context(), q.who, query, from, to)
+	if err != nil {
+		return err
+	}
+	all := make([]logbookEntry, len(entries))
+	for i, e := range entries {
+		all[i] = e.rest()
+	}
+	return q.json(all)
+}
