@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -61,6 +62,7 @@ func (s *Store) Append(ctx context.Context, b Batch) (Span, error) {
 func (s *Store) submit(ctx context.Context, r *request) (Span, error) {
 	s.appending.Add(1)
 	defer s.appending.Add(-1)
+	began := time.Now()
 	if err := s.enqueue(ctx, r); err != nil {
 		s.stats.failed.Add(1)
 		return Span{}, err
@@ -72,6 +74,9 @@ func (s *Store) submit(ctx context.Context, r *request) (Span, error) {
 			return Span{}, fmt.Errorf("append: %w", context.Cause(ctx))
 		}
 		<-r.done
+	}
+	if r.err == nil {
+		s.stats.appends.add(time.Since(began))
 	}
 	return r.span, r.err
 }

@@ -267,6 +267,7 @@ func (s *Store) Close() error {
 type counters struct {
 	events, groups, batches, failed atomic.Uint64
 	queuedBytes                     atomic.Int64
+	appends                         latency
 	queuedBatches                   atomic.Int64
 	waiting                         atomic.Int64
 	snapshot                        atomic.Uint64
@@ -281,6 +282,8 @@ type Stats struct {
 	HeadRecorded time.Time
 	// Events, Batches and Groups were committed; Failed batches were answered with an error.
 	Events, Batches, Groups, Failed uint64
+	// Appends is how long the callers of those that were committed waited for their answer.
+	Appends Latency
 	// QueuedBytes and QueuedBatches wait for the writer.
 	QueuedBytes, QueuedBatches int64
 	// QueueLimit is the most that QueuedBytes can be. WaitingForRoom is the number of callers that wait because the
@@ -306,6 +309,7 @@ func (s *Store) Stats() Stats {
 		QueuedBatches: s.stats.queuedBatches.Load(), Snapshot: Position(s.stats.snapshot.Load()),
 		Sealed: Position(s.stats.sealed.Load()), QueueLimit: s.opts.QueueBytes,
 		WaitingForRoom: s.stats.waiting.Load(), Followers: s.followers.stats(), Consumers: s.cursors.stats(),
+		Appends: s.stats.appends.stats(),
 	}
 	if h := s.head.Load(); h != nil {
 		st.Head = h.position

@@ -22,7 +22,6 @@ const (
 	CodeUnauthenticated  Code = "unauthenticated"    // 401: there is no token, or none that is valid
 	CodeForbidden        Code = "forbidden"          // 403: the token is not for this, or the request comes from another site's page
 	CodeNotFound         Code = "not_found"          // 404: there is no such thing, or no such route
-	CodeReserved         Code = "reserved"           // 404: the route is kept for something to come
 	CodeMethodNotAllowed Code = "method_not_allowed" // 405: the route exists, and not for this method
 	CodeConflict         Code = "conflict"           // 409: what the write depends on is not as it says any more; read and decide anew
 	CodeInUse            Code = "in_use"             // 409: somebody has it, and there can be one at a time

@@ -268,5 +268,17 @@ func systemWords(e api.Event) string {
 	if json.Unmarshal(e.Data, &said) != nil {
 		return string(e.Kind)
 	}
+	if done, ok := strings.CutPrefix(said.What, "token_"); ok {
+		return "a token was " + done + ": " + said.Detail // which begins with its name
+	}
 	return strings.Join(strings.Fields(said.What+" "+said.Subject+" "+said.Detail), " ")
+}
+
+// systemSentence is systemWords as a sentence.
+func systemSentence(e api.Event) string {
+	words := systemWords(e)
+	if strings.HasPrefix(words, "a token ") {
+		return words
+	}
+	return "the system " + words
 }

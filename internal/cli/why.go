@@ -151,7 +151,7 @@ func eventWords(e api.Event) string {
 	case eventstore.KindStateChanged:
 		return e.EntityID + " is " + e.State
 	case eventstore.KindSystem:
-		return "the system " + systemWords(e)
+		return systemSentence(e)
 	case eventstore.KindHistoryRemoved:
 		return removedWords(e)
 	}

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -637,4 +638,41 @@ func TestMetricsLint(t *testing.T) {
 func followAs(t testing.TB, url, token string) *feed {
 	t.Helper()
 	return followWith(t, url, "", "Bearer "+token)
+}
+
+// TestCapacityMetrics: the metrics say whether it keeps up, and whether it is full.
+func TestCapacityMetrics(t *testing.T) {
+	h := newHouse(t)
+	furnish(t, h)
+	s := start(t, Options{House: h})
+	f := follow(t, s.URL()+"/v1/changes", "")
+	f.ready()
+	appendEvents(t, h, lightEvent("light.hall", 1))
+	f.read()
+	value := func(name string) string {
+		for line := range strings.Lines(string(get(t, s.URL()+"/metrics").body)) {
+			if rest, ok := strings.CutPrefix(line, name+" "); ok {
+				return strings.TrimSpace(rest)
+			}
+		}
+		t.Errorf("there is no %s", name)
+		return ""
+	}
+	for name, want := range map[string]string{
+		"statehouse_log_append_duration_seconds_count": "2", `statehouse_log_append_duration_seconds_bucket{le="+Inf"}`: "2",
+		"statehouse_snapshot_behind_events": "9",
+	} {
+		if got := value(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	eventually(t, "the stream is not behind", func() bool { return value("statehouse_http_stream_behind_events") == "0" })
+	if runtime.GOOS == "linux" {
+		if free := value("statehouse_disk_free_bytes"); free == "0" || free == "" {
+			t.Errorf("%s bytes are free", free)
+		}
+	}
+	if got := s.mostBehind(h.Store().Head() + 5); got != 5 {
+		t.Errorf("of a log that is 5 longer the stream is %d behind", got)
+	}
 }

@@ -118,6 +118,7 @@ func (c *changes) begin(last string) (*walk, error) {
 		return c.sendAll()
 	}
 	c.at, c.sent = m.Position(), m.Position()
+	c.stream.at.Store(uint64(c.at))
 	c.flushLocked()
 	return newWalk(c.house.Now, m, c.filter), c.err
 }
@@ -175,6 +176,7 @@ func (c *changes) next(change api.Change, at eventstore.Position, wanted, end bo
 	c.mu.Lock()
 	c.at = at
 	c.mu.Unlock()
+	c.stream.at.Store(uint64(at))
 	if end {
 		c.flushLocked()
 	}

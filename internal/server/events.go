@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math"
 	"net/http"
 
 	"github.com/statehouse/statehouse"
@@ -97,6 +98,9 @@ func sendEvents(st *stream, h *statehouse.House, q eventsQuery) error {
 		past.Until = head
 	}
 	line := eventLines{st: st, left: q.limit, may: q.may}
+	if line.tracked = len(q.Entities)+len(q.Kinds)+len(q.Sources) == 0; !line.tracked {
+		st.at.Store(math.MaxUint64) // of what is filtered nobody knows how far it is
+	}
 	if past.After < past.Until {
 		if err := line.send(h.Read(st.ctx, past)); err != nil {
 			return err
@@ -120,12 +124,17 @@ type eventLines struct {
 	left uint64 // how many more may be written; 0 means that there is no limit
 	live bool
 	may  api.May
+	// tracked says that every event comes by, so that the stream is as far as the last one.
+	tracked bool
 }
 
 func (l *eventLines) send(events iter.Seq2[eventstore.Event, error]) error {
 	for e, err := range events {
 		if err != nil {
 			return err
+		}
+		if l.tracked {
+			l.st.at.Store(uint64(e.Position))
 		}
 		if l.may != nil && !l.may.Event(e) {
 			continue

@@ -24,7 +24,9 @@ func (s *Server) guard(next http.Handler, door string) http.Handler {
 		_ = rc.SetWriteDeadline(now.Add(s.opts.WriteTimeout))
 		if r.ContentLength != 0 {
 			_ = rc.SetReadDeadline(now.Add(s.opts.ReadTimeout))
-			r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+			if !isRPC(r.URL.Path) {
+				r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+			}
 		}
 		setHeaders(w.Header())
 		r = r.WithContext(context.WithValue(r.Context(), doorKey{}, door))

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/api"
 )
 
@@ -115,6 +116,7 @@ var (
 	descEvents    = desc("log_events_appended_total", "Events committed since the start.")
 	descBatches   = desc("log_batches_appended_total", "Batches committed since the start.")
 	descGroups    = desc("log_commits_total", "Commits since the start; each is one group of batches.")
+	descAppends   = desc("log_append_duration_seconds", "Time from an append to its answer, of those that were committed.")
 	descFailed    = desc("log_batches_failed_total", "Batches answered with an error since the start.")
 	descQueue     = desc("log_queue_batches", "Batches that wait for the writer.")
 	descQueueSize = desc("log_queue_bytes", "Bytes of the batches that wait for the writer.")
@@ -137,6 +139,9 @@ var (
 	descSealed    = desc("log_sealed_position", "Position up to which the log is sealed.")
 	descBase      = desc("log_base_position", "Position up to which history has been removed, 0 if it is whole.")
 	descBaseTime  = desc("log_base_timestamp_seconds", "When the event there was recorded, in seconds since 1970.")
+	descUnsaved   = desc("snapshot_behind_events", "Events since the newest snapshot: what a start would have to fold.")
+	descLag       = desc("http_stream_behind_events", "Events that the slowest open stream of /v1/ has not been sent.")
+	descFree      = desc("disk_free_bytes", "Bytes that may still be written beside the database; left out where nobody knows.")
 	descDBSize    = desc("db_size_bytes", "Size of the database file.")
 	descWALSize   = desc("wal_size_bytes", "Size of the database's write-ahead log, 0 where there is none.")
 	descVerified  = desc("verify_last_timestamp_seconds", "When the last verification of everything ended, in seconds since 1970.")
@@ -151,7 +156,7 @@ func (c *houseCollector) Describe(ch chan<- *prometheus.Desc) {
 		descBuild, descReady, descStreams, descPosition, descRecorded, descEvents, descBatches, descGroups, descFailed,
 		descQueue, descQueueSize, descQueueMax, descNoRoom, descConsumer, descFollower, descFailures, descFault, descDamaged, descSnapshot,
 		descEntities, descDevices, descAreas, descRecovered, descUsed, descSkipped, descRecovery, descReplayed, descClock, descSealed,
-		descBase, descBaseTime, descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
+		descBase, descBaseTime, descAppends, descUnsaved, descLag, descFree, descDBSize, descWALSize, descVerified, descVerifyAge, descFindings,
 	} {
 		ch <- d
 	}
@@ -181,6 +186,8 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 	counter(descBatches, stats.Batches)
 	counter(descGroups, stats.Groups)
 	counter(descFailed, stats.Failed)
+	ch <- appendDuration(stats.Appends)
+	gauge(descLag, float64(c.s.mostBehind(stats.Head)))
 	gauge(descQueue, float64(stats.QueuedBatches))
 	gauge(descQueueSize, float64(stats.QueuedBytes))
 	gauge(descQueueMax, float64(stats.QueueLimit))
@@ -195,6 +202,7 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descFault, oneIf(stats.Fault == nil))
 	gauge(descDamaged, oneIf(h.Damage() != nil))
 	gauge(descSnapshot, float64(stats.Snapshot))
+	gauge(descUnsaved, float64(stats.Head-min(stats.Snapshot, stats.Head)))
 	gauge(descEntities, float64(m.State.Entities.Len()))
 	gauge(descDevices, float64(m.Registry.Devices.Len()))
 	gauge(descAreas, float64(m.Registry.Areas.Len()))
@@ -212,12 +220,24 @@ func (c *houseCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(descDBSize, sizeOf(h.Path()))
 	gauge(descWALSize, sizeOf(h.Path()+"-wal"))
+	if free, ok := freeSpace(h.Path()); ok {
+		gauge(descFree, free)
+	}
 	verified := c.s.opts.Verifier.Verified()
 	if verified.At != nil {
 		gauge(descVerified, float64(verified.At.UnixNano())/1e9)
 		gauge(descVerifyAge, verified.AgeSeconds)
 	}
 	gauge(descFindings, float64(verified.Findings))
+}
+
+// appendDuration is how long appends took.
+func appendDuration(l eventstore.Latency) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(l.Within))
+	for bound, n := range l.Within {
+		buckets[bound.Seconds()] = n
+	}
+	return prometheus.MustNewConstHistogram(descAppends, l.Count, l.Sum.Seconds(), buckets)
 }
 
 // sizeOf is the size of a file, 0 where there is none. It does not open it: closing a database's file drops the locks that

@@ -315,7 +315,7 @@ func TestUnknownRoutes(t *testing.T) {
 	for path, want := range map[string]api.Code{
 		"/": api.CodeNotFound, "/v1": api.CodeNotFound, "/v1/": api.CodeNotFound, "/v1/states/a.b/c": api.CodeNotFound,
 		"/v2/states": api.CodeNotFound, "/favicon.ico": api.CodeNotFound, "/debug/pprof/": api.CodeNotFound,
-		"/api": api.CodeReserved, "/api/": api.CodeReserved, "/api/states": api.CodeReserved, "/api/websocket": api.CodeReserved,
+		"/at/@1/v1/states": api.CodeNotFound, "/statehouse.v1.NoService/Get": api.CodeNotFound,
 	} {
 		if r := get(t, s.URL()+path); r.status != http.StatusNotFound || r.code(t) != want {
 			t.Errorf("%s: %d %s", path, r.status, r.body)

@@ -95,9 +95,7 @@ func (s *Server) handler(routes []route, door string) http.Handler {
 	for pattern, methods := range byPattern {
 		mux.Handle(pattern, s.endpoint(pattern, methods))
 	}
-	for _, pattern := range []string{"/api", "/api/"} {
-		mux.Handle(pattern, s.endpoint("/api/", anyMethod(reserved)))
-	}
+	s.mount(mux)
 	mux.Handle("/", s.endpoint("unknown", anyMethod(unknown)))
 	return s.guard(mux, door)
 }
@@ -107,17 +105,10 @@ func anyMethod(serve func(http.ResponseWriter, *http.Request) error) []route {
 	return []route{{serve: serve, scope: anyScope}}
 }
 
-func reserved(http.ResponseWriter, *http.Request) error {
-	return &failure{
-		status: http.StatusNotFound, code: api.CodeReserved,
-		message: "/api/ is reserved for Home Assistant's interface, which comes later; use /v1/",
-	}
-}
-
 func unknown(_ http.ResponseWriter, r *http.Request) error {
 	return notFound("there is no %.200q; there are /v1/info, /v1/states, /v1/states/{entity_id}, /v1/registry, "+
 		"/v1/position, /v1/diff, /v1/why, /v1/why/{entity_id}, /v1/history/{entity_id}, /v1/snapshots, "+
-		"/v1/events, /v1/changes, /healthz, /readyz and /metrics", r.URL.Path)
+		"/v1/events, /v1/changes, /healthz, /readyz and /metrics, Home Assistant's interface below /api/, and gRPC", access.Redact(r.URL.Path))
 }
 
 // endpoint answers the methods of one pattern, and counts, times and logs what it answers.

@@ -29,6 +29,7 @@ type Server struct {
 	// crossOrigin refuses what a page of another origin would change.
 	crossOrigin *http.CrossOriginProtection
 	streams     chan struct{} // holds one for each open stream
+	open        sync.Map      // the *streams that are open
 	// verifying is held while a verification that somebody asked for is under way.
 	verifying sync.Mutex
 	// compacting is held while somebody has history removed.

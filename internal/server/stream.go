@@ -5,13 +5,21 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/api"
 )
 
 // lastWords is how long a client may take for the end of a stream when the server closes.
 const lastWords = time.Second
+
+// errTooManyStreams is why there is no stream.
+var errTooManyStreams error = &failure{
+	status: http.StatusServiceUnavailable, code: api.CodeTooManyStreams, retryAfter: "5",
+	message: "as many streams are open as may be; close one, or come back later",
+}
 
 // stream is an answer that goes on for as long as its client takes what is written. A write that the client does not
 // take in time fails, and every one after it.
@@ -23,22 +31,16 @@ type stream struct {
 	ctx     context.Context // ends with the client, or the server
 	end     func()
 
+	at atomic.Uint64 // the position up to which everything was looked at
+
 	mu    sync.Mutex // guards hurry and the setting of deadlines; nothing else is locked under it
 	hurry bool       // the server closes: no deadline moves any more
 }
 
 // openStream begins a stream, or fails where there are too many. It must be closed.
 func (s *Server) openStream(w http.ResponseWriter, r *http.Request, contentType string) (*stream, error) {
-	if s.closing.Err() != nil {
-		return nil, errClosing
-	}
-	select {
-	case s.streams <- struct{}{}:
-	default:
-		return nil, &failure{
-			status: http.StatusServiceUnavailable, code: api.CodeTooManyStreams, retryAfter: "5",
-			message: "as many streams are open as may be; close one, or come back later",
-		}
+	if err := s.takeStream(); err != nil {
+		return nil, err
 	}
 	st := &stream{w: w, rc: http.NewResponseController(w), timeout: s.opts.WriteTimeout}
 	st.buf = bufio.NewWriterSize((*deadlineWriter)(st), 16<<10)
@@ -66,13 +68,27 @@ func (s *Server) openStream(w http.ResponseWriter, r *http.Request, contentType 
 			}
 		}
 		cancel(nil)
+		s.open.Delete(st)
 		<-s.streams
 	}
+	if h := s.house.Load(); h != nil {
+		st.at.Store(uint64(h.Store().Head()))
+	}
+	s.open.Store(st, nil)
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("X-Accel-Buffering", "no") // a proxy in between must not wait for more
 	w.WriteHeader(http.StatusOK)
 	return st, nil
+}
+
+// mostBehind is by how many events the slowest open stream is behind the end of the log.
+func (s *Server) mostBehind(head eventstore.Position) (most eventstore.Position) {
+	s.open.Range(func(st, _ any) bool {
+		most = max(most, head-min(head, eventstore.Position(st.(*stream).at.Load())))
+		return true
+	})
+	return most
 }
 
 // close ends the stream with what is still to be written.
