@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 
 	"connectrpc.com/connect"
@@ -72,9 +71,17 @@ func parseFinding(w *statehousev1.Finding) eventstore.Finding {
 	return eventstore.Finding{
 		Kind: eventstore.FindingKind(w.GetKind()), First: eventstore.Position(w.GetFirst()), Last: eventstore.Position(w.GetLast()),
 		RecordedFrom: parseTime(w.GetRecordedFrom()), RecordedTo: parseTime(w.GetRecordedTo()), Entities: w.GetEntityIds(), Owner: w.GetOwner(),
-		Problem: fmt.Errorf("%w: %s", eventstore.ErrCorrupt, w.GetProblem()),
+		Problem: problem(w.GetProblem()),
 	}
 }
+
+// problem is what does not fit, in the server's words; it matches [eventstore.ErrCorrupt].
+type problem string
+
+func (p problem) Error() string { return string(p) }
+
+// Is implements what errors.Is asks for.
+func (problem) Is(target error) bool { return target == eventstore.ErrCorrupt }
 
 // Compact removes history for good, up to a moment; see [eventstore.Store.Compact]. Of the options Progress and DryRun are taken.
 // With DryRun the result is what would be.

@@ -46,9 +46,14 @@ func Compact(ctx context.Context, h *statehouse.House, before At, opts eventstor
 	} else if err != nil {
 		return Compaction{}, err
 	}
-	w := Compaction{DryRun: opts.DryRun, Position: c.Base, Events: c.Events, Attested: c.Attested, LeftBehind: c.LeftBehind}
+	return NewCompaction(c, opts.DryRun), nil
+}
+
+// NewCompaction is what was removed as it goes over the wire.
+func NewCompaction(c eventstore.Compaction, dryRun bool) Compaction {
+	w := Compaction{DryRun: dryRun, Position: c.Base, Events: c.Events, Attested: c.Attested, LeftBehind: c.LeftBehind}
 	if c.Base > 0 {
 		w.RecordedAt = &c.RecordedAt
 	}
-	return w, nil
+	return w
 }

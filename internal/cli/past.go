@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -70,12 +69,6 @@ func (r *remote) Snapshots(ctx context.Context) (api.Snapshots, error) {
 func (r *remote) VerifySnapshot(ctx context.Context, owner string, at eventstore.Position) (api.Snapshot, error) {
 	var one api.Snapshot
 	return one, r.get(ctx, "/v1/snapshots/"+owner+"/"+strconv.FormatUint(uint64(at), 10), nil, &one)
-}
-
-// CreateSnapshot implements source.
-func (r *remote) CreateSnapshot(ctx context.Context) (api.AsOf, error) {
-	var as api.AsOf
-	return as, r.send(ctx, http.MethodPost, "/v1/snapshots", nil, &as)
 }
 
 // asOf says which position an answer is for.

@@ -17,16 +17,18 @@ import (
 	"time"
 
 	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/client"
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/internal/daemon"
-	"github.com/statehouse/statehouse/internal/mqtt"
 )
 
 // remote is a running daemon.
 type remote struct {
 	base   *url.URL
 	client *http.Client
+	// rpc is the same daemon over its typed interface, for what is not a document of JSON.
+	rpc *client.Client
 	// where is what errors call it: its URL, or its socket.
 	where string
 	// db is the database that the daemon holds, empty where only its URL is known.
@@ -47,10 +49,15 @@ func newRemote(address, tokenFile string) (*remote, error) {
 		return nil, usagef("server %q: write a URL, as in http://127.0.0.1:8321", address)
 	}
 	r := &remote{base: base, where: base.Redacted()}
+	var opts []client.Option
 	if tokenFile != "" {
 		if r.token, err = readToken(tokenFile); err != nil {
 			return nil, err
 		}
+		opts = append(opts, client.WithToken(func(context.Context) (string, error) { return r.token, nil }))
+	}
+	if r.rpc, err = client.Dial(base.String(), opts...); err != nil {
+		return nil, markedError{err, errUsage}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = responsePatience
@@ -63,9 +70,13 @@ const responsePatience = 30 * time.Second
 
 // readToken is the token in a file.
 func readToken(path string) (string, error) {
-	token, err := mqtt.ReadPassword(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("token: %w", err)
+	}
+	token := strings.TrimSpace(string(text))
+	if token == "" || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return "", usagef("%s holds no token: write one there, and nothing else", path)
 	}
 	return token, nil
 }
@@ -91,13 +102,18 @@ func newLocalRemote(address, db string) (*remote, error) {
 		},
 		ResponseHeaderTimeout: responsePatience,
 	}
+	rpc, err := client.DialSocket(path)
+	if err != nil {
+		return nil, err
+	}
 	return &remote{
-		base: &url.URL{Scheme: "http", Host: "localhost"}, where: path, db: db, client: &http.Client{Transport: transport},
+		base: &url.URL{Scheme: "http", Host: "localhost"}, where: path, db: db, client: &http.Client{Transport: transport}, rpc: rpc,
 	}, nil
 }
 
 func (r *remote) Close() error {
 	r.client.CloseIdleConnections()
+	r.rpc.Close()
 	return nil
 }
 
@@ -300,28 +316,83 @@ func (r *remote) changes(ctx context.Context, lastID string) iter.Seq2[api.Messa
 
 // EditEntity implements source.
 func (r *remote) EditEntity(ctx context.Context, id string, edit statehouse.EntityEdit) (api.Span, error) {
-	return r.write(ctx, http.MethodPatch, "/v1/entities/"+id, edit)
+	span, err := r.rpc.EditEntity(ctx, id, edit)
+	return toSpan(span, r.rpcError(err))
 }
 
 // EditDevice implements source.
 func (r *remote) EditDevice(ctx context.Context, id string, edit statehouse.DeviceEdit) (api.Span, error) {
-	return r.write(ctx, http.MethodPatch, "/v1/devices/"+id, edit)
+	span, err := r.rpc.EditDevice(ctx, id, edit)
+	return toSpan(span, r.rpcError(err))
 }
 
 // SetArea implements source.
 func (r *remote) SetArea(ctx context.Context, id, name string) (api.Span, error) {
+	set := func() (eventstore.Span, error) { return r.rpc.SetArea(ctx, id, name) }
 	if name == "" {
-		return r.write(ctx, http.MethodDelete, "/v1/areas/"+id, nil)
+		set = func() (eventstore.Span, error) { return r.rpc.RemoveArea(ctx, id) }
 	}
-	return r.write(ctx, http.MethodPut, "/v1/areas/"+id, api.AreaEdit{Name: name})
+	span, err := set()
+	return toSpan(span, r.rpcError(err))
 }
 
-// write sends a change.
-func (r *remote) write(ctx context.Context, method, path string, body any) (span api.Span, err error) {
-	return span, r.send(ctx, method, path, body, &span)
+// CreateSnapshot implements source.
+func (r *remote) CreateSnapshot(ctx context.Context) (api.AsOf, error) {
+	as, err := r.rpc.CreateSnapshot(ctx)
+	if err != nil {
+		return api.AsOf{}, r.rpcError(err)
+	}
+	w := api.AsOf{Position: as.Position, Final: as.Final}
+	if !as.RecordedAt.IsZero() {
+		w.RecordedAt = &as.RecordedAt
+	}
+	return w, nil
 }
 
-// send is write that decodes any answer.
+// verify lets the daemon verify its database.
+func (r *remote) verify(ctx context.Context, to *verifyReport) (api.Verification, error) {
+	result, err := r.rpc.Verify(ctx, to.options())
+	return api.NewVerification(result), r.rpcError(err)
+}
+
+// Compact implements source.
+func (r *remote) Compact(ctx context.Context, before api.At, dryRun bool, progress func(api.Progress)) (api.Compaction, error) {
+	c, err := r.rpc.Compact(ctx, rpcAt(before), eventstore.CompactOptions{
+		DryRun: dryRun, Progress: func(done, last eventstore.Position) { progress(api.NewProgress(done, last)) },
+	})
+	return api.NewCompaction(c, dryRun), r.rpcError(err)
+}
+
+// rpcAt is a moment as the client has it.
+func rpcAt(at api.At) client.At {
+	text := at.String()
+	if digits, ok := strings.CutPrefix(text, "@"); ok {
+		p, _ := strconv.ParseUint(digits, 10, 64) // String wrote it
+		return client.AtPosition(eventstore.Position(p))
+	}
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return client.AtTime(t)
+	}
+	if text != "" {
+		return client.AtOldest()
+	}
+	return client.At{}
+}
+
+// rpcError is an error of the daemon's answer, or of the way to it.
+func (r *remote) rpcError(err error) error {
+	var answer *client.Error
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, eventstore.ErrInvalid) && !errors.As(err, &answer):
+		return err
+	case errors.As(err, &answer):
+		return detailError(api.ErrorDetail{Code: api.Code(answer.Code), Message: answer.Message})
+	default:
+		return r.unreachable(err)
+	}
+}
+
+// send sends something, and decodes the answer.
 func (r *remote) send(ctx context.Context, method, path string, body, into any) error {
 	resp, err := r.do(ctx, method, path, nil, body)
 	if err != nil {
@@ -332,65 +403,4 @@ func (r *remote) send(ctx context.Context, method, path string, body, into any) 
 		return r.broken(err)
 	}
 	return nil
-}
-
-// verify lets the daemon verify its database.
-func (r *remote) verify(ctx context.Context, to *verifyReport) (result api.Verification, err error) {
-	return result, report(ctx, r, "/v1/verify", nil, func(line api.VerifyLine) (done bool, err error) {
-		switch {
-		case line.Error != nil:
-			return true, detailError(*line.Error)
-		case line.Result != nil:
-			result = *line.Result
-			return true, nil
-		case line.Finding != nil:
-			to.finding(*line.Finding)
-		case line.Progress != nil:
-			to.progress(*line.Progress)
-		}
-		return false, nil
-	})
-}
-
-// Compact implements source.
-func (r *remote) Compact(ctx context.Context, before api.At, dryRun bool, progress func(api.Progress)) (result api.Compaction, err error) {
-	query := url.Values{}
-	query.Set("before", before.String())
-	if dryRun {
-		query.Set("dry_run", "1")
-	}
-	return result, report(ctx, r, "/v1/compact", query, func(line api.CompactLine) (done bool, err error) {
-		switch {
-		case line.Error != nil:
-			return true, detailError(*line.Error)
-		case line.Result != nil:
-			result = *line.Result
-			return true, nil
-		case line.Progress != nil:
-			progress(*line.Progress)
-		}
-		return false, nil
-	})
-}
-
-// report has the daemon do something long, and takes each line of its answer until that is done.
-func report[T any](ctx context.Context, r *remote, path string, query url.Values, take func(line T) (done bool, err error)) error {
-	resp, err := r.do(ctx, http.MethodPost, path, query, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	for d := json.NewDecoder(resp.Body); ; {
-		var line T
-		err := d.Decode(&line)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err != nil {
-			return r.broken(err)
-		}
-		if done, err := take(line); done {
-			return err
-		}
-	}
 }

@@ -74,10 +74,7 @@ func (r *verifyReport) verify() (api.Verification, error) {
 	}
 	var result api.Verification
 	err := r.a.whenFree(func() error {
-		inspection, err := statehouse.Verify(r.a.ctx, r.a.flags.DB, eventstore.InspectOptions{
-			Found:    func(f eventstore.Finding) { r.finding(api.NewFinding(f)) },
-			Progress: func(done, last eventstore.Position) { r.progress(api.NewProgress(done, last)) },
-		})
+		inspection, err := statehouse.Verify(r.a.ctx, r.a.flags.DB, r.options())
 		result = api.NewVerification(inspection)
 		if !errors.Is(err, storage.ErrLocked) {
 			return err
@@ -91,6 +88,14 @@ func (r *verifyReport) verify() (api.Verification, error) {
 		return err
 	})
 	return result, err
+}
+
+// options are those of a verification that is told to a person.
+func (r *verifyReport) options() eventstore.InspectOptions {
+	return eventstore.InspectOptions{
+		Found:    func(f eventstore.Finding) { r.finding(api.NewFinding(f)) },
+		Progress: func(done, last eventstore.Position) { r.progress(api.NewProgress(done, last)) },
+	}
 }
 
 func (r *verifyReport) verdict(v api.Verification) string {

@@ -30,7 +30,7 @@ const (
 	hostile = 12
 	// maxResident bounds the program's memory: what it is allowed to hold for its clients, twice for what the collector has
 	// not collected, and its own.
-	maxResident = 640 << 20
+	maxResident = 512 << 20
 )
 
 // Run implements [faults.Run]. A round is a visit of a hostile client.

@@ -44,6 +44,21 @@ var visitors = []visitor{
 		}
 		v.send(v.p.HTTP, frames)
 	}},
+	{"half a WebSocket", func(v *visit) { v.send(v.p.HTTP, upgrade) }},
+	{"WebSocket garbage", func(v *visit) { v.send(v.p.HTTP, upgrade+v.noise(4000)) }},
+	{"claimed WebSocket lengths", func(v *visit) { v.send(v.p.HTTP, upgrade+"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xffmaskx") }},
+	{"stuck WebSockets", func(v *visit) {
+		token, _ := v.p.Token()
+		text := upgrade + frame(`{"type":"auth","access_token":"`+token+`"}`)
+		for id := range 50 {
+			text += frame(fmt.Sprintf(`{"id":%d,"type":"%s"}`, id+1, []string{"get_states", "subscribe_events", "subscribe_entities"}[id%3]))
+		}
+		v.send(v.p.HTTP, text)
+	}},
+	{"large calls", func(v *visit) {
+		v.send(v.p.HTTP, "POST /statehouse.v1.LogService/Append HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100000000\r\n\r\n"+
+			strings.Repeat("[", 1<<20))
+	}},
 	{"idle HTTP floods", func(v *visit) { v.flood(v.p.HTTP) }},
 	{"idle MQTT floods", func(v *visit) { v.flood(v.p.MQTT) }},
 	{"half an MQTT packet", func(v *visit) { v.send(v.p.MQTT, "\x10\x20\x00\x04MQ") }},
@@ -78,6 +93,15 @@ var visitors = []visitor{
 			v.send(v.p.MQTT, v.connect())
 		}
 	}},
+}
+
+// upgrade asks for a WebSocket.
+const upgrade = "GET /api/websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+// frame is a message of text on a WebSocket, masked with zeros.
+func frame(text string) string {
+	return "\x81\xfe" + string([]byte{byte(len(text) >> 8), byte(len(text))}) + "\x00\x00\x00\x00" + text
 }
 
 // connect is a CONNECT with a keepalive of never, under one of a few names.
