@@ -75,11 +75,11 @@ func (t *Tokens) store() error {
 	if err != nil {
 		return err
 	}
-	if err := WriteFile(t.path, append(text, '\n')); err != nil {
-		return fmt.Errorf("tokens: %w", err)
+	if err = WriteFile(t.path, append(text, '\n')); err != nil {
+		err = fmt.Errorf("tokens: %w", err)
 	}
-	t.fresh = false
-	return nil
+	t.fresh = t.fresh && undone(err)
+	return err
 }
 
 // readFile is what the file holds.
@@ -165,7 +165,7 @@ func WriteFile(path string, content []byte) (err error) {
 		return err
 	}
 	defer func() {
-		if err != nil {
+		if undone(err) {
 			_ = f.Close()
 			_ = os.Remove(f.Name())
 		}
@@ -182,5 +182,14 @@ func WriteFile(path string, content []byte) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	if err := syncDir(dir); err != nil {
+		return fmt.Errorf("%w: %w", errNotSynced, err)
+	}
+	return nil
 }
+
+// errNotSynced says that a file has been replaced, and may be what it was after a power cut.
+var errNotSynced = errors.New("it is written, and a power cut may undo that")
+
+// undone says that nothing has been replaced.
+func undone(err error) bool { return err != nil && !errors.Is(err, errNotSynced) }

@@ -134,6 +134,17 @@ func (i *Identity) Done() <-chan struct{} {
 	return i.done
 }
 
+// Ended is [ErrEnded] for an identity that has ended, nil for one that has not: what is about to be done is done only as long as
+// it has not, however long it took until all of the request was there.
+func (i *Identity) Ended() error {
+	select {
+	case <-i.Done(): // nil never is
+		return ErrEnded
+	default:
+		return nil
+	}
+}
+
 // match reports whether an id matches a pattern, in which "*" stands for any number of characters. It takes time in
 // proportion to the product of their lengths at worst.
 func match(pattern, id string) bool {

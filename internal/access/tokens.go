@@ -37,7 +37,7 @@ type secret struct {
 	until    time.Time
 	identity *Identity
 	end      func() // closes the identity's done, once
-	timers   []*time.Timer
+	alarms   []*alarm
 }
 
 // Open reads the tokens in a file; where there is none, there are none yet.
@@ -56,7 +56,7 @@ func openAt(path string, now func() time.Time) (*Tokens, error) {
 	for _, s := range stored {
 		tok := &token{Token: s.Token}
 		for _, sec := range s.Secrets {
-			tok.add(sec.Hash, sec.Until, t.now())
+			tok.add(sec.Hash, sec.Until)
 		}
 		t.byID[tok.ID] = tok
 	}
@@ -107,7 +107,7 @@ func (t *Tokens) find(text string) *Identity {
 		return nil
 	}
 	for _, s := range tok.secrets {
-		if subtle.ConstantTimeCompare(s.hash[:], hash[:]) == 1 && (s.until.IsZero() || t.now().Before(s.until)) {
+		if subtle.ConstantTimeCompare(s.hash[:], hash[:]) == 1 && (s.until.IsZero() || t.now().Before(s.until)) && s.identity.Ended() == nil {
 			return s.identity
 		}
 	}
@@ -198,14 +198,15 @@ func (t *Tokens) Add(d Draft) (Token, error) {
 		return Token{}, err
 	}
 	tok := &token{Token: d.token}
-	tok.add(hashOf(d.text), time.Time{}, t.now())
+	tok.add(hashOf(d.text), time.Time{})
 	t.byID[tok.ID] = tok
-	if err := t.store(); err != nil {
+	err := t.store()
+	if undone(err) {
 		tok.end()
 		delete(t.byID, tok.ID)
 		return Token{}, err
 	}
-	return tok.Token, nil
+	return tok.Token, err
 }
 
 // Rotate gives a token another secret; the one that it had ends after the grace, at once for 0. One that an earlier rotation
@@ -225,24 +226,25 @@ func (t *Tokens) Rotate(name string, grace time.Duration) (rotated Token, text s
 	old, until := before[0], before[0].until
 	text = newSecret(tok.ID)
 	tok.RotatedAt, tok.secrets = stamp(now), nil
-	tok.add(hashOf(text), time.Time{}, now)
+	tok.add(hashOf(text), time.Time{})
 	if grace > 0 {
 		old.until = stamp(now.Add(grace))
 		tok.secrets = append(tok.secrets, old)
 	}
-	if err := t.store(); err != nil {
+	err = t.store()
+	if undone(err) {
 		tok.secrets[0].close()
 		old.until, *tok = until, was
 		return Token{}, "", err
 	}
 	for _, s := range before {
 		if s == old && grace > 0 {
-			s.endAfter(grace)
+			s.endAt(old.until)
 		} else {
 			s.close()
 		}
 	}
-	return tok.Token, text, nil
+	return tok.Token, text, err
 }
 
 // Revoke makes a token none. Whoever uses it is told before it returns, and it stays so after a crash.
@@ -254,22 +256,23 @@ func (t *Tokens) Revoke(name string) (Token, error) {
 		return Token{}, err
 	}
 	delete(t.byID, tok.ID)
-	if err := t.store(); err != nil {
+	err = t.store()
+	if undone(err) {
 		t.byID[tok.ID] = tok
 		return Token{}, err
 	}
 	tok.end()
-	return tok.Token, nil
+	return tok.Token, err
 }
 
 // add gives a token a secret that ends at a time, the zero time for that of the token.
-func (k *token) add(hash [sha256.Size]byte, until, now time.Time) {
+func (k *token) add(hash [sha256.Size]byte, until time.Time) {
 	done := make(chan struct{})
 	s := &secret{hash: hash, until: until, end: sync.OnceFunc(func() { close(done) })}
 	s.identity = NewIdentity(k.Name, k.Scopes, k.Entities, done)
 	for _, at := range []time.Time{until, k.ExpiresAt} {
 		if !at.IsZero() {
-			s.endAfter(at.Sub(now))
+			s.endAt(at)
 		}
 	}
 	k.secrets = append(k.secrets, s)
@@ -282,8 +285,49 @@ func (k *token) end() {
 	}
 }
 
-// endAfter ends the identity after a while, unless it ends earlier.
-func (s *secret) endAfter(d time.Duration) { s.timers = append(s.timers, time.AfterFunc(d, s.end)) }
+// lookAgain is how often it is looked whether a time has come: timers do not count the time that a machine sleeps, and know
+// nothing of a clock that is set.
+const lookAgain = 10 * time.Second
+
+// endAt ends the identity at a time.
+func (s *secret) endAt(at time.Time) {
+	a := &alarm{at: at.Round(0), ring: s.end}
+	a.arm()
+	s.alarms = append(s.alarms, a)
+}
+
+// alarm rings at a time.
+type alarm struct {
+	at   time.Time
+	ring func()
+
+	mu      sync.Mutex // guards the rest
+	timer   *time.Timer
+	stopped bool
+}
+
+// arm waits until it is time, or looks again.
+func (a *alarm) arm() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	left := time.Until(a.at)
+	switch {
+	case a.stopped:
+	case left <= 0:
+		a.ring()
+	default:
+		a.timer = time.AfterFunc(min(left, lookAgain), a.arm)
+	}
+}
+
+func (a *alarm) stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopped = true
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
 
 // close ends the identity.
 func (s *secret) close() {
@@ -292,8 +336,8 @@ func (s *secret) close() {
 }
 
 func (s *secret) stop() {
-	for _, t := range s.timers {
-		t.Stop()
+	for _, a := range s.alarms {
+		a.stop()
 	}
 }
 

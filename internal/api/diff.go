@@ -97,10 +97,14 @@ func NewChanges(before, after timeline.Moment) ([]EntityChange, error) {
 			changes = append(changes, c)
 		}
 	}
+	sortChanges(changes)
+	return changes, nil
+}
+
+func sortChanges(changes []EntityChange) {
 	slices.SortFunc(changes, func(a, b EntityChange) int {
 		return cmp.Or(cmp.Compare(a.EntityID, b.EntityID), cmp.Compare(len(a.What), len(b.What)))
 	})
-	return changes, nil
 }
 
 // formerly is the id that an entity of the later moment had in the earlier one, empty where it was not there.

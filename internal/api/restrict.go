@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/statehouse/statehouse/eventstore"
@@ -44,7 +45,26 @@ func restrictChanges(all []EntityChange, may May) []EntityChange {
 		}
 		seen = append(seen, c)
 	}
+	sortChanges(seen) // by the ids that are left
 	return seen
+}
+
+// Restrict is what somebody may see of an entity's history. What a change of the id says names another one.
+func (h History) Restrict(may May) History {
+	steps := make([]Step, 0, len(h.Steps))
+	for _, s := range h.Steps {
+		if s.Kind == eventstore.KindEntityRenamed {
+			var renamed struct {
+				NewID string `json:"new_id"`
+			}
+			if json.Unmarshal(s.Data, &renamed) != nil || !may(renamed.NewID) {
+				s.Event = s.Redacted()
+			}
+		}
+		steps = append(steps, s)
+	}
+	h.Steps = steps
+	return h
 }
 
 // Restrict is what somebody may see of a registry: his entities, their devices, and the areas of both.
@@ -59,6 +79,9 @@ func (r Registry) Restrict(may May) Registry {
 	}
 	for _, d := range r.Devices {
 		if devices[d.ID] {
+			if !devices[d.ViaDevice] {
+				d.ViaDevice = ""
+			}
 			seen.Devices = append(seen.Devices, d)
 			areas[d.Area] = true
 		}
@@ -87,7 +110,7 @@ func (w Why) Restrict(may May) Why {
 			}
 		}
 		l.Saw = saw
-		if l.Batch != nil && !may(l.Batch.EntityID) {
+		if l.Batch != nil && (!may(l.Batch.EntityID) || l.Batch.Kind == eventstore.KindEntityRenamed) { // which names another
 			batch := l.Batch.Redacted()
 			l.Batch = &batch
 		}

@@ -36,7 +36,7 @@ type Config struct {
 // HTTP configures what the daemon answers over HTTP.
 type HTTP struct {
 	Address      string   `yaml:"address,omitempty" help:"Address to listen on (default 127.0.0.1:8321)." placeholder:"HOST:PORT" env:"STATEHOUSE_HTTP_ADDRESS"`
-	TLS          TLS      `yaml:"tls,omitempty" embed:"" prefix:"tls-"`
+	TLS          HTTPTLS  `yaml:"tls,omitempty" embed:"" prefix:"tls-"`
 	AllowedHosts []string `yaml:"allowed_hosts,omitempty" help:"Host names that requests may name, besides localhost and addresses of this machine." placeholder:"NAME" env:"STATEHOUSE_HTTP_ALLOWED_HOSTS"`
 }
 
@@ -47,6 +47,12 @@ type MQTT struct {
 	Users   []User `yaml:"users,omitempty" kong:"-"`
 	Limits  Limits `yaml:"limits,omitempty" kong:"-"`
 	Broker  Broker `yaml:"broker,omitempty" embed:"" prefix:"broker-"`
+}
+
+// HTTPTLS names the files of the certificate for HTTP.
+type HTTPTLS struct {
+	Cert string `yaml:"cert,omitempty" help:"Certificate for HTTPS, PEM, which other machines need." placeholder:"FILE" env:"STATEHOUSE_HTTP_TLS_CERT"`
+	Key  string `yaml:"key,omitempty" help:"Its private key, PEM." placeholder:"FILE" env:"STATEHOUSE_HTTP_TLS_KEY"`
 }
 
 // TLS names the files of the embedded broker's certificate.

@@ -145,16 +145,17 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	opts.Version, opts.Logger, opts.Metrics, opts.Ready = d.opts.Version, d.log, registry, d.notReady
 	d.verifier = &verifier{d: d, every: time.Duration(*d.cfg.VerifyEvery), after: cmp.Or(d.opts.VerifyAfter, defaultVerifyAfter)}
 	opts.Verifier = d.verifier
-	if d.tokens, err = access.Open(TokensPath(d.cfg.DB)); err != nil {
-		return err
-	}
-	opts.Auth, opts.Tokens = d.tokens, d.tokens
 	if d.server, err = server.Start(ctx, opts); err != nil {
 		return addressTaken(err, "http.address", opts.Address, "another statehouse", "stop it, or listen elsewhere with --http-address")
 	}
 	if err := d.openHouse(ctx); err != nil {
 		return err
 	}
+	// Only now, with the database's lock: a command may have revoked one while it had that.
+	if d.tokens, err = access.Open(TokensPath(d.cfg.DB)); err != nil {
+		return err
+	}
+	d.server.SetTokens(d.tokens)
 	if err := d.startMQTT(ctx); err != nil {
 		return err
 	}

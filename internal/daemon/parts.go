@@ -42,14 +42,14 @@ func (c *Config) parts(ctx context.Context) (parts, error) {
 	var p parts
 	wrong := &faults{}
 	p.server = server.Options{Address: c.HTTP.Address, AllowedHosts: c.HTTP.AllowedHosts, SocketPath: SocketPath(c.DB)}
-	if c.HTTP.TLS != (TLS{}) {
+	if c.HTTP.TLS != (HTTPTLS{}) {
 		cert, err := server.LoadCertificate(c.HTTP.TLS.Cert, c.HTTP.TLS.Key)
 		if err != nil {
 			wrong.add("http.tls", "%w", err)
 		}
 		p.server.TLS = cert
 	}
-	if err := server.CheckAddress(c.HTTP.Address, c.HTTP.TLS != (TLS{})); err != nil {
+	if err := server.CheckAddress(c.HTTP.Address, c.HTTP.TLS != (HTTPTLS{})); err != nil {
 		wrong.add("http.address", "%w", err)
 	}
 	if c.SnapshotEvery != 0 && c.SnapshotEvery < 100 {

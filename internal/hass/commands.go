@@ -165,11 +165,16 @@ func subscribeEntities(c *conn, m message) (answer, error) {
 		wanted = func(id string) bool { return ids[id] }
 	}
 	return answer{stream: func(ctx context.Context, tell func(...any) error) error {
+		leave, err := c.view.enter(ctx)
+		if err != nil {
+			return err
+		}
 		from := c.view.now()
 		all, err := c.view.snapshotOf(ctx, from, c.who, wanted)
 		if err == nil {
 			err = tell(all)
 		}
+		leave()
 		if err != nil || c.view.frozen != nil {
 			return err
 		}
@@ -276,6 +281,11 @@ func historyStream(c *conn, m message) (answer, error) {
 		return answer{}, err
 	}
 	return answer{stream: func(ctx context.Context, tell func(...any) error) error {
+		leave, err := c.view.enter(ctx)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		rows, err := c.view.history(ctx, c.who, q, from, to)
 		if err != nil {
 			return err
@@ -284,6 +294,7 @@ func historyStream(c *conn, m message) (answer, error) {
 		if err := tell(historyMessage{compressRows(rows), &start, &end}); err != nil || !c.view.goesOn(q.end) {
 			return err
 		}
+		leave()
 		return c.view.followHistory(ctx, to, c.who, q, func(h historyMessage) error { return tell(h) })
 	}}, nil
 }
@@ -349,6 +360,11 @@ func logbookEventStream(c *conn, m message) (answer, error) {
 		return answer{}, err
 	}
 	return answer{stream: func(ctx context.Context, tell func(...any) error) error {
+		leave, err := c.view.enter(ctx)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		entries, err := c.view.logbook(ctx, c.who, q, from, to)
 		if err != nil {
 			return err
@@ -357,6 +373,7 @@ func logbookEventStream(c *conn, m message) (answer, error) {
 		if err := tell(logbookMessage{compressEntries(entries), &start, &end}); err != nil || !c.view.goesOn(q.end) {
 			return err
 		}
+		leave()
 		return c.view.followLogbook(ctx, to, c.who, q, func(l logbookMessage) error { return tell(l) })
 	}}, nil
 }

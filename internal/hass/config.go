@@ -37,8 +37,8 @@ type config struct {
 // ownConfig is what Home Assistant's own answer has not.
 type ownConfig struct {
 	Version string `json:"version"`
-	// Position is the moment's, and Frozen says that nothing will come after it.
-	Position eventstore.Position `json:"position"`
+	// Position is the moment's, left out for who sees some entities only, and Frozen says that nothing will come after it.
+	Position eventstore.Position `json:"position,omitempty"`
 	Frozen   bool                `json:"frozen"`
 }
 
@@ -46,7 +46,10 @@ type ownConfig struct {
 var own = []string{"api", "history", "homeassistant", "logbook", "recorder", "websocket_api"}
 
 func (h *Handler) config(v *view, who *access.Identity) config {
-	m := v.now()
+	position := v.now().Position()
+	if !who.Everywhere(access.Read) {
+		position = 0 // it tells that something happened
+	}
 	return config{
 		LocationName: "Statehouse", TimeZone: "UTC", Currency: "EUR", Language: "en", Radius: 100,
 		UnitSystem: map[string]string{
@@ -55,7 +58,7 @@ func (h *Handler) config(v *view, who *access.Identity) config {
 		},
 		Components: componentsOf(v, who), Version: Compatible, ConfigDir: "/", ConfigSource: "storage",
 		AllowedDirs: []string{}, AllowedURLs: []string{}, State: "RUNNING",
-		StatehouseOwn: ownConfig{Version: h.opts.Version, Position: m.Position(), Frozen: v.frozen != nil},
+		StatehouseOwn: ownConfig{Version: h.opts.Version, Position: position, Frozen: v.frozen != nil},
 	}
 }
 

@@ -65,11 +65,9 @@ func (h *Handler) serveWebSocket(w http.ResponseWriter, r *http.Request, at api.
 	if err := h.checkOrigin(r); err != nil {
 		return err
 	}
-	stream, done, err := h.opts.OpenStream(r.Context())
-	if err != nil {
-		return &failure{http.StatusServiceUnavailable, codeError, err.Error()}
+	if h.opts.Closing.Err() != nil {
+		return &failure{http.StatusServiceUnavailable, codeError, "the server is closing"}
 	}
-	defer done()
 	// The origin has been checked, more strictly than Accept would.
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
@@ -79,7 +77,7 @@ func (h *Handler) serveWebSocket(w http.ResponseWriter, r *http.Request, at api.
 	c := &conn{h: h, ws: ws, who: &access.Identity{}, subscriptions: map[uint64]*subscription{}}
 	c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(r.Context()))
 	c.out = newWriter(c.ctx, ws, h.opts.WriteTimeout)
-	stop := context.AfterFunc(stream, func() { c.end(websocket.StatusGoingAway, "the server is closing") })
+	stop := context.AfterFunc(h.opts.Closing, func() { c.end(websocket.StatusGoingAway, "the server is closing") })
 	err = c.serve(r, o, at)
 	h.opts.Logger.Debug("a WebSocket ended", "user", c.who.Name(), "error", err)
 	stop()
@@ -111,6 +109,15 @@ func (c *conn) serve(r *http.Request, o *origins, at api.At) error {
 	if err != nil || !ok {
 		return err
 	}
+	// Only now: who says nothing takes none of the streams that there may be.
+	stream, done, err := c.h.opts.OpenStream(c.ctx)
+	if err != nil {
+		c.end(websocket.StatusTryAgainLater, "too many streams are open")
+		return err
+	}
+	defer done()
+	stop := context.AfterFunc(stream, func() { c.end(websocket.StatusGoingAway, "the server is closing") })
+	defer stop()
 	c.tasks.Go(func() {
 		select {
 		case <-c.who.Done():
@@ -192,7 +199,7 @@ func (c *conn) authenticate(r *http.Request, o *origins, at api.At) (ok bool, er
 	if c.view, err = newView(c.ctx, o, at); err != nil {
 		return false, c.refuse(failureOf(err).message)
 	}
-	c.who = who
+	c.who, c.view.gate = who, make(chan struct{}, 1)
 	return true, c.out.send(c.ctx, encode(authMessage{Type: "auth_ok", Version: Compatible}))
 }
 

@@ -1,11 +1,13 @@
 package hass
 
 import (
+	"errors"
 	"slices"
 	"sync"
-
-	"github.com/coder/websocket"
 )
+
+// errPushed is why a connection ends that has waited longest.
+var errPushed = errors.New("too many wait to be authenticated")
 
 // doorstep is where WebSockets are that have not said yet who they are. There is room for a few, and a new one pushes the
 // oldest out: a client says it at once, and nobody keeps others out by saying nothing.
@@ -27,7 +29,8 @@ func (d *doorstep) enter(c *conn) (leave func()) {
 	d.waiting = append(slices.Clip(d.waiting), c)
 	d.mu.Unlock()
 	if pushed != nil {
-		pushed.end(websocket.StatusTryAgainLater, "too many wait to be authenticated")
+		pushed.cancel(errPushed)
+		_ = pushed.ws.CloseNow() // without a word: it would take the time that there is not
 	}
 	return func() {
 		d.mu.Lock()

@@ -52,18 +52,27 @@ func (v *view) followEntities(ctx context.Context, from timeline.Moment, who *ac
 			}
 			break // something has happened; what it comes to, the moments tell
 		}
-		now := v.house.Now()
-		u, err := v.netChange(ctx, from, now, who, wanted)
+		now, err := v.sendChange(ctx, from, who, wanted, send)
 		if err != nil {
 			return err
 		}
-		if len(u.Added)+len(u.Changed)+len(u.Removed) > 0 {
-			if err := send(u); err != nil {
-				return err
-			}
-		}
 		from = now
 	}
+}
+
+// sendChange sends the net change from a moment to the newest one, which it returns.
+func (v *view) sendChange(ctx context.Context, from timeline.Moment, who *access.Identity, wanted func(id string) bool, send func(updates) error) (timeline.Moment, error) {
+	leave, err := v.enter(ctx)
+	if err != nil {
+		return from, err
+	}
+	defer leave()
+	now := v.house.Now()
+	u, err := v.netChange(ctx, from, now, who, wanted)
+	if err == nil && len(u.Added)+len(u.Changed)+len(u.Removed) > 0 {
+		err = send(u)
+	}
+	return now, err
 }
 
 // netChange is what a client of one moment has to do to have a later one.

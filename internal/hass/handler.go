@@ -1,6 +1,7 @@
 package hass
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
@@ -138,8 +139,14 @@ func (h *Handler) origins() (*origins, error) {
 
 // fail answers an error, if there is one to be answered.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if err == nil || errors.Is(err, errAnswered) || r.Context().Err() != nil {
+	if err == nil || errors.Is(err, errAnswered) {
 		return
+	}
+	if r.Context().Err() != nil {
+		if !errors.Is(context.Cause(r.Context()), access.ErrEnded) {
+			return // the client has gone
+		}
+		err = &failure{http.StatusUnauthorized, codeUnauthorized, access.ErrEnded.Error()}
 	}
 	f := failureOf(err)
 	if f.code == codeInternal {

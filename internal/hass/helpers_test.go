@@ -101,6 +101,9 @@ func ask(t testing.TB, method, url, token, body string) (int, []byte) {
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	a, err := client.Do(r)
 	if err != nil {

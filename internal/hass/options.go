@@ -20,8 +20,10 @@ type Options struct {
 	Version string
 	// Logger takes what happens; nil means nothing is logged.
 	Logger *slog.Logger
-	// OpenStream is called for each connection that stays. Its context ends when the server closes; the function is called
-	// when the connection has ended. An error, which says that there are too many, is answered with 503. nil sets no limit.
+	// Closing ends when the server does, and every connection with it; nil never ends.
+	Closing context.Context
+	// OpenStream is called for each connection that stays, when it is known who it is. Its context ends when the server closes;
+	// the function is called when the connection has ended. An error says that there are too many. nil sets no limit.
 	OpenStream func(ctx context.Context) (context.Context, func(), error)
 	// AllowedHost says whether a host, a name or an address without a port, is one of the server's own: a page of another
 	// one may not open a WebSocket. nil allows none, so that no page may.
@@ -47,6 +49,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Closing == nil {
+		o.Closing = context.Background()
 	}
 	if o.OpenStream == nil {
 		o.OpenStream = unlimited

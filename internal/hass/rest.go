@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -124,6 +125,12 @@ func postEvent(q *request) error {
 		if err := json.Unmarshal(body, &data); err != nil {
 			return invalid("Event data should be a JSON object")
 		}
+	}
+	if media, _, err := mime.ParseMediaType(q.Header.Get("Content-Type")); len(body) > 0 && (err != nil || media != "application/json") {
+		return &failure{http.StatusUnsupportedMediaType, codeInvalidFormat, "Event data should be JSON, with Content-Type: application/json."}
+	}
+	if err := q.who.Ended(); err != nil { // the body may have come long after the head
+		return &failure{http.StatusUnauthorized, codeUnauthorized, err.Error()}
 	}
 	name := q.PathValue("event_type")
 	if _, err := q.view.fire(q.Context(), q.who, name, data); err != nil {

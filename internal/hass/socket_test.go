@@ -135,7 +135,7 @@ func TestConnectionsEnd(t *testing.T) {
 	who["revoked"] = access.NewIdentity("revoked", access.Read, nil, revoked)
 	ctx, closeServer := context.WithCancel(t.Context())
 	open := make(chan struct{}, 100)
-	url := serve(t, house, who, Options{OpenStream: func(r context.Context) (context.Context, func(), error) {
+	url := serve(t, house, who, Options{Closing: ctx, OpenStream: func(r context.Context) (context.Context, func(), error) {
 		select {
 		case open <- struct{}{}:
 		default:
@@ -180,9 +180,7 @@ func TestTooManyStreams(t *testing.T) {
 	url := serve(t, house, everyone(), Options{OpenStream: func(context.Context) (context.Context, func(), error) {
 		return nil, nil, errors.New("as many streams are open as may be")
 	}})
-	if status, body := dial(t, url, nil); status != http.StatusServiceUnavailable || decode[object](t, body)["message"] == nil {
-		t.Errorf("got %d %s", status, body)
-	}
+	login(t, url, "reader").wantClosed()
 	if status, body := ask(t, http.MethodGet, url+"/api/stream", "reader", ""); status != http.StatusServiceUnavailable {
 		t.Errorf("got %d %s", status, body)
 	}

@@ -102,14 +102,19 @@ func (s *eventStream) write(text []byte) error {
 		text = text[n:]
 	}
 	s.extend()
-	return s.rc.Flush()
+	err := s.rc.Flush()
+	// With HTTP/2 a deadline ends a stream also where nothing is written.
+	s.deadline(time.Time{})
+	return err
 }
 
-func (s *eventStream) extend() {
+func (s *eventStream) extend() { s.deadline(time.Now().Add(s.timeout)) }
+
+func (s *eventStream) deadline(at time.Time) {
 	s.rcMu.Lock()
 	defer s.rcMu.Unlock()
 	if !s.ending {
-		_ = s.rc.SetWriteDeadline(time.Now().Add(s.timeout))
+		_ = s.rc.SetWriteDeadline(at)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/statehouse/statehouse"
@@ -18,6 +19,9 @@ type view struct {
 	origins *origins
 	// frozen is the moment that a client sees for good, nil where it sees the present.
 	frozen *timeline.Moment
+	// gate holds one while a large answer of a connection is made and sent, so that it has one of them in memory, however many it
+	// asks for and however slowly it reads; nil lets everybody through.
+	gate chan struct{}
 	// asked is when a frozen moment was, as the client named it.
 	asked time.Time
 }
@@ -34,6 +38,19 @@ func newView(ctx context.Context, o *origins, at api.At) (*view, error) {
 	}
 	v.frozen, v.asked = &m, at.Time(as, time.Now())
 	return v, nil
+}
+
+// enter waits until nobody else makes a large answer. leave must be called when it is sent, and may be called again.
+func (v *view) enter(ctx context.Context) (leave func(), err error) {
+	if v.gate == nil {
+		return func() {}, nil
+	}
+	select {
+	case v.gate <- struct{}{}:
+		return sync.OnceFunc(func() { <-v.gate }), nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // now is the newest moment that there is for the client.

@@ -27,6 +27,9 @@ func (s logService) Append(ctx context.Context, req *statehousev1.AppendRequest)
 		if err := mayAppend(who, e); err != nil {
 			return nil, forbidden("event %d: %v", i, err)
 		}
+		if err := mayName(ctx, who, h, e.CausePosition); err != nil {
+			return nil, forbidden("event %d: %v", i, err)
+		}
 	}
 	for _, c := range batch.If {
 		if !who.May(access.Write, c.Entity()) { // one about the log is about the whole house
@@ -95,4 +98,15 @@ func mayAppend(who *access.Identity, e eventstore.Event) error {
 		return forbidden("the token %s is not for that", who.Name())
 	}
 	return nil
+}
+
+// mayName says why somebody may not say that an event was caused by the one at a position: whether there is one he is not told.
+func mayName(ctx context.Context, who *access.Identity, h *statehouse.House, cause eventstore.Position) error {
+	if cause == 0 || who.Everywhere(access.Write) {
+		return nil
+	}
+	if e, err := h.Store().Event(ctx, cause); err == nil && who.May(access.Write, e.Entity) {
+		return nil
+	}
+	return forbidden("the token %s may not name the event at position %d as a cause", who.Name(), cause)
 }

@@ -19,6 +19,10 @@ type around struct{ s *Service }
 func (a around) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (res connect.AnyResponse, err error) {
 		defer func() { err = a.s.answer(req.Spec(), recover(), err) }()
+		// The request may have come long after its head.
+		if err := access.From(ctx).Ended(); err != nil {
+			return nil, err
+		}
 		return next(ctx, req)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/access"
@@ -16,9 +17,8 @@ import (
 const anyScope access.Scope = 1 << 7
 
 // admit finds out who asks, and whether he may do what a route does; nil stands for a method that a pattern has not. The
-// request that comes back knows who asks, and its context ends when he is nobody any more, if that may take long. end must
-// be called at last.
-func (s *Server) admit(r *http.Request, to *route) (_ *http.Request, end func(), err error) {
+// request that comes back knows who asks, and ends with him. end must be called at last.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, to *route) (_ *http.Request, end func(), err error) {
 	end = func() {}
 	who, err := s.identify(r)
 	if to != nil && to.public {
@@ -43,11 +43,30 @@ func (s *Server) admit(r *http.Request, to *route) (_ *http.Request, end func(),
 	if !to.partial && !who.Everywhere(to.scope) {
 		return r, end, forbidden("the token %s is for some entities only, and this is about the whole house", who.Name())
 	}
-	if to.stream {
-		ctx, cancel := who.Bind(r.Context())
-		return r.WithContext(ctx), cancel, nil
-	}
+	r, end = bound(w, r, who)
 	return r, end, nil
+}
+
+// bound is a request that ends with who asks: its context does, and its client has a second for what is on its way, however
+// slowly it reads. end must be called before the handler returns.
+func bound(w http.ResponseWriter, r *http.Request, who *access.Identity) (_ *http.Request, end func()) {
+	if who.Done() == nil {
+		return r, func() {}
+	}
+	ctx, cancel := who.Bind(r.Context())
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		if errors.Is(context.Cause(ctx), access.ErrEnded) {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(lastWords))
+		}
+	})
+	return r.WithContext(ctx), func() {
+		if !stop() {
+			<-ended // it uses the answer, which ends here
+		}
+		cancel()
+	}
 }
 
 // identify is who asks: nobody where there is no token.
@@ -71,6 +90,8 @@ func (s *Server) identify(r *http.Request) (*access.Identity, error) {
 			status: http.StatusTooManyRequests, code: api.CodeTooManyLogins, message: tooMany.Error(),
 			retryAfter: strconv.Itoa(int(tooMany.RetryAfter.Seconds()) + 1),
 		}
+	case errors.Is(err, errNotReady):
+		return nil, err
 	case err != nil:
 		return nil, unauthenticated("this is no valid token; it may have been revoked, rotated, or have expired")
 	}
@@ -79,10 +100,22 @@ func (s *Server) identify(r *http.Request) (*access.Identity, error) {
 
 // authenticate is who has a token.
 func (s *Server) authenticate(remoteAddr, token string) (*access.Identity, error) {
-	if s.opts.Auth == nil {
-		return nil, access.ErrDenied
+	if s.opts.Auth != nil {
+		return s.opts.Auth.Authenticate(remoteAddr, token)
 	}
-	return s.opts.Auth.Authenticate(remoteAddr, token)
+	if tokens := s.tokens.Load(); tokens != nil {
+		return tokens.Authenticate(remoteAddr, token)
+	}
+	if s.house.Load() == nil {
+		return nil, errNotReady
+	}
+	return nil, access.ErrDenied
+}
+
+// errNotReady is the answer until there is a house.
+var errNotReady error = &failure{
+	status: http.StatusServiceUnavailable, code: api.CodeNotReady, retryAfter: "1",
+	message: "the log is being read; /readyz tells when that is done",
 }
 
 // gone reports whether the client of a request does not want its answer any more, rather than that it must not have it.

@@ -3,10 +3,13 @@
 //
 // # Two doors
 //
-// The TCP listener is for reading: it takes GET and HEAD and listens on loopback addresses only, since nobody is asked
-// who they are. A request must name a host of the allow-list in its Host header, so that a page in a browser cannot
-// reach it under a name of its own. The unix socket beside the database, of mode 0600, is for the owner: the same
-// routes, and writes.
+// Over TCP every request needs a token, of the scope that its route names; a route that names none is nobody's. Addresses that
+// other machines can reach need TLS. A request must name a host of the allow-list in its Host header, so that a page in a browser
+// cannot reach it under a name of its own. The unix socket beside the database, of mode 0600, is for the owner: the same routes
+// without a token, and profiles.
+//
+// What is asked with a token ends with it, within a second, and is not begun where the token ended before all of the request
+// was there.
 //
 // The server listens before there is a house: until [Server.SetHouse], /healthz answers 200, /readyz says
 // "replaying", and /v1 answers 503 with Retry-After.

@@ -130,6 +130,10 @@ func readJSON(r *http.Request, v any) error {
 	if err != nil {
 		return invalid("the body cannot be read: %v", err)
 	}
+	// The body may have come long after the head.
+	if err := access.From(r.Context()).Ended(); err != nil {
+		return err
+	}
 	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
 		return invalid("the body is not a JSON object")
 	}

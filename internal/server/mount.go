@@ -34,7 +34,8 @@ func (s *Server) mount(mux *http.ServeMux) {
 		mux.Handle(prefix, s.identified(prefix, h))
 	}
 	house := hass.New(hass.Options{
-		House: s.house.Load, Auth: countedAuth{s}, Version: s.opts.Version, Logger: s.opts.Logger, WriteTimeout: s.opts.WriteTimeout,
+		Closing: s.closing,
+		House:   s.house.Load, Auth: countedAuth{s}, Version: s.opts.Version, Logger: s.opts.Logger, WriteTimeout: s.opts.WriteTimeout,
 		OpenStream:  func(ctx context.Context) (context.Context, func(), error) { return s.enterStream(ctx, errClosing) },
 		AllowedHost: func(host string) bool { return s.hosts[host] },
 	})
@@ -76,12 +77,16 @@ func (s *Server) identified(pattern string, h http.Handler) http.Handler {
 			}
 		}()
 		who, err := s.identify(r)
+		if err != nil && strings.HasPrefix(pattern, "/grpc.health.") {
+			who, err = &access.Identity{}, nil // it is everybody's
+		}
 		if err != nil {
 			s.metrics.refusedLogins.Inc()
 			s.refuse(a, r, err)
 			return
 		}
-		r = r.WithContext(access.With(r.Context(), who))
+		r, end := bound(a, r.WithContext(access.With(r.Context(), who)), who)
+		defer end()
 		h.ServeHTTP(a, r)
 	})
 }
@@ -89,14 +94,16 @@ func (s *Server) identified(pattern string, h http.Handler) http.Handler {
 // refuse answers who has a token that is none, in the form of the protocol that he speaks.
 func (s *Server) refuse(a *answer, r *http.Request, err error) {
 	w := connect.NewErrorWriter()
-	if !w.IsSupported(r) {
+	if !isRPC(r.URL.Path) || !w.IsSupported(r) {
 		s.fail(a, r, err)
 		return
 	}
 	code := connect.CodeUnauthenticated
-	if f := failureOf(err); f.status == http.StatusTooManyRequests {
+	switch f := failureOf(err); f.status {
+	case http.StatusTooManyRequests:
 		code = connect.CodeResourceExhausted
-		a.Header().Set("Retry-After", f.retryAfter)
+	case http.StatusServiceUnavailable:
+		code = connect.CodeUnavailable
 	}
 	_ = w.Write(a, r, connect.NewError(code, err)) // the client may be gone
 }

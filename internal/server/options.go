@@ -30,10 +30,11 @@ type Options struct {
 	AllowedHosts []string
 	// TLS is the certificate of the TCP listener; nil means plain HTTP, which is for loopback addresses alone.
 	TLS *Certificate
-	// Auth knows the tokens that requests over TCP come with; nil means that there are none, so that nobody gets in. Requests
-	// through the unix socket are the owner's.
+	// Auth knows the tokens that requests over TCP come with; nil means those of Tokens. Requests through the unix socket are
+	// the owner's.
 	Auth access.Authenticator
-	// Tokens are the tokens that are managed through the server, usually Auth itself; nil means that none are.
+	// Tokens are the tokens that are managed through the server; nil means that [Server.SetTokens] tells later. Where there are
+	// none nobody gets in.
 	Tokens *access.Tokens
 	// Version is what /v1/info and the metrics say of the program.
 	Version string

@@ -162,6 +162,9 @@ func (s *Server) getHistory(h *statehouse.House, w http.ResponseWriter, r *http.
 	if err != nil || notModifiedBetween(w, r, h, history.From, history.To) {
 		return err
 	}
+	if may := seenBy(r); may != nil {
+		history = history.Restrict(may)
+	}
 	return writeJSON(w, http.StatusOK, history)
 }
 

@@ -67,13 +67,14 @@ func (s *Server) withHouse(f houseHandler) func(http.ResponseWriter, *http.Reque
 	return func(w http.ResponseWriter, r *http.Request) error {
 		h := s.house.Load()
 		if h == nil {
-			return &failure{
-				status: http.StatusServiceUnavailable, code: api.CodeNotReady, retryAfter: "1",
-				message: "the log is being read; /readyz tells when that is done",
-			}
+			return errNotReady
 		}
 		if damage := h.Damage(); damage != nil {
-			w.Header().Set(api.DamageHeader, strings.Join(strings.Fields(damage.Error()), " "))
+			what := "the log is damaged"
+			if access.From(r.Context()).Everywhere(access.Read) {
+				what = strings.Join(strings.Fields(damage.Error()), " ")
+			}
+			w.Header().Set(api.DamageHeader, what)
 		}
 		return f(h, w, r)
 	}
@@ -128,7 +129,7 @@ func (s *Server) endpoint(pattern string, methods []route) http.Handler {
 				s.panicked(a, r, p)
 			}
 		}()
-		r, end, err := s.admit(r, matched)
+		r, end, err := s.admit(a, r, matched)
 		defer end()
 		if err != nil {
 			s.fail(a, r, err)

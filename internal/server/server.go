@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/internal/access"
 )
 
 // errClosing is why streams end when the server does.
@@ -25,6 +26,7 @@ type Server struct {
 	opts    Options
 	hosts   map[string]bool // that requests over TCP may be for
 	house   atomic.Pointer[statehouse.House]
+	tokens  atomic.Pointer[access.Tokens]
 	metrics *metrics
 	// crossOrigin refuses what a page of another origin would change.
 	crossOrigin *http.CrossOriginProtection
@@ -57,6 +59,7 @@ type door struct {
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	opts.setDefaults()
 	s := &Server{opts: opts, streams: make(chan struct{}, opts.MaxStreams), crossOrigin: http.NewCrossOriginProtection()}
+	s.SetTokens(opts.Tokens)
 	if s.opts.Verifier == nil {
 		s.opts.Verifier = houseVerifier{s}
 	}
@@ -79,6 +82,10 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	}
 	return s, nil
 }
+
+// SetTokens says which tokens there are, from here on. They are read when the database is locked: before, somebody else may
+// change them.
+func (s *Server) SetTokens(t *access.Tokens) { s.tokens.Store(t) }
 
 // SetHouse says what is served from here on, and opens the unix socket, for which the house must be open: its lock
 // makes sure that no other daemon's socket is in the place. It may be called once.

@@ -103,15 +103,20 @@ func (st *stream) flush() error {
 		return err
 	}
 	st.extend()
-	return st.rc.Flush()
+	err := st.rc.Flush()
+	// With HTTP/2 a deadline ends a stream also where nothing is written.
+	st.deadline(time.Time{})
+	return err
 }
 
 // extend gives the client time for the next write.
-func (st *stream) extend() {
+func (st *stream) extend() { st.deadline(time.Now().Add(st.timeout)) }
+
+func (st *stream) deadline(at time.Time) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if !st.hurry {
-		_ = st.rc.SetWriteDeadline(time.Now().Add(st.timeout))
+		_ = st.rc.SetWriteDeadline(at)
 	}
 }
 

@@ -11,10 +11,11 @@ import (
 // withTokens is a handler that needs the house and its tokens.
 func (s *Server) withTokens(f func(t *access.Tokens, h *statehouse.House, w http.ResponseWriter, r *http.Request) error) func(http.ResponseWriter, *http.Request) error {
 	return s.withHouse(func(h *statehouse.House, w http.ResponseWriter, r *http.Request) error {
-		if s.opts.Tokens == nil {
+		tokens := s.tokens.Load()
+		if tokens == nil {
 			return notFound("this server has no tokens of its own")
 		}
-		return f(s.opts.Tokens, h, w, r)
+		return f(tokens, h, w, r)
 	})
 }
 
