@@ -78,7 +78,11 @@ func (r *Report) Add(o Report) {
 		r.Counts = map[string]int{}
 	}
 	for what, n := range o.Counts {
-		r.Counts[what] += n
+		if strings.HasSuffix(what, " at most") {
+			r.Counts[what] = max(r.Counts[what], n)
+		} else {
+			r.Counts[what] += n
+		}
 	}
 }
 

@@ -49,10 +49,10 @@ var policy = map[string]rule{
 	statehousev1connect.CommandServiceCallProcedure: {scope: access.Command, partial: true},
 
 	statehousev1connect.AdminServiceCreateSnapshotProcedure: {scope: access.Admin},
-	statehousev1connect.AdminServiceListSnapshotsProcedure:  {scope: access.Admin},
+	statehousev1connect.AdminServiceListSnapshotsProcedure:  {scope: access.Read},
 	statehousev1connect.AdminServiceVerifyProcedure:         {scope: access.Admin, stream: true},
 	statehousev1connect.AdminServiceCompactProcedure:        {scope: access.Admin, stream: true},
-	statehousev1connect.AdminServiceStatsProcedure:          {scope: access.Admin},
+	statehousev1connect.AdminServiceStatsProcedure:          {scope: access.Read},
 
 	"/" + grpcreflect.ReflectV1ServiceName + "/ServerReflectionInfo":      {scope: access.Read, partial: true, stream: true},
 	"/" + grpcreflect.ReflectV1AlphaServiceName + "/ServerReflectionInfo": {scope: access.Read, partial: true, stream: true},

@@ -36,7 +36,7 @@ func TestMountedInterfacesAskWho(t *testing.T) {
 			}
 		}
 	}
-	if r := send(t, "POST", s.URL()+"/statehouse.v1.AdminService/Stats", `{}`, "read"); r.status != http.StatusForbidden {
+	if r := send(t, "POST", s.URL()+"/statehouse.v1.AdminService/CreateSnapshot", `{}`, "read"); r.status != http.StatusForbidden {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	if r := send(t, "POST", s.URL()+"/statehouse.v1.StateService/Get", `{"entityId":"light.hall"}`, "read"); r.status != http.StatusOK {
