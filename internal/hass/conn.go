@@ -62,7 +62,7 @@ func (h *Handler) serveWebSocket(w http.ResponseWriter, r *http.Request, at api.
 	if err != nil {
 		return err
 	}
-	if err := h.checkOrigin(r); err != nil {
+	if err := checkOrigin(r); err != nil {
 		return err
 	}
 	if h.opts.Closing.Err() != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -167,26 +166,18 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 }
 
 // checkOrigin fails for a WebSocket that the page of another site opens. A program sends no Origin; a browser's must be of
-// the very host that the request is for, and that must be one of the server's.
-func (h *Handler) checkOrigin(r *http.Request) error {
+// the very host that the request is for, which whoever mounts the handler has found to be one of the server's.
+func checkOrigin(r *http.Request) error {
 	origins := r.Header.Values("Origin")
 	if len(origins) == 0 {
 		return nil
 	}
 	u, err := url.Parse(origins[0])
 	if len(origins) == 1 && err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" &&
-		strings.EqualFold(u.Host, r.Host) && h.opts.AllowedHost(hostOf(u.Host)) {
+		strings.EqualFold(u.Host, r.Host) {
 		return nil
 	}
 	return &failure{http.StatusForbidden, codeUnauthorized, "a page of another origin may not open a WebSocket here"}
-}
-
-// hostOf is a host without its port.
-func hostOf(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	return strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), "."))
 }
 
 // parseTime reads a time as clients of Home Assistant write it; without an offset it is in UTC.

@@ -75,9 +75,6 @@ func serve(t testing.TB, house *statehouse.House, who tokens, opts Options) stri
 	t.Helper()
 	opts.House = func() *statehouse.House { return house }
 	opts.Auth = who
-	if opts.AllowedHost == nil {
-		opts.AllowedHost = func(host string) bool { return host == "127.0.0.1" }
-	}
 	h := New(opts)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {

@@ -25,9 +25,6 @@ type Options struct {
 	// OpenStream is called for each connection that stays, when it is known who it is. Its context ends when the server closes;
 	// the function is called when the connection has ended. An error says that there are too many. nil sets no limit.
 	OpenStream func(ctx context.Context) (context.Context, func(), error)
-	// AllowedHost says whether a host, a name or an address without a port, is one of the server's own: a page of another
-	// one may not open a WebSocket. nil allows none, so that no page may.
-	AllowedHost func(host string) bool
 	// WriteTimeout is how long a client may take nothing of what is written for it; 0 means 30 seconds.
 	WriteTimeout time.Duration
 	// Heartbeat is the time after which a connection is asked whether it is still there; 0 means 50 seconds.
@@ -55,9 +52,6 @@ func (o *Options) setDefaults() {
 	}
 	if o.OpenStream == nil {
 		o.OpenStream = unlimited
-	}
-	if o.AllowedHost == nil {
-		o.AllowedHost = func(string) bool { return false }
 	}
 	if o.WriteTimeout <= 0 {
 		o.WriteTimeout = 30 * time.Second

@@ -26,7 +26,6 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, to *route) (_ *ht
 		return r.WithContext(access.With(r.Context(), who)), end, nil
 	}
 	if err != nil {
-		s.metrics.refusedLogins.Inc()
 		return r, end, err
 	}
 	r = r.WithContext(access.With(r.Context(), who))
@@ -83,6 +82,9 @@ func (s *Server) identify(r *http.Request) (*access.Identity, error) {
 		return nil, unauthenticated("the header Authorization must be given once, as in Authorization: Bearer <token>")
 	}
 	who, err := s.authenticate(r.RemoteAddr, strings.TrimSpace(token))
+	if err != nil && !errors.Is(err, errNotReady) {
+		s.metrics.refusedLogins.Inc()
+	}
 	var tooMany *access.TooManyError
 	switch {
 	case errors.As(err, &tooMany):

@@ -36,8 +36,7 @@ func (s *Server) mount(mux *http.ServeMux) {
 	house := hass.New(hass.Options{
 		Closing: s.closing,
 		House:   s.house.Load, Auth: countedAuth{s}, Version: s.opts.Version, Logger: s.opts.Logger, WriteTimeout: s.opts.WriteTimeout,
-		OpenStream:  func(ctx context.Context) (context.Context, func(), error) { return s.enterStream(ctx, errClosing) },
-		AllowedHost: func(host string) bool { return s.hosts[host] },
+		OpenStream: func(ctx context.Context) (context.Context, func(), error) { return s.enterStream(ctx, errClosing) },
 	})
 	for _, pattern := range []string{"/api/", "/at/{moment}/api/"} {
 		mux.Handle(pattern, s.identified(pattern, house))
@@ -54,7 +53,7 @@ type countedAuth struct{ s *Server }
 
 func (c countedAuth) Authenticate(remoteAddr, token string) (*access.Identity, error) {
 	who, err := c.s.authenticate(remoteAddr, token)
-	if err != nil {
+	if err != nil && !errors.Is(err, errNotReady) {
 		c.s.metrics.refusedLogins.Inc()
 	}
 	return who, err
@@ -81,7 +80,6 @@ func (s *Server) identified(pattern string, h http.Handler) http.Handler {
 			who, err = &access.Identity{}, nil // it is everybody's
 		}
 		if err != nil {
-			s.metrics.refusedLogins.Inc()
 			s.refuse(a, r, err)
 			return
 		}

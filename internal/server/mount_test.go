@@ -2,6 +2,8 @@ package server
 
 import (
 	"bytes"
+	"context"
+	"crypto/tls"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -98,6 +100,37 @@ func TestClientAgainstServer(t *testing.T) {
 	}
 }
 
+// TestClientOverTLS: the Go client speaks HTTP/2 over TLS, and trusts whom it is told to.
+func TestClientOverTLS(t *testing.T) {
+	h := newHouse(t)
+	furnish(t, h)
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	pool := certify(t, certFile, keyFile, "house")
+	cert, err := LoadCertificate(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Options{House: h, TLS: cert})
+	token := remote.WithToken(func(context.Context) (string, error) { return "read", nil })
+	c, err := remote.Dial(s.URL(), token, remote.WithTLS(&tls.Config{RootCAs: pool}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if e, err := c.Get(t.Context(), "light.hall", remote.At{}); err != nil || e.EntityID != "light.hall" {
+		t.Errorf("%+v %v", e, err)
+	}
+	stranger, err := remote.Dial(s.URL(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	if _, err := stranger.Get(t.Context(), "light.hall", remote.At{}); err == nil {
+		t.Error("a certificate that nobody has signed is trusted")
+	}
+}
+
 // TestWebSocketThroughTheServer: an unmodified client of Home Assistant logs in with a token, and out when that is revoked.
 func TestWebSocketThroughTheServer(t *testing.T) {
 	h := newHouse(t)
@@ -121,6 +154,9 @@ func TestWebSocketThroughTheServer(t *testing.T) {
 		if ws, status := dial(http.Header{"Origin": {origin}}); ws != nil || status != http.StatusForbidden {
 			t.Errorf("a page of %s opens a WebSocket: %d", origin, status)
 		}
+	}
+	if r := send(t, "GET", s.URL()+"/api/websocket", "", "none", "Host", "evil.example", "Origin", "http://evil.example"); r.status != http.StatusMisdirectedRequest {
+		t.Errorf("a page that has found a name for this machine opens a WebSocket: %d", r.status)
 	}
 	ws, _ := dial(nil)
 	if ws == nil {

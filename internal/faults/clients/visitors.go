@@ -101,7 +101,11 @@ const upgrade = "GET /api/websocket HTTP/1.1\r\nHost: localhost\r\nConnection: U
 
 // frame is a message of text on a WebSocket, masked with zeros.
 func frame(text string) string {
-	return "\x81\xfe" + string([]byte{byte(len(text) >> 8), byte(len(text))}) + "\x00\x00\x00\x00" + text
+	length := string([]byte{0x80 | byte(len(text))})
+	if len(text) > 125 {
+		length = string([]byte{0x80 | 126, byte(len(text) >> 8), byte(len(text))})
+	}
+	return "\x81" + length + "\x00\x00\x00\x00" + text
 }
 
 // connect is a CONNECT with a keepalive of never, under one of a few names.
