@@ -44,7 +44,8 @@ type walCheck struct {
 // what follows a damaged frame can be checked all the same.
 //
 // A commit frame that is itself not whole counts as well, if the frame behind it goes on from its checksum and its
-// header is in one sector: then its mark, its salts and its checksum were written together.
+// header is in one sector: then its mark, its salts and its checksum were written together. A mark that rot has made of none
+// counts so, too, in the last transaction as well: no torn tail has one.
 //
 // The damage of the last transaction cannot be told from a torn tail: the anchor tells that (see package eventstore).
 func checkWAL(r io.Reader, pageSize int) (walCheck, error) {

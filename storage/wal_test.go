@@ -200,12 +200,18 @@ func TestDamageOfTheWALIsFound(t *testing.T) {
 			t.Errorf("byte %d is in transaction %d: %d frames are used instead of %d", at, hit, c.frames, used)
 		}
 		switch behind := len(sizes) - 1 - hit; {
-		case behind == 0 && c.damage != nil:
+		case behind == 0 && c.damage != nil && !inMark(at): // a mark that nobody wrote is in no torn tail
 			t.Errorf("byte %d is in the last transaction, which may be torn, and yet: %v", at, c.damage)
 		case behind >= 3 && c.damage == nil:
 			t.Errorf("byte %d is in transaction %d of %d, and not found", at, hit, len(sizes))
 		}
 	})
+}
+
+// inMark says that a byte of a WAL with the smallest pages is in the mark of a frame, which says that a transaction ends with it.
+func inMark(at int) bool {
+	in := (at - walHeaderSize) % (frameHeaderSize + 512)
+	return at >= walHeaderSize && in >= 4 && in < 8
 }
 
 // FuzzWAL: whatever is in the file, the check ends, and what it takes for valid is within the file.
