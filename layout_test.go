@@ -22,13 +22,14 @@ var layers = [][]string{
 	{"storage", "gen/statehouse/event/v1", "internal/faults/trace", "internal/mqtt/client"},
 	{"eventstore", "gen/statehouse/v1", "internal/faults/disk", "internal/faults/load", "internal/mqtt/broker", "internal/mqtt/play"},
 	{"state", "registry"},
-	{"timeline", "internal/filter"},
+	{"timeline", "internal/command", "internal/filter", "internal/template"},
 	{"."},
-	{"gen/statehouse/v1/statehousev1connect", "internal/api", "internal/check", "internal/walk", "internal/mqtt/zigbee2mqtt"},
-	{"client", "internal/hass", "internal/rpc"},
+	{"gen/statehouse/v1/statehousev1connect", "internal/api", "internal/check", "internal/walk", "internal/mqtt/dialect", "internal/mqtt/dialect/dialecttest"},
+	{"internal/dispatch", "internal/mqtt/discovery", "internal/mqtt/zigbee2mqtt"},
+	{"client", "internal/dispatch/dispatchtest", "internal/hass", "internal/mqtt/native", "internal/rpc"},
 	{"internal/server", "internal/faults/clients", "internal/faults/fuzzing", "internal/faults/kills", "internal/faults/defects", "internal/faults/powercut", "internal/faults/rot"},
 	{"internal/daemon", "internal/faults/linear", "internal/faults/powercut/embedded", "internal/faults/diskerror"},
-	{"internal/cli", "internal/faults/soak"},
+	{"internal/acceptance", "internal/cli", "internal/faults/soak"},
 	{"cmd/statehouse"},
 }
 

@@ -31,6 +31,8 @@ type Pending interface {
 	Area(id string) (*entityv1.Area, bool)
 	// Devices are all devices that a source registered, sorted by id.
 	Devices(source string) []*entityv1.Device
+	// PendingCommands are the commands to an entity that wait for their answers, in the order of their positions.
+	PendingCommands(id state.EntityID) []*entityv1.PendingCommand
 	// Counts are the numbers of devices and of entities that are registered, and of entities that are remembered: see
 	// FormerEntity.
 	Counts() (devices, entities, former int)
@@ -65,6 +67,10 @@ func (p pending) FormerEntity(uniqueID string) (*entityv1.Entity, bool) {
 
 func (p pending) FormerDevice(id string) (*entityv1.Device, bool) {
 	return p.registry.Pending().FormerDevices.Get(id)
+}
+
+func (p pending) PendingCommands(id state.EntityID) []*entityv1.PendingCommand {
+	return p.registry.Pending().PendingCommands(id)
 }
 
 func (p pending) Counts() (devices, entities, former int) {

@@ -35,6 +35,7 @@ type Client struct {
 	log       statehousev1connect.LogServiceClient
 	timeline  statehousev1connect.TimelineServiceClient
 	registry  statehousev1connect.RegistryServiceClient
+	commands  statehousev1connect.CommandServiceClient
 	admin     statehousev1connect.AdminServiceClient
 	// silence is how long a server that sends heartbeats may be silent, and backoff the first and the longest pause before
 	// another try.
@@ -128,6 +129,7 @@ func newClient(base string, o options, dial func(ctx context.Context, network, a
 	c.log = statehousev1connect.NewLogServiceClient(h, base, limit)
 	c.timeline = statehousev1connect.NewTimelineServiceClient(h, base, limit)
 	c.registry = statehousev1connect.NewRegistryServiceClient(h, base, limit)
+	c.commands = statehousev1connect.NewCommandServiceClient(h, base, limit)
 	c.admin = statehousev1connect.NewAdminServiceClient(h, base, limit)
 	return c
 }

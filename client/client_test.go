@@ -57,10 +57,22 @@ type server struct {
 
 func serve(t testing.TB, h *statehouse.House, l net.Listener) *server {
 	t.Helper()
+	return serveWith(t, h, l, nil)
+}
+
+// serveCommands serves a house whose devices do something.
+func serveCommands(t testing.TB, h *statehouse.House, d rpc.Dispatcher) *server {
+	t.Helper()
+	return serveWith(t, h, nil, func() rpc.Dispatcher { return d })
+}
+
+func serveWith(t testing.TB, h *statehouse.House, l net.Listener, d func() rpc.Dispatcher) *server {
+	t.Helper()
 	s := &server{}
 	s.house.Store(h)
 	mux := http.NewServeMux()
-	for prefix, handler := range rpc.New(rpc.Options{House: s.house.Load, Heartbeat: 20 * time.Millisecond}).Handlers() {
+	opts := rpc.Options{House: s.house.Load, Dispatcher: d, Heartbeat: 20 * time.Millisecond}
+	for prefix, handler := range rpc.New(opts).Handlers() {
 		mux.Handle(prefix, handler)
 	}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -52,6 +52,8 @@ type Entity struct {
 	Text string
 	// Name is what a person calls it. The area is its own or its device's; what is empty it has not.
 	Name, AreaID, AreaName, DeviceID, DeviceName, Unit, DeviceClass string
+	// Pending are the commands that wait for their answers, in the order in which they were given.
+	Pending []*entityv1.PendingCommand
 }
 
 func parseTime(t *timestamppb.Timestamp) time.Time {
@@ -119,5 +121,6 @@ func parseEntity(w *statehousev1.State) Entity {
 	return Entity{
 		State: parseState(w), Text: w.GetText(), Name: w.GetName(), AreaID: w.GetAreaId(), AreaName: w.GetAreaName(), DeviceID: w.GetDeviceId(),
 		DeviceName: w.GetDeviceName(), Unit: w.GetUnit(), DeviceClass: w.GetDeviceClass(),
+		Pending: w.GetPending(),
 	}
 }

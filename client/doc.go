@@ -8,7 +8,7 @@
 //
 // An error that the server answers with is an [*Error], which wraps the error of this module that it stands for:
 // [statehouse.ErrNotFound], [eventstore.ErrInvalid], a [*eventstore.ConflictError], a [*eventstore.CompactedError] and so on;
-// for tokens [ErrUnauthenticated] and [ErrForbidden]. Other errors are those of the way to the server.
+// for tokens [ErrUnauthenticated] and [ErrForbidden], for commands [ErrUnsupported] and [ErrDisabled]. Other errors are those of the way to the server.
 //
 // # Interruptions
 //

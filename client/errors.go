@@ -19,6 +19,10 @@ var (
 	ErrForbidden = errors.New("the token is not for this")
 	// ErrBusy: the server cannot answer now, and can soon: its log is being read, or it has too much to do.
 	ErrBusy = errors.New("the server cannot answer now")
+	// ErrUnsupported: the entity cannot do that, whatever the values are.
+	ErrUnsupported = errors.New("the entity cannot do that")
+	// ErrDisabled: the entity is disabled.
+	ErrDisabled = errors.New("the entity is disabled")
 )
 
 // Error is an error that the server answered with. It wraps the one that it stands for.
@@ -43,6 +47,7 @@ var sentinels = map[string]error{
 	"unknown_outcome": eventstore.ErrUnknownOutcome, "corrupt": eventstore.ErrCorrupt, "unavailable": eventstore.ErrUnavailable,
 	"read_only": eventstore.ErrReadOnly, "closed": eventstore.ErrClosed, "unimplemented": errors.ErrUnsupported,
 	"unauthenticated": ErrUnauthenticated, "forbidden": ErrForbidden, "not_ready": ErrBusy, "too_many_streams": ErrBusy,
+	"too_many_commands": ErrBusy, "unsupported": ErrUnsupported, "disabled": ErrDisabled,
 	"canceled": context.Canceled, "deadline_exceeded": context.DeadlineExceeded,
 }
 

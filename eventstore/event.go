@@ -46,7 +46,8 @@ type Event struct {
 	// CorrelationID ties events together that belong together. Empty in an append means the batch's own, which is
 	// "@" and the position of the batch's first event.
 	CorrelationID string
-	// CausePosition is the position of the event that caused this one, 0 where none is known.
+	// CausePosition is the position of the event that caused this one, 0 where none is known. It is before this one's own; a
+	// decision, which knows the positions that its events get, may name an event of the same batch.
 	CausePosition Position
 	// Payload is what the event says.
 	Payload *eventv1.Payload
@@ -66,6 +67,8 @@ const (
 	KindDeviceUnregistered Kind = "device_unregistered"
 	KindAreaRegistered     Kind = "area_registered"
 	KindAreaUnregistered   Kind = "area_unregistered"
+	KindCommandIssued      Kind = "command_issued"
+	KindCommandSettled     Kind = "command_settled"
 	KindSystem             Kind = "system"
 	KindHistoryRemoved     Kind = "history_removed"
 )
@@ -91,6 +94,10 @@ func KindOf(p *eventv1.Payload) Kind {
 		return KindAreaRegistered
 	case *eventv1.Payload_AreaUnregistered:
 		return KindAreaUnregistered
+	case *eventv1.Payload_CommandIssued:
+		return KindCommandIssued
+	case *eventv1.Payload_CommandSettled:
+		return KindCommandSettled
 	case *eventv1.Payload_System:
 		return KindSystem
 	case *eventv1.Payload_HistoryRemoved:
@@ -186,7 +193,8 @@ func storable(t time.Time) bool { return !t.Before(minTime) && !t.After(maxTime)
 // needsEntity says that an event of this kind is meaningless without an entity.
 func (k Kind) needsEntity() bool {
 	switch k {
-	case KindStateChanged, KindStateReported, KindEntityRegistered, KindEntityUnregistered, KindEntityRenamed:
+	case KindStateChanged, KindStateReported, KindEntityRegistered, KindEntityUnregistered, KindEntityRenamed,
+		KindCommandIssued, KindCommandSettled:
 		return true
 	default:
 		return false
@@ -224,6 +232,17 @@ func checkKindFields(e *Event) error {
 	case *eventv1.Payload_AreaUnregistered:
 		if p.AreaUnregistered.GetAreaId() == "" {
 			return missing("an area id")
+		}
+	case *eventv1.Payload_CommandIssued:
+		if p.CommandIssued.GetAction() == "" {
+			return missing("an action")
+		}
+	case *eventv1.Payload_CommandSettled:
+		if p.CommandSettled.GetCommand() == 0 {
+			return missing("the position of the command")
+		}
+		if p.CommandSettled.GetOutcome() == eventv1.CommandOutcome_COMMAND_OUTCOME_UNSPECIFIED {
+			return missing("an outcome")
 		}
 	}
 	return nil

@@ -125,7 +125,7 @@ func (g *grouping) addEvents(ctx context.Context, r *request, events []prepared,
 	}
 	size := int64(0)
 	for i := range events {
-		if c := events[i].event.CausePosition; c > g.head.position {
+		if c := events[i].event.CausePosition; c > g.head.position+Position(i) {
 			res.err = fmt.Errorf("%w: event %d of the batch: its cause %d is not before it; the log ends at %d",
 				ErrInvalid, i+1, c, g.head.position)
 			return nil

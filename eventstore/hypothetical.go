@@ -18,7 +18,7 @@ func Hypothetical(after Position, recorded time.Time, events []Event) ([]Event, 
 	made, correlation := make([]Event, len(batch)), batchCorrelation(after+1)
 	for i := range batch {
 		p := &batch[i]
-		if c := p.event.CausePosition; c > after {
+		if c := p.event.CausePosition; c > after+Position(i) {
 			return nil, fmt.Errorf("%w: event %d of the batch: its cause %d is not before it; the moment is at %d",
 				ErrInvalid, i+1, c, after)
 		}

@@ -29,7 +29,7 @@ func (c capture) Header() eventstore.SnapshotHeader {
 }
 
 // Records implements eventstore.Capture: the entries in a fixed order. That is areas, devices, entities, former devices,
-// former entities, each sorted by id, and those of one id by unique id.
+// former entities, each sorted by id, and those of one id by unique id, and the commands that wait, by the id of their entity.
 func (c capture) Records(func()) eventstore.Records { return c.since(Revision{}) }
 
 // Delta implements eventstore.DeltaCapture: the entries that have changed, and what names those that are gone, in the same
@@ -47,6 +47,10 @@ func (c capture) since(before Revision) eventstore.Records {
 	all = appendChanges(all, before.Entities, c.Entities, entityRecord, entityName)
 	all = appendChanges(all, before.FormerDevices, c.FormerDevices, formerDeviceRecord, deviceName)
 	all = appendChanges(all, before.FormerEntities, c.FormerEntities, formerEntityRecord, entityName)
+	all = appendChanges(all, before.Pending, c.Pending, pendingRecord,
+		func(p *entityv1.PendingCommands) *entityv1.PendingCommands {
+			return &entityv1.PendingCommands{Id: p.GetId()}
+		})
 	return eventstore.Records{Count: len(all), Message: func(i int) proto.Message { return all[i] }}
 }
 
@@ -68,6 +72,10 @@ func formerDeviceRecord(d *entityv1.Device) *entityv1.RegistryRecord {
 
 func formerEntityRecord(e *entityv1.Entity) *entityv1.RegistryRecord {
 	return &entityv1.RegistryRecord{Entry: &entityv1.RegistryRecord_FormerEntity{FormerEntity: e}}
+}
+
+func pendingRecord(p *entityv1.PendingCommands) *entityv1.RegistryRecord {
+	return &entityv1.RegistryRecord{Entry: &entityv1.RegistryRecord_Pending{Pending: p}}
 }
 
 func deviceName(d *entityv1.Device) *entityv1.Device { return &entityv1.Device{Id: d.GetId()} }

@@ -9,6 +9,9 @@
 // whoever registers it again writes it into the event. What is remembered takes no part in anything else, and its ids
 // are free for others. It grows with what has ever been unregistered, and so does the log.
 //
+// What a device was asked to do and has not answered belongs to the registry as well: see [Revision].Pending. It goes with
+// its entity, also to another id.
+//
 // Messages in the registry are shared by all readers and by the past, and must not be modified.
 package registry
 
@@ -74,6 +77,8 @@ func emptyRevision() *Revision {
 		FormerEntities: immutable.New[string, *entityv1.Entity](),
 		FormerDevices:  immutable.New[string, *entityv1.Device](),
 
+		Pending: immutable.New[string, *entityv1.PendingCommands](),
+
 		byUnique: immutable.New[string, string](),
 		byDevice: immutable.New[string, []string](),
 	}
@@ -125,7 +130,8 @@ func (r *Registry) Fold(_ context.Context, _ storage.Tx, events *eventstore.Run)
 		switch events.Kind(i) {
 		case eventstore.KindEntityRegistered, eventstore.KindEntityUnregistered, eventstore.KindEntityRenamed,
 			eventstore.KindDeviceRegistered, eventstore.KindDeviceUnregistered,
-			eventstore.KindAreaRegistered, eventstore.KindAreaUnregistered:
+			eventstore.KindAreaRegistered, eventstore.KindAreaUnregistered,
+			eventstore.KindCommandIssued, eventstore.KindCommandSettled:
 			e, err := events.Event(i)
 			if err != nil {
 				return err
@@ -182,6 +188,10 @@ func (r *Revision) apply(e eventstore.Event) error {
 		r.Areas = r.Areas.Set(a.GetId(), a)
 	case *eventv1.Payload_AreaUnregistered:
 		r.Areas = r.Areas.Delete(p.AreaUnregistered.GetAreaId())
+	case *eventv1.Payload_CommandIssued:
+		r.issued(e, p.CommandIssued)
+	case *eventv1.Payload_CommandSettled:
+		r.settled(e.Entity, p.CommandSettled)
 	}
 	return nil
 }
@@ -220,6 +230,7 @@ func (r *Revision) unregisterEntity(id string) {
 		})
 	}
 	r.deleteEntity(id)
+	r.setPending(id, nil)
 }
 
 // unregisterDevice removes a device's entry, if there is one, and remembers what the user decided.
@@ -271,6 +282,9 @@ func (r *Revision) renameEntity(from, to string) error {
 	}
 	renamed := proto.CloneOf(e)
 	renamed.Id = to
+	waiting := r.PendingCommands(from)
 	r.deleteEntity(from)
+	r.setPending(from, nil)
+	r.setPending(to, waiting)
 	return r.setEntity(renamed)
 }

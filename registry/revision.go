@@ -23,6 +23,8 @@ type Revision struct {
 	// FormerDevices are those that were unregistered and have not come back, by id, where the user had decided anything
 	// (name, area): no more of each than that and its id.
 	FormerDevices *immutable.Map[string, *entityv1.Device]
+	// Pending are the commands that wait for their answers, by the id of their entity.
+	Pending *immutable.Map[string, *entityv1.PendingCommands]
 
 	byUnique *immutable.Map[string, string]
 	byDevice *immutable.Map[string, []string] // each sorted

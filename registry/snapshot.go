@@ -57,6 +57,7 @@ type loading struct {
 	entities, formerEntities immutable.Builder[string, *entityv1.Entity]
 	devices, formerDevices   immutable.Builder[string, *entityv1.Device]
 	areas                    immutable.Builder[string, *entityv1.Area]
+	pending                  immutable.Builder[string, *entityv1.PendingCommands]
 }
 
 // load makes a revision of the records of a snapshot.
@@ -105,6 +106,8 @@ func (l *loading) add(record *entityv1.RegistryRecord) error {
 		put(&l.formerDevices, e.FormerDevice.GetId(), e.FormerDevice, gone)
 	case *entityv1.RegistryRecord_FormerEntity:
 		put(&l.formerEntities, e.FormerEntity.GetUniqueId(), e.FormerEntity, gone)
+	case *entityv1.RegistryRecord_Pending:
+		put(&l.pending, e.Pending.GetId(), e.Pending, gone)
 	default:
 		return errors.New("it holds nothing")
 	}
@@ -124,6 +127,7 @@ func (l *loading) revision() (*Revision, error) {
 	r := &Revision{
 		Entities: l.entities.Map(), Devices: l.devices.Map(), Areas: l.areas.Map(),
 		FormerEntities: l.formerEntities.Map(), FormerDevices: l.formerDevices.Map(),
+		Pending: l.pending.Map(),
 	}
 	var byUnique immutable.Builder[string, string]
 	byDevice := map[string][]string{}

@@ -22,7 +22,13 @@ import (
 func drawRegistryEvent(t *rapid.T) eventstore.Event {
 	draw := func(what string, n int) string { return fmt.Sprintf("%s%d", what, rapid.IntRange(1, n).Draw(t, what)) }
 	id := "light." + draw("l", 15)
-	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	switch rapid.IntRange(0, 8).Draw(t, "kind") {
+	case 7:
+		return eventstore.Event{Entity: id, Payload: &eventv1.Payload{Kind: &eventv1.Payload_CommandIssued{CommandIssued: &eventv1.CommandIssued{
+			Action: draw("a", 3)}}}}
+	case 8:
+		return eventstore.Event{Entity: id, Payload: &eventv1.Payload{Kind: &eventv1.Payload_CommandSettled{CommandSettled: &eventv1.CommandSettled{
+			Command: uint64(rapid.IntRange(1, 60).Draw(t, "command")), Outcome: eventv1.CommandOutcome_COMMAND_OUTCOME_CONFIRMED}}}}
 	case 0:
 		return eventstore.Event{Entity: id, Payload: &eventv1.Payload{Kind: &eventv1.Payload_EntityUnregistered{EntityUnregistered: &eventv1.EntityUnregistered{}}}}
 	case 1:
@@ -109,6 +115,7 @@ func sameRevision(got, want Revision) error {
 		sameMaps("devices", maps.Collect(got.Devices.All()), maps.Collect(want.Devices.All())),
 		sameMaps("areas", maps.Collect(got.Areas.All()), maps.Collect(want.Areas.All())),
 		sameMaps("former entities", maps.Collect(got.FormerEntities.All()), maps.Collect(want.FormerEntities.All())),
+		sameMaps("pending commands", maps.Collect(got.Pending.All()), maps.Collect(want.Pending.All())),
 		sameMaps("former devices", maps.Collect(got.FormerDevices.All()), maps.Collect(want.FormerDevices.All())))
 	if got.Position != want.Position || !maps.Equal(maps.Collect(got.byUnique.All()), maps.Collect(want.byUnique.All())) ||
 		fmt.Sprint(maps.Collect(got.byDevice.All())) != fmt.Sprint(maps.Collect(want.byDevice.All())) {

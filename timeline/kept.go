@@ -141,7 +141,8 @@ func registryGround(r registry.Revision) *ground {
 
 // entries is the number of entries in a registry, which devices and areas have as well as entities.
 func entries(r registry.Revision) int {
-	return r.Entities.Len() + r.Devices.Len() + r.Areas.Len() + r.FormerEntities.Len() + r.FormerDevices.Len()
+	return r.Entities.Len() + r.Devices.Len() + r.Areas.Len() + r.FormerEntities.Len() + r.FormerDevices.Len() +
+		r.Pending.Len()
 }
 
 // averageSize is about the size of the messages, whose order says nothing about it.

@@ -101,7 +101,7 @@ func TestMatch(t *testing.T) {
 		pattern := rapid.StringOfN(rapid.SampledFrom([]rune("ab.*")), 0, 8, -1).Draw(t, "pattern")
 		id := rapid.StringOfN(rapid.SampledFrom([]rune("ab.")), 0, 10, -1).Draw(t, "id")
 		re := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$")
-		if got, want := match(pattern, id), re.MatchString(id); got != want {
+		if got, want := Match(pattern, id), re.MatchString(id); got != want {
 			t.Fatalf("%q of %q: %v, want %v", pattern, id, got, want)
 		}
 	})

@@ -114,7 +114,7 @@ func (i *Identity) May(s Scope, entity string) bool {
 	if len(i.entities) == 0 {
 		return true
 	}
-	return entity != "" && slices.ContainsFunc(i.entities, func(p string) bool { return match(p, entity) })
+	return entity != "" && slices.ContainsFunc(i.entities, func(p string) bool { return Match(p, entity) })
 }
 
 // Entities are the patterns that it is restricted to; nil means that it is not.
@@ -145,9 +145,9 @@ func (i *Identity) Ended() error {
 	}
 }
 
-// match reports whether an id matches a pattern, in which "*" stands for any number of characters. It takes time in
+// Match reports whether an id matches a pattern, in which "*" stands for any number of characters. It takes time in
 // proportion to the product of their lengths at worst.
-func match(pattern, id string) bool {
+func Match(pattern, id string) bool {
 	// The usual greedy match: of several stars only the last one needs to be tried again.
 	var p, i int
 	star, mark := -1, 0

@@ -52,6 +52,7 @@ const (
 	ChangedDisabled   Changed = "disabled"   // its state is not recorded any more, or again
 	ChangedState      Changed = "state"      // the one word or number is another
 	ChangedAttributes Changed = "attributes" // something that is known of its state is different
+	ChangedPending    Changed = "pending"    // a command waits for its answer, or waits no more
 	ChangedReport     Changed = "report"     // it was heard of, and said nothing new
 	ChangedEntry      Changed = "entry"      // something else is different in its registry entry
 )
@@ -233,6 +234,7 @@ func whatChanged(a, b *Version) (what []Changed) {
 		{ChangedDisabled, a.Disabled != b.Disabled},
 		{ChangedState, a.State.State != b.State.State},
 		{ChangedAttributes, !bytes.Equal(a.Attributes, b.Attributes)},
+		{ChangedPending, !samePending(a.Pending, b.Pending)},
 	} {
 		if c.is {
 			what = append(what, c.what)

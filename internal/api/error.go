@@ -27,6 +27,9 @@ const (
 	CodeInUse            Code = "in_use"             // 409: somebody has it, and there can be one at a time
 	CodeCompacted        Code = "compacted"          // 410: the history that is asked for has been removed
 	CodeTooLarge         Code = "too_large"          // 413: the body, an event or a batch is over its limit
+	CodeUnsupported      Code = "unsupported"        // 422: the entity cannot do that, whatever the values are
+	CodeDisabled         Code = "disabled"           // 409: the entity is disabled
+	CodeTooManyCommands  Code = "too_many_commands"  // 429: too many commands to the entity wait for their answers
 	CodeUnsupportedMedia Code = "unsupported_media"  // 415: the body is not application/json
 	CodeWrongHost        Code = "wrong_host"         // 421: the Host header names a host that is not served
 	CodeKeyReused        Code = "key_reused"         // 422: the key belongs to another write; a new write needs a new key
@@ -35,7 +38,7 @@ const (
 	CodeUnknownOutcome   Code = "unknown_outcome"    // 500: the write may or may not have happened; read to learn
 	CodeCorrupt          Code = "corrupt"            // 500: what is stored is not what was written
 	CodeNotReady         Code = "not_ready"          // 503: the log is being read; try again soon
-	CodeUnavailable      Code = "unavailable"        // 503: the store cannot write at present
+	CodeUnavailable      Code = "unavailable"        // 503: the store cannot write at present, or a device cannot be reached
 	CodeReadOnly         Code = "read_only"          // 503: the log is damaged and can only be read
 	CodeClosed           Code = "closed"             // 503: the daemon is about to end
 	CodeTooManyStreams   Code = "too_many_streams"   // 503: as many streams are open as may be

@@ -23,8 +23,9 @@ type Event struct {
 	CausePosition eventstore.Position `json:"cause_position,omitempty"`
 	// State is the state's one word or number, for state_changed alone.
 	State string `json:"state,omitempty"`
-	// Data is what the event says: for state_changed the attributes as state.JSON has them; for any other kind its
-	// message of the proto file as state.MessageJSON has it, in which bytes are {"base64": …}.
+	// Data is what the event says: for state_changed the attributes as state.JSON has them; for command_issued its message
+	// with the arguments as one object; for any other kind its message of the proto file as state.MessageJSON has it, in
+	// which bytes are {"base64": …}.
 	Data json.RawMessage `json:"data,omitempty"`
 }
 
@@ -32,9 +33,12 @@ type Event struct {
 func NewEvent(e eventstore.Event) (Event, error) {
 	w := newEventHeader(e)
 	var err error
-	if c := e.Payload.GetStateChanged(); c != nil {
-		w.Data, err = state.JSON(c.GetAttributes())
-	} else {
+	switch p := e.Payload.GetKind().(type) {
+	case *eventv1.Payload_StateChanged:
+		w.Data, err = state.JSON(p.StateChanged.GetAttributes())
+	case *eventv1.Payload_CommandIssued:
+		w.Data, err = issuedJSON(p.CommandIssued)
+	default:
 		w.Data, err = payloadJSON(e.Payload)
 	}
 	if err != nil {

@@ -47,6 +47,8 @@ type State struct {
 	ChangedAt time.Time `json:"changed_at,omitzero"`
 	// Position is that of the last event about the entity.
 	Position eventstore.Position `json:"position,omitempty"`
+	// Pending are the commands that wait for their answers, in the order in which they were given.
+	Pending []Pending `json:"pending,omitempty"`
 	// AsOf is the moment that a single state was asked for at, where it was.
 	AsOf *AsOf `json:"as_of,omitempty"`
 }
@@ -84,6 +86,7 @@ func NewState(m timeline.Moment, s state.State) (State, error) {
 	w := newNames(m, s.EntityID)
 	w.State, w.Attributes, w.Availability = state.Text(s.Attributes), attributes, availability(s.Attributes)
 	w.UpdatedAt, w.UpdatedBy, w.ChangedAt, w.Position = s.UpdatedAt.UTC(), s.UpdatedBy, s.ChangedAt.UTC(), s.Position
+	w.Pending = newPending(PendingOf(m, s))
 	return w, nil
 }
 

@@ -101,6 +101,7 @@ func beginning(ctx context.Context, h *statehouse.House) (*Fold, error) {
 	fold.Position, fold.States = base, maps.Collect(m.State.Entities.All())
 	fold.Entities, fold.Devices, fold.Areas = maps.Collect(m.Registry.Entities.All()), maps.Collect(m.Registry.Devices.All()), maps.Collect(m.Registry.Areas.All())
 	fold.FormerEntities, fold.FormerDevices = maps.Collect(m.Registry.FormerEntities.All()), maps.Collect(m.Registry.FormerDevices.All())
+	fold.Pending = maps.Collect(m.Registry.Pending.All())
 	return fold, nil
 }
 
@@ -157,6 +158,9 @@ func (f *Fold) CompareRegistry(r registry.Revision) error {
 		return err
 	}
 	if err := sameMessages("area", maps.Collect(r.Areas.All()), f.Areas); err != nil {
+		return err
+	}
+	if err := sameMessages("pending command", maps.Collect(r.Pending.All()), f.Pending); err != nil {
 		return err
 	}
 	if err := sameMessages("former entity", maps.Collect(r.FormerEntities.All()), f.FormerEntities); err != nil {

@@ -25,6 +25,8 @@ type Fold struct {
 	// What is remembered of those that are gone: entities by unique id, devices by id.
 	FormerEntities map[string]*entityv1.Entity
 	FormerDevices  map[string]*entityv1.Device
+	// The commands that wait for their answers, by entity.
+	Pending map[string]*entityv1.PendingCommands
 }
 
 // NewFold is the fold of no events.
@@ -33,6 +35,7 @@ func NewFold() *Fold {
 		States: map[string]state.State{}, Entities: map[string]*entityv1.Entity{},
 		Devices: map[string]*entityv1.Device{}, Areas: map[string]*entityv1.Area{},
 		FormerEntities: map[string]*entityv1.Entity{}, FormerDevices: map[string]*entityv1.Device{},
+		Pending: map[string]*entityv1.PendingCommands{},
 	}
 }
 
@@ -50,7 +53,14 @@ func (f *Fold) Add(e eventstore.Event) error {
 		return nil
 	case *eventv1.Payload_StateReported:
 		s.UpdatedAt, s.UpdatedBy = e.Timestamp, e.Source
+	case *eventv1.Payload_CommandIssued:
+		f.issued(e, p.CommandIssued)
+	case *eventv1.Payload_CommandSettled:
+		f.settled(e.Entity, p.CommandSettled.GetCommand())
 	case *eventv1.Payload_EntityRegistered:
+		if before, ok := f.Entities[e.Entity]; ok && before.GetUniqueId() != p.EntityRegistered.GetEntity().GetUniqueId() {
+			delete(f.Pending, e.Entity)
+		}
 		f.left(e.Entity)
 		f.Entities[e.Entity] = p.EntityRegistered.GetEntity()
 		delete(f.FormerEntities, f.Entities[e.Entity].GetUniqueId())
@@ -66,6 +76,7 @@ func (f *Fold) Add(e eventstore.Event) error {
 		f.left(e.Entity)
 		delete(f.Entities, e.Entity)
 		delete(f.States, e.Entity)
+		delete(f.Pending, e.Entity)
 		return nil
 	case *eventv1.Payload_EntityRenamed:
 		f.renamed(e.Entity, p.EntityRenamed.GetNewId(), e.Position)
@@ -88,6 +99,26 @@ func (f *Fold) Add(e eventstore.Event) error {
 		f.States[e.Entity] = s
 	}
 	return nil
+}
+
+func (f *Fold) issued(e eventstore.Event, c *eventv1.CommandIssued) {
+	f.Pending[e.Entity] = &entityv1.PendingCommands{Id: e.Entity, Commands: append(
+		slices.Clone(f.Pending[e.Entity].GetCommands()), &entityv1.PendingCommand{
+			Position: uint64(e.Position), Action: c.GetAction(), Arguments: c.GetArguments(), Expected: c.GetExpected(),
+			Issued: e.Timestamp.UnixNano(), Deadline: c.GetDeadline(), Source: e.Source, CorrelationId: e.CorrelationID,
+		})}
+}
+
+func (f *Fold) settled(id string, command uint64) {
+	var left []*entityv1.PendingCommand
+	for _, c := range f.Pending[id].GetCommands() {
+		if c.GetPosition() != command {
+			left = append(left, c)
+		}
+	}
+	if delete(f.Pending, id); len(left) > 0 {
+		f.Pending[id] = &entityv1.PendingCommands{Id: id, Commands: left}
+	}
 }
 
 // left remembers the entity that goes by an id and will no longer.
@@ -116,6 +147,10 @@ func (f *Fold) renamed(from, to string, at eventstore.Position) {
 		e.Id = to
 		delete(f.Entities, from)
 		f.Entities[to] = e
+	}
+	if waiting, ok := f.Pending[from]; ok {
+		delete(f.Pending, from)
+		f.Pending[to] = &entityv1.PendingCommands{Id: to, Commands: waiting.GetCommands()}
 	}
 	if s, ok := f.States[from]; ok {
 		delete(f.States, from)
@@ -203,5 +238,6 @@ func (f *Fold) Clone() *Fold {
 		Position: f.Position, States: maps.Clone(f.States), Entities: maps.Clone(f.Entities),
 		Devices: maps.Clone(f.Devices), Areas: maps.Clone(f.Areas),
 		FormerEntities: maps.Clone(f.FormerEntities), FormerDevices: maps.Clone(f.FormerDevices),
+		Pending: maps.Clone(f.Pending),
 	}
 }

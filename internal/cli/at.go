@@ -71,7 +71,11 @@ func (c *atCmd) Run(a *app) error {
 		a.notef("no entities then")
 		return nil
 	}
-	return a.printStates(all.States, func(s api.State) string { return s.ChangedAt.Local().Format("2006-01-02 15:04:05") })
+	then := a.now()
+	if as.RecordedAt != nil {
+		then = *as.RecordedAt
+	}
+	return a.printStates(all.States, func(s api.State) string { return s.ChangedAt.Local().Format("2006-01-02 15:04:05") }, then)
 }
 
 // single says that only ids of entities were given, each of which is then shown whole.

@@ -48,10 +48,12 @@ type commands struct {
 	Diff       diffCmd       `cmd:"" group:"Look" help:"Show what is different between two moments."`
 	Why        whyCmd        `cmd:"" group:"Look" help:"Show what led to a state or an event."`
 	Export     exportCmd     `cmd:"" group:"Look" help:"Write the log as JSON lines or CSV."`
+	Set        setCmd        `cmd:"" group:"Change" help:"Have a device do something: turn a light on, open a cover."`
 	Entity     entityCmd     `cmd:"" group:"Change" help:"Change what entities are called and where they are."`
 	Device     deviceCmd     `cmd:"" group:"Change" help:"Change what devices are called and where they are."`
 	Area       areaCmd       `cmd:"" group:"Change" help:"Create, rename and remove areas."`
 	Token      tokenCmd      `cmd:"" group:"Tools" help:"Make, list, rotate and revoke the tokens that programs get in with."`
+	MQTT       mqttCmd       `cmd:"" name:"mqtt" group:"Tools" help:"See what goes over the MQTT broker."`
 	Play       playCmd       `cmd:"" group:"Tools" help:"Publish a recording of MQTT messages to a broker."`
 	Snapshot   snapshotCmd   `cmd:"" group:"Tools" help:"Save the present beside the log; list and check what was saved."`
 	Verify     verifyCmd     `cmd:"" group:"Tools" help:"Check everything that is stored: log, chain, index, snapshots."`

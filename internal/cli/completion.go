@@ -82,7 +82,7 @@ func (c *completeCmd) Run(a *app) error {
 
 // complete is what may stand in the place of a word that has begun, after the words before it.
 func (a *app) complete(before []string, begun string) []string {
-	node := a.model.Node
+	node, entity := a.model.Node, ""
 	var valueOf *kong.Flag
 	for _, word := range before {
 		if valueOf != nil {
@@ -99,11 +99,12 @@ func (a *app) complete(before []string, begun string) []string {
 			valueOf = flagThatWaits(node, word)
 			continue
 		}
-		for _, child := range node.Children {
-			if child.Name == word {
-				node = child
-				break
-			}
+		at := slices.IndexFunc(node.Children, func(child *kong.Node) bool { return child.Name == word })
+		switch {
+		case at >= 0:
+			node = node.Children[at]
+		case entity == "" && len(node.Positional) > 1:
+			entity = word
 		}
 	}
 	var candidates []string
@@ -122,6 +123,10 @@ func (a *app) complete(before []string, begun string) []string {
 				candidates = append(candidates, child.Name)
 			}
 		}
+	case node.Name == "set" && node.Parent == a.model.Node && entity != "":
+		candidates = a.actionWords(entity)
+	case node.Name == "set" && len(node.Positional) > 0 && node.Parent == a.model.Node:
+		candidates = a.entityIDs()
 	case len(node.Positional) > 0:
 		candidates = a.values(node.Positional[len(node.Positional)-1])
 	}

@@ -185,7 +185,16 @@ func alsoChanged(c api.EntityChange) (also []string) {
 	if a.Area != b.Area || a.AreaName != b.AreaName {
 		also = append(also, "area: "+cmp.Or(a.AreaName, a.Area, "none")+" → "+cmp.Or(b.AreaName, b.Area, "none"))
 	}
-	return append(also, attributeChanges(a.State, b.State)...)
+	also = append(also, attributeChanges(a.State, b.State)...)
+	for _, p := range b.Pending {
+		if !slices.ContainsFunc(a.Pending, func(q api.Pending) bool { return q.Position == p.Position }) {
+			also = append(also, "asked: "+wishWords(p.Action, p.Arguments))
+		}
+	}
+	if len(a.Pending) > 0 && len(b.Pending) == 0 {
+		also = append(also, "nothing is asked any more")
+	}
+	return also
 }
 
 // attributeChanges says which attributes are different, apart from what the states themselves say; at most a few.

@@ -25,7 +25,7 @@ type entitySetCmd struct {
 
 // Help implements [kong.HelpProvider].
 func (*entitySetCmd) Help() string {
-	return `What is changed becomes an event. A running daemon is asked through the socket beside its database.
+	return `What is changed becomes an event. A running daemon is asked through the socket beside its database. What a device shall do, "statehouse set" says.
 
 Examples:
 

@@ -10,6 +10,7 @@ import (
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/access"
+	"github.com/statehouse/statehouse/internal/command"
 	"github.com/statehouse/statehouse/internal/daemon"
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/storage"
@@ -24,6 +25,7 @@ const (
 	exitUnavailable = 4
 	exitDamaged     = 5
 	exitDenied      = 6
+	exitNotDone     = 7
 	exitInterrupted = 130
 )
 
@@ -32,9 +34,10 @@ const exitTable = `Exit codes:
     1  it failed for another reason than those below
     2  the command line or the configuration is wrong
     3  there is no such entity, device, area or file, or the history has been removed
-    4  no daemon answers there, or the database is in use or cannot be written
+    4  no daemon answers there, the database is in use or cannot be written, or no device can be reached
     5  the database is damaged, also where what can be read was printed, or is not one
     6  the daemon wants a token (--token-file), or the token is not for this
+    7  a device did not do what it was told: the command failed, timed out, or a later one came
   130  interrupted`
 
 // The errors of this package.
@@ -54,6 +57,8 @@ var exitCodes = [...]struct {
 }{
 	{context.Canceled, exitInterrupted},
 	{errUsage, exitUsage},
+	{command.ErrInvalid, exitUsage},
+	{command.ErrUnsupported, exitUsage},
 	{daemon.ErrConfig, exitUsage},
 	{mqtt.ErrTopic, exitUsage},
 	{storage.ErrDamaged, exitDamaged},
@@ -66,6 +71,7 @@ var exitCodes = [...]struct {
 	{fs.ErrNotExist, exitNotFound},
 	{eventstore.ErrCompacted, exitNotFound},
 	{errDenied, exitDenied},
+	{errNotDone, exitNotDone},
 	{errUnreachable, exitUnavailable},
 	{storage.ErrLocked, exitUnavailable},
 	{storage.ErrNewerFormat, exitUnavailable},

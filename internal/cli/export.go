@@ -82,7 +82,8 @@ var kinds = []string{
 	string(eventstore.KindStateChanged), string(eventstore.KindStateReported), string(eventstore.KindEntityRegistered),
 	string(eventstore.KindEntityUnregistered), string(eventstore.KindEntityRenamed), string(eventstore.KindDeviceRegistered),
 	string(eventstore.KindDeviceUnregistered), string(eventstore.KindAreaRegistered),
-	string(eventstore.KindAreaUnregistered), string(eventstore.KindSystem), string(eventstore.KindHistoryRemoved),
+	string(eventstore.KindAreaUnregistered), string(eventstore.KindCommandIssued), string(eventstore.KindCommandSettled),
+	string(eventstore.KindSystem), string(eventstore.KindHistoryRemoved),
 }
 
 func (c *exportCmd) write(a *app, s source, q eventstore.Query, to io.Writer) (n int, err error) {

@@ -92,6 +92,7 @@ func (a *app) printState(s api.State) error {
 		{"changed", moment(now, s.ChangedAt)},
 		{"updated", moment(now, s.UpdatedAt) + by(s.UpdatedBy)},
 		{"position", count(s.Position)},
+		{"pending", pendingWords(now, s.Pending)},
 	}
 	attributes, err := flatAttributes(s.Attributes)
 	if err != nil {

@@ -231,6 +231,9 @@ func eventCell(e api.Event) cell {
 	if e.Kind == eventstore.KindStateChanged {
 		return cell{e.State, stateStyle(api.State{State: e.State})}
 	}
+	if text := commandWords(e); text != "" {
+		return cell{text, yellow}
+	}
 	text := map[eventstore.Kind]string{
 		eventstore.KindStateReported:      "heard of, unchanged",
 		eventstore.KindEntityRegistered:   "registered",

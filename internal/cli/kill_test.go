@@ -42,7 +42,7 @@ type server struct {
 func startServer(t *testing.T, db string, wait bool) *server {
 	t.Helper()
 	s := &server{log: &bytes.Buffer{}}
-	s.cmd = command(context.Background(), "serve", "--db", db, "--http-address", "127.0.0.1:0", "--mqtt-address", "127.0.0.1:0",
+	s.cmd = program(context.Background(), "serve", "--db", db, "--http-address", "127.0.0.1:0", "--mqtt-address", "127.0.0.1:0",
 		"--log-format", "json")
 	s.cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 	stderr, err := s.cmd.StderrPipe()

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/internal/api"
@@ -74,18 +75,19 @@ func (c *listCmd) Run(a *app) error {
 		return nil
 	}
 	now := a.now()
-	return a.printStates(all.States, func(s api.State) string { return age(now, s.ChangedAt) })
+	return a.printStates(all.States, func(s api.State) string { return age(now, s.ChangedAt) }, now)
 }
 
-// printStates prints a table of states; changed says when one changed.
-func (a *app) printStates(states []api.State, changed func(api.State) string) error {
+// printStates prints a table of states; changed says when one changed, and now is when they were so.
+func (a *app) printStates(states []api.State, changed func(api.State) string, now time.Time) error {
 	t := table{columns: []column{
 		{title: "ENTITY", shrink: true}, {title: "STATE", shrink: true}, {title: "NAME", shrink: true},
 		{title: "AREA", shrink: true, sparse: true}, {title: "CHANGED", right: true},
+		{title: "PENDING", shrink: true, sparse: true},
 	}}
 	for _, s := range states {
 		t.add(cell{text: s.EntityID}, cell{withUnit(s), stateStyle(s)}, cell{text: s.Name}, cell{text: s.AreaName},
-			cell{changed(s), dim})
+			cell{changed(s), dim}, cell{pendingWords(now, s.Pending), yellow})
 	}
 	return t.write(a.stdout, a.term)
 }

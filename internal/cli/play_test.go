@@ -169,7 +169,7 @@ func compareHTTP(t *testing.T, d *daemon.Daemon, list, export string) {
 	}
 	metrics := get("/metrics")
 	for _, want := range []string{
-		`statehouse_mqtt_received_total{base_topic="zigbee2mqtt"}`, `statehouse_mqtt_dropped_total{base_topic="zigbee2mqtt",reason="unchanged"}`,
+		`statehouse_mqtt_received_total{source="zigbee2mqtt/default/zigbee2mqtt"}`, `statehouse_mqtt_dropped_total{reason="unchanged",source="zigbee2mqtt/default/zigbee2mqtt"}`,
 		"statehouse_mqtt_broker_received_total", "statehouse_log_position", "statehouse_ready 1",
 	} {
 		if !strings.Contains(metrics, want) {

@@ -5,7 +5,7 @@ import (
 	"os/exec"
 )
 
-// command is the program as a process of its own.
-func command(ctx context.Context, args ...string) *exec.Cmd {
+// program is the program as a process of its own.
+func program(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "statehouse", args...)
 }

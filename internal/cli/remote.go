@@ -20,6 +20,7 @@ import (
 	"github.com/statehouse/statehouse/client"
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/api"
+	"github.com/statehouse/statehouse/internal/command"
 	"github.com/statehouse/statehouse/internal/daemon"
 )
 
@@ -214,6 +215,9 @@ var codes = map[api.Code]error{
 	api.CodeNotReady:        errUnreachable,
 	api.CodeClosed:          errUnreachable,
 	api.CodeTooManyStreams:  errUnreachable,
+	api.CodeTooManyCommands: errUnreachable,
+	api.CodeUnsupported:     command.ErrUnsupported,
+	api.CodeDisabled:        command.ErrUnsupported,
 	api.CodeWrongHost:       errUnreachable,
 }
 

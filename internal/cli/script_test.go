@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,6 +23,9 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/internal/daemon"
+	"github.com/statehouse/statehouse/internal/dispatch/dispatchtest"
+	doors "github.com/statehouse/statehouse/internal/server"
 	"github.com/statehouse/statehouse/storage"
 )
 
@@ -57,11 +61,12 @@ func TestScripts(t *testing.T) {
 				env.Setenv(key, value)
 			}
 			env.Setenv("MQTT", "mqtt://"+env.Getenv("STATEHOUSE_MQTT_ADDRESS"))
+			env.Values[deviceKey{}] = new(*dispatchtest.Devices)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"mkhouse": makeHouse, "exits": exits, "waitdaemon": waitDaemon, "sleep": sleep,
-			"mkconfig": makeConfig, "sql": runSQL,
+			"mkconfig": makeConfig, "sql": runSQL, "devices": runDevices,
 		},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
@@ -107,7 +112,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: exits CODE ARGS...")
 	}
 	var stdout, stderr strings.Builder
-	cmd := command(context.Background(), args[1:]...)
+	cmd := program(context.Background(), args[1:]...)
 	cmd.Dir, cmd.Env = ts.Getenv("WORK"), scriptEnv(ts)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	_ = cmd.Run()
@@ -124,6 +129,42 @@ func runSQL(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	_, err = db.ExecContext(context.Background(), args[0])
 	ts.Check(errors.Join(err, db.Close()))
+}
+
+type deviceKey struct{}
+
+// runDevices serves home.db, as a daemon does, with devices in it: devices obeying|silent|broken|gone says how they take commands
+// from here on.
+func runDevices(ts *testscript.TestScript, _ bool, args []string) {
+	devices := ts.Value(deviceKey{}).(**dispatchtest.Devices)
+	if *devices == nil {
+		db := ts.Getenv("STATEHOUSE_DB")
+		h, err := statehouse.Open(db)
+		ts.Check(err)
+		d, dispatcher := dispatchtest.New(h)
+		dark := &entityv1.Attributes{Domain: &entityv1.Attributes_Light{Light: &entityv1.Light{On: proto.Bool(false)}}}
+		_, err = h.Append(context.Background(), dispatchtest.Light("light.lamp"), dispatchtest.Entity(&entityv1.Entity{Id: "sensor.s", UniqueId: "s"}),
+			dispatchtest.Entity(&entityv1.Entity{Id: "lock.door", UniqueId: "d", Capabilities: &entityv1.Capabilities{Writable: true, Readable: true}}))
+		ts.Check(err)
+		ts.Check(d.Report(context.Background(), "light.lamp", dark))
+		ctx, cancel := context.WithCancel(context.Background())
+		var expiring sync.WaitGroup
+		expiring.Go(func() { dispatcher.Run(ctx) })
+		s, err := doors.Start(context.Background(), doors.Options{
+			House: h, Address: "127.0.0.1:0", SocketPath: daemon.SocketPath(db), Dispatcher: func() doors.Dispatcher { return dispatcher },
+		})
+		ts.Check(err)
+		ts.Check(h.Announce(s.URL()))
+		ts.Defer(func() {
+			cancel()
+			expiring.Wait()
+			ts.Check(errors.Join(s.Close(context.Background()), h.Close()))
+		})
+		*devices = d
+	}
+	(*devices).Take(map[string]dispatchtest.Manner{
+		"obeying": dispatchtest.Obeying, "silent": dispatchtest.Silent, "broken": dispatchtest.Broken, "gone": dispatchtest.Gone,
+	}[args[0]])
 }
 
 // scriptEnv is the environment of a script.

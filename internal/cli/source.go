@@ -41,6 +41,8 @@ type source interface {
 	EditEntity(ctx context.Context, id string, edit statehouse.EntityEdit) (api.Span, error)
 	EditDevice(ctx context.Context, id string, edit statehouse.DeviceEdit) (api.Span, error)
 	SetArea(ctx context.Context, id, name string) (api.Span, error)
+	// Actions are what an entity can be asked to do.
+	Actions(ctx context.Context, id string) (api.Actions, error)
 	// Tokens are all tokens; CreateToken, RotateToken and RevokeToken change them.
 	Tokens(ctx context.Context) (api.Tokens, error)
 	CreateToken(ctx context.Context, spec api.TokenSpec) (api.IssuedToken, error)

@@ -196,6 +196,9 @@ func (w *watcher) print(c api.Change) error {
 	if c.Kind != eventstore.KindStateChanged {
 		what := eventCell(c.Event)
 		about := c.EntityID
+		if sentence := commandSentence(c.Event); sentence != "" {
+			return w.printf("%s  %s\n", at, w.term.paint(what.style, clean(sentence)))
+		}
 		if len(c.States) > 0 && c.States[0].EntityID != c.EntityID {
 			about += " → " + c.States[0].EntityID
 		}

@@ -152,6 +152,8 @@ func eventWords(e api.Event) string {
 		return e.EntityID + " is " + e.State
 	case eventstore.KindSystem:
 		return systemSentence(e)
+	case eventstore.KindCommandIssued, eventstore.KindCommandSettled:
+		return commandSentence(e)
 	case eventstore.KindHistoryRemoved:
 		return removedWords(e)
 	}

@@ -3,14 +3,16 @@ package daemon
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/statehouse/statehouse/internal/mqtt/zigbee2mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // Config is everything that a daemon can be told. Each field is a key of the configuration file; most are flags and
@@ -22,7 +24,15 @@ type Config struct {
 	HTTP        HTTP        `yaml:"http" embed:"" prefix:"http-" group:"HTTP"`
 	MQTT        MQTT        `yaml:"mqtt" embed:"" prefix:"mqtt-" group:"MQTT"`
 	Zigbee2MQTT Zigbee2MQTT `yaml:"zigbee2mqtt" embed:"" prefix:"zigbee2mqtt-" group:"Zigbee2MQTT"`
-	Log         Log         `yaml:"log" embed:"" prefix:"log-" group:"Logging"`
+	// Dialects are the ecosystems that are listened to.
+	Dialects []string `yaml:"dialects" help:"Ecosystems to listen to (default zigbee2mqtt,homeassistant,tasmota,shelly)." placeholder:"NAME" env:"STATEHOUSE_DIALECTS" group:"Devices"`
+	// HomeAssistant configures MQTT discovery.
+	HomeAssistant HomeAssistant `yaml:"homeassistant" embed:"" prefix:"homeassistant-" group:"Devices"`
+	// Devices are those that announce nothing, as the user describes them.
+	Devices []Device `yaml:"devices,omitempty" kong:"-"`
+	// MinIntervals are the least times between two events about entities that measure.
+	MinIntervals []MinInterval `yaml:"min_intervals,omitempty" kong:"-"`
+	Log          Log           `yaml:"log" embed:"" prefix:"log-" group:"Logging"`
 	// SnapshotEvery is the number of events after which the present is saved again.
 	SnapshotEvery int `yaml:"snapshot_every" help:"Events after which the present is saved again (default 0: four for each entity, device and area, 10000 to 50000)." placeholder:"N" env:"STATEHOUSE_SNAPSHOT_EVERY" group:"Storage"`
 	// MaxEntities is the most entities that the house may have for devices to add some; 0 means the default.
@@ -46,7 +56,9 @@ type MQTT struct {
 	TLS     TLS    `yaml:"tls,omitempty" embed:"" prefix:"tls-"`
 	Users   []User `yaml:"users,omitempty" kong:"-"`
 	Limits  Limits `yaml:"limits,omitempty" kong:"-"`
-	Broker  Broker `yaml:"broker,omitempty" embed:"" prefix:"broker-"`
+	// Ignore are the topics, as filters, that nothing is taken from.
+	Ignore []string `yaml:"ignore,omitempty" help:"Topic filters of messages to ignore." placeholder:"FILTER" env:"STATEHOUSE_MQTT_IGNORE"`
+	Broker Broker   `yaml:"broker,omitempty" embed:"" prefix:"broker-"`
 }
 
 // HTTPTLS names the files of the certificate for HTTP.
@@ -105,6 +117,40 @@ type Zigbee2MQTT struct {
 	BaseTopics  []string      `yaml:"base_topics" help:"Base topics of the bridges (default zigbee2mqtt)." placeholder:"TOPIC" env:"STATEHOUSE_ZIGBEE2MQTT_BASE_TOPICS"`
 	SilentAfter time.Duration `yaml:"silent_after" help:"A report that changes nothing is recorded if the entity was silent for so long (default 1h)." placeholder:"DURATION" env:"STATEHOUSE_ZIGBEE2MQTT_SILENT_AFTER"`
 }
+
+// HomeAssistant configures Home Assistant's MQTT discovery.
+type HomeAssistant struct {
+	Prefix string `yaml:"prefix" help:"First level of the topics of MQTT discovery (default homeassistant)." placeholder:"TOPIC" env:"STATEHOUSE_HOMEASSISTANT_PREFIX"`
+}
+
+// Device is one that announces nothing.
+type Device struct {
+	// Topic is what its topics begin with; + in it makes a device of each that is heard of.
+	Topic        string `yaml:"topic"`
+	Name         string `yaml:"name,omitempty"`
+	Manufacturer string `yaml:"manufacturer,omitempty"`
+	Model        string `yaml:"model,omitempty"`
+	// Entities have the keys of Home Assistant's MQTT discovery.
+	Entities []map[string]any `yaml:"entities,omitempty"`
+}
+
+// MinInterval is the least time between two events about the same entity of which nothing differs but what it measures.
+type MinInterval struct {
+	// Entity is the id of an entity, in which "*" stands for any number of characters. Of several patterns that fit the first
+	// one counts.
+	Entity   string        `yaml:"entity"`
+	Interval time.Duration `yaml:"interval"`
+}
+
+// Names of the ecosystems.
+const (
+	dialectZigbee2MQTT   = "zigbee2mqtt"
+	dialectHomeAssistant = "homeassistant"
+	dialectTasmota       = "tasmota"
+	dialectShelly        = "shelly"
+)
+
+var allDialects = []string{dialectZigbee2MQTT, dialectHomeAssistant, dialectTasmota, dialectShelly}
 
 // Log configures what the daemon logs.
 type Log struct {
@@ -173,10 +219,14 @@ func (c *Config) SetDefaults() {
 	if c.MQTT.Broker.URL == "" {
 		c.MQTT.Address = cmp.Or(c.MQTT.Address, DefaultMQTTAddress)
 	}
+	if len(c.Dialects) == 0 {
+		c.Dialects = slices.Clone(allDialects)
+	}
+	c.HomeAssistant.Prefix = cmp.Or(c.HomeAssistant.Prefix, "homeassistant")
 	if len(c.Zigbee2MQTT.BaseTopics) == 0 {
 		c.Zigbee2MQTT.BaseTopics = []string{defaultBaseTopic}
 	}
-	c.MaxEntities = cmp.Or(c.MaxEntities, zigbee2mqtt.DefaultMaxEntities)
+	c.MaxEntities = cmp.Or(c.MaxEntities, dialect.DefaultMaxEntities)
 	c.Zigbee2MQTT.SilentAfter = cmp.Or(c.Zigbee2MQTT.SilentAfter, defaultSilentAfter)
 	c.Log.Level = cmp.Or(c.Log.Level, "info")
 	c.Log.Format = cmp.Or(c.Log.Format, "text")
@@ -198,10 +248,27 @@ func (c *Config) Redacted() Config {
 		}
 	}
 	hide(&r.MQTT.Broker.Password)
+	r.Devices = redactedDevices(c.Devices)
 	r.MQTT.Users = append([]User(nil), c.MQTT.Users...)
 	for i := range r.MQTT.Users {
 		hide(&r.MQTT.Users[i].Password)
 		hide(&r.MQTT.Users[i].PasswordHash)
 	}
 	return r
+}
+
+// redactedDevices are devices without the codes of their alarms and locks.
+func redactedDevices(devices []Device) []Device {
+	devices = slices.Clone(devices)
+	for i := range devices {
+		devices[i].Entities = slices.Clone(devices[i].Entities)
+		for j, e := range devices[i].Entities {
+			if _, ok := e["code"]; ok {
+				e = maps.Clone(e)
+				e["code"] = redacted
+				devices[i].Entities[j] = e
+			}
+		}
+	}
+	return devices
 }

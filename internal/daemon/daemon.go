@@ -52,8 +52,11 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/internal/access"
+	"github.com/statehouse/statehouse/internal/api"
+	"github.com/statehouse/statehouse/internal/dispatch"
 	"github.com/statehouse/statehouse/internal/mqtt/broker"
 	"github.com/statehouse/statehouse/internal/mqtt/client"
+	"github.com/statehouse/statehouse/internal/mqtt/discovery"
 	"github.com/statehouse/statehouse/internal/server"
 	"github.com/statehouse/statehouse/storage"
 )
@@ -93,6 +96,10 @@ type Daemon struct {
 	// stopClient ends the goroutine in clientRuns, nil where there is none.
 	stopClient context.CancelFunc
 	clientRuns sync.WaitGroup
+	// feed hands what the embedded broker retains to the dialects; nil where there is none.
+	feed       func(ctx context.Context)
+	mapped     *discovery.Engine // of the devices that the configuration describes
+	dispatcher atomic.Pointer[dispatch.Dispatcher]
 	// stopBackground ends the goroutines in background, nil where there are none: the one that tries a store again that
 	// cannot write, the one that verifies, and the one that removes history.
 	stopBackground context.CancelFunc
@@ -145,6 +152,18 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	opts.Version, opts.Logger, opts.Metrics, opts.Ready = d.opts.Version, d.log, registry, d.notReady
 	d.verifier = &verifier{d: d, every: time.Duration(*d.cfg.VerifyEvery), after: cmp.Or(d.opts.VerifyAfter, defaultVerifyAfter)}
 	opts.Verifier = d.verifier
+	opts.Dispatcher = func() server.Dispatcher {
+		if dispatcher := d.dispatcher.Load(); dispatcher != nil {
+			return dispatcher
+		}
+		return nil
+	}
+	opts.Claims = func(topic string) []api.Claim {
+		if in := d.intake.Load(); in != nil {
+			return in.claims(d.house.Now().Registry, topic)
+		}
+		return nil
+	}
 	if d.server, err = server.Start(ctx, opts); err != nil {
 		return addressTaken(err, "http.address", opts.Address, "another statehouse", "stop it, or listen elsewhere with --http-address")
 	}
@@ -181,6 +200,9 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	d.stopBackground = stop
 	if !damaged {
 		d.background.Go(func() { d.retryStore(running, cmp.Or(d.opts.RetryEvery, defaultRetry)) })
+	}
+	if !damaged {
+		d.runDevices(running)
 	}
 	d.background.Go(func() { d.verifier.run(running) })
 	d.background.Go(func() { newRetention(d).run(running) })

@@ -99,8 +99,8 @@ func TestTooManyEntities(t *testing.T) {
 	}
 	_, _, text := getFrom(t, d, "/metrics")
 	for _, want := range []string{
-		`statehouse_mqtt_dropped_total{base_topic="zigbee2mqtt",reason="too_many_entities"} 3`,
-		`statehouse_mqtt_complaints_suppressed_total{base_topic="zigbee2mqtt"} 2`,
+		`statehouse_mqtt_dropped_total{reason="too_many_entities",source="zigbee2mqtt/default/zigbee2mqtt"} 3`,
+		`statehouse_mqtt_complaints_suppressed_total{source="zigbee2mqtt/default/zigbee2mqtt"} 2`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s", want)

@@ -23,14 +23,15 @@ const (
 	counter = prometheus.CounterValue
 )
 
-// Each dialect has its base topic as a label.
+// Each dialect has its source as a label.
 var (
-	received = prometheus.NewDesc("statehouse_mqtt_received_total", "Messages that a dialect was handed.", []string{"base_topic"}, nil)
-	recorded = prometheus.NewDesc("statehouse_mqtt_events_total", "Events that a dialect recorded.", []string{"base_topic"}, nil)
-	waiting  = prometheus.NewDesc("statehouse_mqtt_waiting", "Messages that wait for the list of devices.", []string{"base_topic"}, nil)
+	received = prometheus.NewDesc("statehouse_mqtt_received_total", "Messages that a dialect was handed.", []string{"source"}, nil)
+	recorded = prometheus.NewDesc("statehouse_mqtt_events_total", "Events that a dialect recorded.", []string{"source"}, nil)
+	waiting  = prometheus.NewDesc("statehouse_mqtt_waiting", "Messages that wait for the list of devices.", []string{"source"}, nil)
 	unsaid   = prometheus.NewDesc("statehouse_mqtt_complaints_suppressed_total",
-		"Complaints about messages that were not logged, so as not to fill the log.", []string{"base_topic"}, nil)
-	ignored = prometheus.NewDesc("statehouse_mqtt_dropped_total", "Messages without effect, by reason.", []string{"base_topic", "reason"}, nil)
+		"Complaints about messages that were not logged, so as not to fill the log.", []string{"source"}, nil)
+	unwanted = prometheus.NewDesc("statehouse_mqtt_ignored_total", "Messages that the configuration says to ignore.", nil, nil)
+	ignored  = prometheus.NewDesc("statehouse_mqtt_dropped_total", "Messages without effect, by reason.", []string{"source", "reason"}, nil)
 )
 
 var brokerMetrics = [...]metric[broker.Stats]{
@@ -78,7 +79,7 @@ type metrics struct{ d *Daemon }
 
 // Describe implements [prometheus.Collector].
 func (m metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range [...]*prometheus.Desc{received, recorded, waiting, unsaid, ignored} {
+	for _, desc := range [...]*prometheus.Desc{received, recorded, waiting, unsaid, unwanted, ignored} {
 		to <- desc
 	}
 	for _, b := range brokerMetrics {
@@ -95,14 +96,15 @@ func (m metrics) Collect(to chan<- prometheus.Metric) {
 	if in == nil {
 		return // the log is being read
 	}
-	for i, d := range in.dialects {
-		base, s := m.d.cfg.Zigbee2MQTT.BaseTopics[i], d.Stats()
-		to <- prometheus.MustNewConstMetric(received, counter, float64(s.Received), base)
-		to <- prometheus.MustNewConstMetric(recorded, counter, float64(s.Events), base)
-		to <- prometheus.MustNewConstMetric(waiting, gauge, float64(s.Waiting), base)
-		to <- prometheus.MustNewConstMetric(unsaid, counter, float64(s.Suppressed), base)
+	to <- prometheus.MustNewConstMetric(unwanted, counter, float64(in.dropped.Load()))
+	for _, d := range in.dialects {
+		source, s := d.Source(), d.Stats()
+		to <- prometheus.MustNewConstMetric(received, counter, float64(s.Received), source)
+		to <- prometheus.MustNewConstMetric(recorded, counter, float64(s.Events), source)
+		to <- prometheus.MustNewConstMetric(waiting, gauge, float64(s.Waiting), source)
+		to <- prometheus.MustNewConstMetric(unsaid, counter, float64(s.Suppressed), source)
 		for reason, n := range s.Ignored {
-			to <- prometheus.MustNewConstMetric(ignored, counter, float64(n), base, string(reason))
+			to <- prometheus.MustNewConstMetric(ignored, counter, float64(n), source, string(reason))
 		}
 	}
 	if b := m.d.broker.Load(); b != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/statehouse/statehouse/internal/dispatch"
 	"github.com/statehouse/statehouse/internal/mqtt/broker"
 	"github.com/statehouse/statehouse/internal/mqtt/client"
 )
@@ -20,31 +21,38 @@ const (
 
 // startMQTT starts the embedded broker or the client of the user's. Messages wait until openMQTT.
 func (d *Daemon) startMQTT(ctx context.Context) error {
-	d.intake.Store(newIntake(d.house, d.parts.dialects, d.log))
 	if d.cfg.MQTT.Broker.URL != "" {
 		return d.startClient(ctx)
 	}
+	feed := newRetainedFeed()
+	in := newIntake(d.dialects(feed), d.cfg.MQTT.Ignore, true)
+	d.intake.Store(in)
 	opts := d.parts.broker
-	opts.Handler, opts.Logger = d.intake.Load(), d.log
+	opts.Handler, opts.Logger = in, d.log
 	b, err := broker.Start(ctx, opts)
 	if err != nil {
 		return addressTaken(err, "mqtt.address", opts.Address, "Mosquitto or another statehouse",
 			"stop it, listen elsewhere with --mqtt-address, or use that broker with --mqtt-broker-url")
 	}
 	d.broker.Store(b)
+	d.feed = func(ctx context.Context) { feed.run(ctx, in, b.RetainedOn) }
 	return nil
 }
 
 // startClient starts the client, which connects as soon as its broker is there.
 func (d *Daemon) startClient(ctx context.Context) error {
 	opts := d.parts.client
-	opts.Handler, opts.Logger = d.intake.Load(), d.log
+	var subscriber clientSubscriber
+	in := newIntake(d.dialects(&subscriber), d.cfg.MQTT.Ignore, false)
+	d.intake.Store(in)
+	opts.Handler, opts.Logger = in, d.log
 	opts.ClientID = cmp.Or(opts.ClientID, defaultClientID(d.house.Store().UUID()))
 	c, err := client.New(opts)
 	if err != nil {
 		return err
 	}
 	d.client.Store(c)
+	subscriber.client.Store(c)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stopClient = stop
 	// It ends only with its context, and has logged everything else.
@@ -66,6 +74,9 @@ func (d *Daemon) openMQTT(ctx context.Context) error {
 			return err
 		}
 		return b.Publish(ctx, statusTopic, []byte(statusOffline), 1, true)
+	}
+	if err := d.declareDevices(ctx); err != nil {
+		return err
 	}
 	if b == nil {
 		// The user's broker sends what it has retained, and the client says that it is there.
@@ -108,4 +119,24 @@ func (d *Daemon) notReady() error {
 		return b.Stats().Fault
 	}
 	return nil
+}
+
+// runDevices has the deadlines of devices and of commands kept, and what is retained for devices that become known taken in.
+func (d *Daemon) runDevices(ctx context.Context) {
+	in := d.intake.Load()
+	for _, e := range in.engines {
+		d.background.Go(func() { e.Run(ctx) })
+	}
+	if d.feed != nil {
+		d.background.Go(func() { d.feed(ctx) })
+	}
+	opts := dispatch.Options{Renderer: in.renderer, Logger: d.log}
+	if b := d.broker.Load(); b != nil {
+		opts.Publisher = b.Publisher()
+	} else {
+		opts.Publisher = d.client.Load()
+	}
+	dispatcher := dispatch.New(d.house, opts)
+	d.dispatcher.Store(dispatcher)
+	d.background.Go(func() { dispatcher.Run(ctx) })
 }

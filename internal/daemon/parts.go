@@ -12,6 +12,8 @@ import (
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/broker"
 	"github.com/statehouse/statehouse/internal/mqtt/client"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
+	"github.com/statehouse/statehouse/internal/mqtt/discovery"
 	"github.com/statehouse/statehouse/internal/mqtt/zigbee2mqtt"
 	"github.com/statehouse/statehouse/internal/server"
 )
@@ -29,9 +31,12 @@ func (c *Config) Check(ctx context.Context) error {
 
 // parts are the options of what a daemon is made of, as far as they follow from its configuration.
 type parts struct {
-	server   server.Options
-	house    statehouse.Options
-	dialects []zigbee2mqtt.Options
+	server server.Options
+	house  statehouse.Options
+	// zigbee2mqtt has options for each base topic, none where that dialect is not listened to.
+	zigbee2mqtt []zigbee2mqtt.Options
+	// mapping are the devices that the user describes.
+	mapping *discovery.Mapping
 	// broker is the embedded one's, client that of the client that is used instead where the user's broker has a URL.
 	broker broker.Options
 	client client.Options
@@ -60,14 +65,23 @@ func (c *Config) parts(ctx context.Context) (parts, error) {
 		wrong.add("verify_every", "%s: write 0 for never, or at least %s, as in 7d", every, leastVerify)
 	}
 	if c.MaxEntities < 1 {
-		wrong.add("max_entities", "%d: write at least 1, as in %d", c.MaxEntities, zigbee2mqtt.DefaultMaxEntities)
+		wrong.add("max_entities", "%d: write at least 1, as in %d", c.MaxEntities, dialect.DefaultMaxEntities)
 	}
 	if keep := time.Duration(c.KeepHistory); keep != 0 && keep < leastKept {
 		wrong.add("keep_history", "%s: write 0 to keep it for ever, or at least %s, as in 90d", keep, leastKept)
 	}
-	p.dialects = c.Zigbee2MQTT.options(wrong)
-	for i := range p.dialects {
-		p.dialects[i].MaxEntities = c.MaxEntities
+	c.checkDialects(wrong)
+	devices := make([]discovery.MappedDevice, len(c.Devices))
+	for i, d := range c.Devices {
+		devices[i] = discovery.MappedDevice(d)
+	}
+	mapping, err := discovery.NewMapping(devices)
+	if err != nil {
+		wrong.add("devices", "%w", err)
+	}
+	p.mapping = mapping
+	if options := c.Zigbee2MQTT.options(wrong); slices.Contains(c.Dialects, dialectZigbee2MQTT) {
+		p.zigbee2mqtt = options
 	}
 	if c.MQTT.Broker.URL == "" {
 		p.broker = c.MQTT.brokerOptions(c.DB, wrong)

@@ -17,6 +17,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/dispatch/dispatchtest"
 )
 
 // Run with: go test -tags acceptance -run Acceptance ./internal/hass. It needs node and npm.
@@ -205,6 +208,25 @@ func TestAcceptanceFollow(t *testing.T) {
 		n.want("equal")
 	}
 	n.say("end")
+}
+
+// The official client's calls reach devices, and their contexts lead to the commands.
+func TestAcceptanceCall(t *testing.T) {
+	house := newHouse(t)
+	_, dispatcher := dispatchtest.New(house)
+	furnished(t, house)
+	url := serve(t, house, everyone(), Options{Dispatcher: func() Dispatcher { return dispatcher }})
+	c := script(t, url, "call.mjs", "light.a")
+	c.Env = append(c.Env, "STATEHOUSE_TOKEN=anything")
+	out, err := c.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, ok := parseContextID(strings.TrimSpace(string(out)))
+	e, err := house.Store().Event(t.Context(), id.position)
+	if !ok || err != nil || e.Kind != eventstore.KindCommandIssued || e.Entity != "light.a" || e.Source != "api:anything" {
+		t.Errorf("%s leads to %v, %v", out, e, err)
+	}
 }
 
 // A moment of the past is to the official client what the present was then.

@@ -40,6 +40,9 @@ func attributesOf(r registry.Revision, id string, a *entityv1.Attributes) attrib
 	if entity, ok := r.Entity(id); ok {
 		fill(w, registered, entity)
 		fill(w, capabilities[domain], entity)
+		if bits, ok := supportedFeaturesOf(domain, entity); ok {
+			w["supported_features"] = encode(bits)
+		}
 		if unit := entity.GetUnit(); unit != "" && domain != "climate" && domain != "water_heater" {
 			w["unit_of_measurement"] = encode(unit)
 		}

@@ -49,13 +49,13 @@ var lightCapabilities = []attribute[*entityv1.Entity]{
 	{"effect_list", options("effect")},
 	// The warmest is the most mireds, and the fewest kelvins.
 	{"min_color_temp_kelvin", func(e *entityv1.Entity) any {
-		if f := feature(e, "color_temp"); f != nil {
+		if f := colorTemperature(e); f != nil {
 			return kelvin(f, f.Minimum, f.Maximum)
 		}
 		return nil
 	}},
 	{"max_color_temp_kelvin", func(e *entityv1.Entity) any {
-		if f := feature(e, "color_temp"); f != nil {
+		if f := colorTemperature(e); f != nil {
 			return kelvin(f, f.Maximum, f.Minimum)
 		}
 		return nil
@@ -69,6 +69,9 @@ func colorModes(features []string) []string {
 		return nil // nothing is known
 	}
 	var modes []string
+	if slices.Contains(features, "color_temp_kelvin") && !slices.Contains(features, "color_temp") {
+		modes = append(modes, "color_temp")
+	}
 	for _, f := range [...]string{"color_temp", "hs", "xy", "rgb", "rgbw", "rgbww"} {
 		if slices.Contains(features, f) {
 			modes = append(modes, f)
@@ -82,6 +85,14 @@ func colorModes(features []string) []string {
 	default:
 		return []string{"onoff"}
 	}
+}
+
+// colorTemperature is the feature of a light's color temperature, which sources call by one of two names; nil where it has none.
+func colorTemperature(e *entityv1.Entity) *entityv1.Feature {
+	if f := feature(e, "color_temp"); f != nil {
+		return f
+	}
+	return feature(e, "color_temp_kelvin")
 }
 
 // kelvin is a limit of a color temperature, of which one is meant if the feature counts in kelvins, and the other one if it

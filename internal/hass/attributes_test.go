@@ -112,9 +112,9 @@ func TestAttributes(t *testing.T) {
 	for id, want := range map[string]string{
 		"light.l": `{"brightness":0,"color_mode":"color_temp","color_temp_kelvin":2700,"effect_list":["blink"],"friendly_name":"Lamp",` +
 			`"linkquality":80,"max_color_temp_kelvin":6535,"min_color_temp_kelvin":2000,"rgb_color":[255,1,0],` +
-			`"supported_color_modes":["color_temp","xy"],"xy_color":[0.5,0.4]}`,
+			`"supported_color_modes":["color_temp","xy"],"supported_features":0,"xy_color":[0.5,0.4]}`,
 		"climate.c": `{"current_temperature":0,"friendly_name":"climate.c","hvac_action":"idle","hvac_modes":["off","heat"],` +
-			`"max_temp":30,"min_temp":5,"target_temp_step":0.5,"temperature":21.5}`,
+			`"max_temp":30,"min_temp":5,"supported_features":0,"target_temp_step":0.5,"temperature":21.5}`,
 		"sensor.s":  `{"device_class":"power","friendly_name":"sensor.s","state_class":"total_increasing","unit_of_measurement":"<&>"}`,
 		"cover.nil": `{"current_position":100,"friendly_name":"cover.nil"}`,
 	} {

@@ -9,8 +9,8 @@ import (
 	"github.com/statehouse/statehouse/timeline"
 )
 
-// command is what a client may ask of a WebSocket.
-type command struct {
+// wireCommand is what a client may ask of a WebSocket.
+type wireCommand struct {
 	policy
 	// subscribes says that it is a subscription if it succeeds.
 	subscribes bool
@@ -30,7 +30,7 @@ type answer struct {
 type stream func(ctx context.Context, tell func(events ...any) error) error
 
 // commands are all that there are, and who may use them.
-var commands = map[string]command{
+var commands = map[string]wireCommand{
 	"ping":               {policy: anybody, run: func(*conn, message) (answer, error) { return answer{pong: true}, nil }},
 	"supported_features": {policy: anybody, run: supportedFeatures},
 	"auth/current_user":  {policy: anybody, run: func(c *conn, _ message) (answer, error) { return answer{result: userFor(c.who)}, nil }},
@@ -395,15 +395,4 @@ func fireEvent(c *conn, m message) (answer, error) {
 	}
 	context, err := c.view.fire(c.ctx, c.who, asked.Type, asked.Data)
 	return answer{result: map[string]any{"context": context}}, err
-}
-
-func callService(c *conn, m message) (answer, error) {
-	var asked struct {
-		Domain  string `json:"domain"`
-		Service string `json:"service"`
-	}
-	if err := m.decode(&asked); err != nil {
-		return answer{}, err
-	}
-	return answer{}, c.view.call(asked.Domain, asked.Service)
 }

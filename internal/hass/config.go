@@ -94,6 +94,3 @@ func userFor(who *access.Identity) user {
 		Credentials: []string{}, MFAModules: []string{},
 	}
 }
-
-// services are the commands that there are. Home Assistant always has this domain, and clients wait until there is one.
-func services() map[string]map[string]any { return map[string]map[string]any{"homeassistant": {}} }

@@ -9,6 +9,9 @@ import (
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/command"
+	"github.com/statehouse/statehouse/internal/dispatch"
+	"github.com/statehouse/statehouse/internal/mqtt"
 )
 
 // Home Assistant's codes of errors in a WebSocket.
@@ -21,6 +24,7 @@ const (
 	codeUnknown       = "unknown_command"
 	codeInternal      = "unknown_error"
 	codeError         = "home_assistant_error"
+	codeService       = "service_validation_error"
 	codeTemplate      = "template_error"
 	codeStartTime     = "invalid_start_time"
 	codeEndTime       = "invalid_end_time"
@@ -52,6 +56,10 @@ var failures = []struct {
 	status int
 	code   string
 }{
+	{command.ErrInvalid, http.StatusBadRequest, codeInvalidFormat},
+	{command.ErrUnsupported, http.StatusBadRequest, codeService},
+	{dispatch.ErrBusy, http.StatusTooManyRequests, codeError},
+	{mqtt.ErrNotConnected, http.StatusServiceUnavailable, codeError},
 	{statehouse.ErrNotFound, http.StatusNotFound, codeNotFound},
 	{eventstore.ErrCompacted, http.StatusGone, codeError},
 	{eventstore.ErrTooLarge, http.StatusRequestEntityTooLarge, codeInvalidFormat},

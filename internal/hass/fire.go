@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"unicode"
@@ -77,13 +76,4 @@ func checkEventType(name string) error {
 		return invalid("%s follows from what happens and cannot be fired", name)
 	}
 	return nil
-}
-
-// call fails: there are no commands to devices.
-func (v *view) call(domain, service string) error {
-	if err := v.changeable(); err != nil {
-		return err
-	}
-	// Home Assistant answers this for a service that it does not have, by REST with 400.
-	return &failure{http.StatusBadRequest, codeNotFound, fmt.Sprintf("Service %.64s.%.64s not found: commands to devices are not there yet", domain, service)}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/walk"
 	"github.com/statehouse/statehouse/registry"
+	"github.com/statehouse/statehouse/state"
 	"github.com/statehouse/statehouse/timeline"
 )
 
@@ -68,9 +69,10 @@ const (
 	eventEntityRegistry = "entity_registry_updated"
 	eventDeviceRegistry = "device_registry_updated"
 	eventAreaRegistry   = "area_registry_updated"
+	eventCallService    = "call_service"
 )
 
-var ownEvents = []string{eventStateChanged, eventEntityRegistry, eventDeviceRegistry, eventAreaRegistry}
+var ownEvents = []string{eventStateChanged, eventEntityRegistry, eventDeviceRegistry, eventAreaRegistry, eventCallService}
 
 // follower turns the log into what one reader is told.
 type follower struct {
@@ -184,6 +186,10 @@ func (f *follower) tellOthers(h *happening, after timeline.Moment) {
 		case was:
 			tell(eventEntityRegistry, map[string]any{"action": "remove", "entity_id": e.Entity})
 		}
+	case *eventv1.Payload_CommandIssued:
+		if f.who.May(access.Read, e.Entity) {
+			tell(eventCallService, calledService(e.Entity, p.CommandIssued))
+		}
 	case *eventv1.Payload_DeviceRegistered:
 		if id := p.DeviceRegistered.GetDevice().GetId(); f.seesDevice(after.Registry, id) {
 			_, known := f.before.Registry.Device(id)
@@ -226,6 +232,15 @@ func (f *follower) seesDevice(after registry.Revision, id string) bool {
 
 func (f *follower) seesArea(after registry.Revision, id string) bool {
 	return f.who.Everywhere(access.Read) || newVisible(f.before.Registry, f.who).area(id) || newVisible(after, f.who).area(id)
+}
+
+// calledService is the data of the event that a command is to Home Assistant's clients, whichever door it came by.
+func calledService(id string, c *eventv1.CommandIssued) map[string]any {
+	data := map[string]any{"entity_id": []string{id}}
+	for _, a := range c.GetArguments() {
+		data[a.GetName()] = json.RawMessage(state.AppendJSON(nil, a.GetValue()))
+	}
+	return map[string]any{"domain": domainOf(id), "service": c.GetAction(), "service_data": data}
 }
 
 // customData is what an event says that this program knows nothing of: an object if it is one, or else its bytes.

@@ -101,6 +101,10 @@ func TestFrozenSubscriptions(t *testing.T) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
+	if status, body := ask(t, http.MethodPost, url+"/at/@9/api/services/light/turn_on", "anything", `{"entity_id":"all"}`); status != http.StatusBadRequest ||
+		!strings.Contains(string(body), "as it was") {
+		t.Errorf("a service was called in the past: %d %s", status, body)
+	}
 	appendEvents(t, house, lightEvent("light.hall", 60), customEvent("hass.rang", "{}"), unregisterEvent("light.hall"))
 	if m, err := c.tryNext(300 * time.Millisecond); err == nil {
 		t.Errorf("got %s", m)

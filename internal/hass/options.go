@@ -14,6 +14,8 @@ type Options struct {
 	// House is the house, nil until its log is read: until then everything is answered with 503. It may be called by any
 	// number of goroutines. A nil function is one that answers nil.
 	House func() *statehouse.House
+	// Dispatcher carries out commands; it returns nil as long as none can be taken. A nil function is one that returns nil.
+	Dispatcher func() Dispatcher
 	// Auth knows the tokens that WebSockets come with; nil knows none.
 	Auth access.Authenticator
 	// Version is the program's; clients are told [Compatible] where Home Assistant would tell its own.
@@ -37,6 +39,9 @@ const Compatible = "2025.1.0"
 func (o *Options) setDefaults() {
 	if o.House == nil {
 		o.House = func() *statehouse.House { return nil }
+	}
+	if o.Dispatcher == nil {
+		o.Dispatcher = func() Dispatcher { return nil }
 	}
 	if o.Auth == nil {
 		o.Auth = nobody{}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,17 +89,59 @@ func changeState(q *request) error {
 
 func getServices(q *request) error {
 	type domain struct {
-		Domain   string         `json:"domain"`
-		Services map[string]any `json:"services"`
+		Domain   string                  `json:"domain"`
+		Services map[string]serviceEntry `json:"services"`
 	}
 	all := []domain{}
 	for name, s := range services() {
 		all = append(all, domain{name, s})
 	}
+	slices.SortFunc(all, func(a, b domain) int { return strings.Compare(a.Domain, b.Domain) })
 	return q.json(all)
 }
 
-func postService(q *request) error { return q.view.call(q.PathValue("domain"), q.PathValue("service")) }
+// serviceWait is how long a call by REST waits for devices to do what they are told: a switch takes a tenth of a second, and
+// who is not there would take longer than a script should hang.
+const serviceWait = 3 * time.Second
+
+// postService calls a service, and answers with the states of the entities that it was called for and that are others now.
+func postService(q *request) error {
+	if err := q.view.changeable(); err != nil {
+		return err
+	}
+	if q.URL.Query().Has("return_response") {
+		return errNoResponse
+	}
+	data, err := q.object("The data of a service")
+	if err != nil {
+		return err
+	}
+	call, err := newServiceCall(q.PathValue("domain"), q.PathValue("service"), data, nil)
+	if err != nil {
+		return err
+	}
+	call.wait = serviceWait
+	before := q.view.now()
+	all, err := q.view.call(q.Context(), q.h.opts.Dispatcher(), q.who, call)
+	if err != nil {
+		return err
+	}
+	answered := map[string]bool{}
+	for _, c := range all {
+		answered[c.entity] = c.result.Settled != 0
+	}
+	was, err := statesOf(q.Context(), q.view.origins, before, q.who, func(id string) bool { return answered[id] })
+	if err != nil {
+		return err
+	}
+	states, err := statesOf(q.Context(), q.view.origins, q.view.now(), q.who, func(id string) bool { return answered[id] })
+	if err != nil {
+		return err
+	}
+	return q.json(slices.DeleteFunc(states, func(s *entityState) bool {
+		return slices.ContainsFunc(was, func(w *entityState) bool { return w.EntityID == s.EntityID && same(w, s) })
+	}))
+}
 
 func getEvents(q *request) error {
 	type listeners struct {
@@ -113,30 +156,38 @@ func getEvents(q *request) error {
 }
 
 func postEvent(q *request) error {
-	body, err := io.ReadAll(q.Body)
+	data, err := q.object("Event data")
 	if err != nil {
 		return err
-	}
-	var data jsonObject
-	if body = bytes.TrimSpace(body); len(body) > 0 {
-		if !json.Valid(body) {
-			return invalid("Event data should be valid JSON.")
-		}
-		if err := json.Unmarshal(body, &data); err != nil {
-			return invalid("Event data should be a JSON object")
-		}
-	}
-	if media, _, err := mime.ParseMediaType(q.Header.Get("Content-Type")); len(body) > 0 && (err != nil || media != "application/json") {
-		return &failure{http.StatusUnsupportedMediaType, codeInvalidFormat, "Event data should be JSON, with Content-Type: application/json."}
-	}
-	if err := q.who.Ended(); err != nil { // the body may have come long after the head
-		return &failure{http.StatusUnauthorized, codeUnauthorized, err.Error()}
 	}
 	name := q.PathValue("event_type")
 	if _, err := q.view.fire(q.Context(), q.who, name, data); err != nil {
 		return err
 	}
 	return q.json(map[string]string{"message": fmt.Sprintf("Event %s fired.", name)})
+}
+
+// object is the body: a JSON object, or nothing. what names it in errors.
+func (q *request) object(what string) (data jsonObject, err error) {
+	body, err := io.ReadAll(q.Body)
+	if err != nil {
+		return nil, err
+	}
+	if body = bytes.TrimSpace(body); len(body) > 0 {
+		if !json.Valid(body) {
+			return nil, invalid("%s should be valid JSON.", what)
+		}
+		if err := json.Unmarshal(body, &data); err != nil {
+			return nil, invalid("%s should be a JSON object", what)
+		}
+	}
+	if media, _, err := mime.ParseMediaType(q.Header.Get("Content-Type")); len(body) > 0 && (err != nil || media != "application/json") {
+		return nil, &failure{http.StatusUnsupportedMediaType, codeInvalidFormat, what + " should be JSON, with Content-Type: application/json."}
+	}
+	if err := q.who.Ended(); err != nil { // the body may have come long after the head
+		return nil, &failure{http.StatusUnauthorized, codeUnauthorized, err.Error()}
+	}
+	return data, nil
 }
 
 func postTemplate(*request) error {

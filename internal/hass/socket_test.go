@@ -46,7 +46,7 @@ func TestMalformedCommands(t *testing.T) {
 		{`{"id":12,"type":"history/history_during_period","start_time":"then","entity_ids":["light.hall"]}`, codeStartTime},
 		{`{"id":13,"type":"history/history_during_period","start_time":"2026-01-01T00:00:00Z","end_time":"2025-01-01T00:00:00Z","entity_ids":["light.hall"]}`, codeEndTime},
 		{`{"id":14,"type":"history/history_during_period","start_time":"2026-01-01T00:00:00Z","entity_ids":[]}`, codeInvalidFormat},
-		{`{"id":15,"type":"call_service","domain":"light","service":"turn_on"}`, codeNotFound},
+		{`{"id":15,"type":"call_service","domain":"light","service":"dance"}`, codeNotFound},
 		{`{"id":16,"type":"render_template","template":"{{ 1 }}"}`, codeTemplate},
 		{`{"id":17,"type":"subscribe_trigger","trigger":{}}`, codeNotSupported},
 		{`{"id":18,"type":"fire_event","event_type":"state_changed"}`, codeInvalidFormat},

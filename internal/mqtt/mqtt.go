@@ -7,6 +7,7 @@ package mqtt
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -27,6 +28,38 @@ type Message struct {
 	ReceivedAt time.Time
 	// Client is the publisher's client id, empty where it is not known.
 	Client string
+}
+
+// Publication is a message that is to be published.
+type Publication struct {
+	// Topic has no wildcards.
+	Topic   string
+	Payload []byte
+	// QoS is 0 or 1.
+	QoS    byte
+	Retain bool
+}
+
+// Publisher publishes messages. Publish returns when the broker has the message, where its QoS is 1 and acknowledged, and
+// otherwise when it is sent. It fails at once with [ErrNotConnected] while no broker is there: nothing is kept to be
+// published later. After [ErrUnknownOutcome] the broker may have it.
+type Publisher interface {
+	Publish(ctx context.Context, p Publication) error
+}
+
+// The errors of publishing that mean something to its caller.
+var (
+	// ErrNotConnected says that there is no connection to a broker.
+	ErrNotConnected = errors.New("not connected to the MQTT broker")
+	// ErrUnknownOutcome says that the broker may have a message, or not: the connection or the caller's time ended between its
+	// way out and its acknowledgement. It is not sent again.
+	ErrUnknownOutcome = errors.New("it is not known whether the broker has the message")
+)
+
+// Subscriber has a handler get more messages. Subscribe returns at once: messages of the topics, those that the broker has
+// retained first, come to the handler as all others do, soon after.
+type Subscriber interface {
+	Subscribe(topics ...string)
 }
 
 // Now is the time in whole microseconds: what a clock is good for, and a third less to store than nanoseconds.

@@ -27,7 +27,7 @@ func (s logService) Append(ctx context.Context, req *statehousev1.AppendRequest)
 		if err := mayAppend(who, e); err != nil {
 			return nil, forbidden("event %d: %v", i, err)
 		}
-		if err := mayName(ctx, who, h, e.CausePosition); err != nil {
+		if err := mayName(ctx, who, access.Write, h, e.CausePosition); err != nil {
 			return nil, forbidden("event %d: %v", i, err)
 		}
 	}
@@ -58,7 +58,7 @@ func parseBatch(who *access.Identity, req *statehousev1.AppendRequest) (b stateh
 		switch kind := eventstore.KindOf(w.GetPayload()); kind {
 		case "":
 			return b, invalid("event %d has no payload, or one of a kind that is not known here", i)
-		case eventstore.KindSystem, eventstore.KindHistoryRemoved:
+		case eventstore.KindSystem, eventstore.KindHistoryRemoved, eventstore.KindCommandIssued, eventstore.KindCommandSettled:
 			return b, invalid("event %d: %s is for the server itself", i, kind)
 		}
 		b.Events = append(b.Events, eventstore.Event{
@@ -101,11 +101,11 @@ func mayAppend(who *access.Identity, e eventstore.Event) error {
 }
 
 // mayName says why somebody may not say that an event was caused by the one at a position: whether there is one he is not told.
-func mayName(ctx context.Context, who *access.Identity, h *statehouse.House, cause eventstore.Position) error {
-	if cause == 0 || who.Everywhere(access.Write) {
+func mayName(ctx context.Context, who *access.Identity, scope access.Scope, h *statehouse.House, cause eventstore.Position) error {
+	if cause == 0 || who.Everywhere(scope) {
 		return nil
 	}
-	if e, err := h.Store().Event(ctx, cause); err == nil && who.May(access.Write, e.Entity) {
+	if e, err := h.Store().Event(ctx, cause); err == nil && who.May(scope, e.Entity) {
 		return nil
 	}
 	return forbidden("the token %s may not name the event at position %d as a cause", who.Name(), cause)

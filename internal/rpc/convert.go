@@ -98,9 +98,10 @@ func newBareState(s state.State) *statehousev1.State {
 	}
 }
 
-// newState is a state with the names that its entity has in a moment.
+// newState is a state with the names and the commands that its entity has in a moment. It shares these, too.
 func newState(m timeline.Moment, s state.State) *statehousev1.State {
 	w := newBareState(s)
+	w.Pending = api.PendingOf(m, s)
 	setNames(m, w)
 	return w
 }

@@ -59,7 +59,6 @@ func TestPageHasTheCodes(t *testing.T) {
 		check(f.status, f.code)
 	}
 	check(connect.CodeInternal, api.CodeInternal)
-	check(connect.CodeUnimplemented, codeUnimplemented)
 	check(connect.CodePermissionDenied, api.CodeForbidden)
 	check(connect.CodeUnavailable, api.CodeNotReady)
 }

@@ -13,6 +13,9 @@ import (
 	statehousev1 "github.com/statehouse/statehouse/gen/statehouse/v1"
 	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/api"
+	"github.com/statehouse/statehouse/internal/command"
+	"github.com/statehouse/statehouse/internal/dispatch"
+	"github.com/statehouse/statehouse/internal/mqtt"
 )
 
 // What [Options.OpenStream] fails with, and ends streams with.
@@ -25,7 +28,6 @@ var (
 
 // The codes that only this interface has.
 const (
-	codeUnimplemented    api.Code = "unimplemented"
 	codeCanceled         api.Code = "canceled"
 	codeDeadlineExceeded api.Code = "deadline_exceeded"
 )
@@ -52,6 +54,12 @@ var failures = []struct {
 	{access.ErrEnded, connect.CodeUnauthenticated, api.CodeUnauthenticated},
 	{ErrClosing, connect.CodeUnavailable, api.CodeClosed},
 	{ErrTooManyStreams, connect.CodeResourceExhausted, api.CodeTooManyStreams},
+	{command.ErrInvalid, connect.CodeInvalidArgument, api.CodeInvalid},
+	{command.ErrUnsupported, connect.CodeFailedPrecondition, api.CodeUnsupported},
+	{dispatch.ErrDisabled, connect.CodeFailedPrecondition, api.CodeDisabled},
+	{dispatch.ErrUnavailable, connect.CodeUnavailable, api.CodeUnavailable},
+	{dispatch.ErrBusy, connect.CodeResourceExhausted, api.CodeTooManyCommands},
+	{mqtt.ErrNotConnected, connect.CodeUnavailable, api.CodeUnavailable},
 	{statehouse.ErrNotFound, connect.CodeNotFound, api.CodeNotFound},
 	// What a client that reads, decides and writes has to do again from the beginning.
 	{eventstore.ErrConflict, connect.CodeAborted, api.CodeConflict},

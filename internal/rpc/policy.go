@@ -46,7 +46,8 @@ var policy = map[string]rule{
 	statehousev1connect.RegistryServiceSetAreaProcedure:    {scope: access.Write},
 	statehousev1connect.RegistryServiceRemoveAreaProcedure: {scope: access.Write},
 
-	statehousev1connect.CommandServiceCallProcedure: {scope: access.Command, partial: true},
+	statehousev1connect.CommandServiceCallProcedure:    {scope: access.Command, partial: true},
+	statehousev1connect.CommandServiceActionsProcedure: {scope: access.Read, partial: true},
 
 	statehousev1connect.AdminServiceCreateSnapshotProcedure: {scope: access.Admin},
 	statehousev1connect.AdminServiceListSnapshotsProcedure:  {scope: access.Read},

@@ -363,8 +363,6 @@ func TestEditsAndAdmin(t *testing.T) {
 	wantCode(t, err, connect.CodeInvalidArgument, "invalid")
 	_, err = registry.RemoveArea(t.Context(), &statehousev1.RemoveAreaRequest{AreaId: "nowhere"})
 	wantCode(t, err, connect.CodeNotFound, "not_found")
-	_, err = statehousev1connect.NewCommandServiceClient(r.h1("all"), r.url).Call(t.Context(), &statehousev1.CallRequest{EntityId: "light.a"})
-	wantCode(t, err, connect.CodeUnimplemented, "unimplemented")
 
 	admin := statehousev1connect.NewAdminServiceClient(r.h1("owner"), r.url)
 	taken, err := admin.CreateSnapshot(t.Context(), &statehousev1.CreateSnapshotRequest{})

@@ -21,6 +21,8 @@ import (
 type Options struct {
 	// House is what is served; it returns nil until the log is replayed.
 	House func() *statehouse.House
+	// Dispatcher carries out commands; it returns nil as long as none can be taken. nil is a function that returns nil.
+	Dispatcher func() Dispatcher
 	// Verifier verifies the house; nil means that the house does it itself.
 	Verifier Verifier
 	// Version is what Stats say of the program; empty means "unknown".
@@ -66,6 +68,9 @@ func New(opts Options) *Service {
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Dispatcher == nil {
+		opts.Dispatcher = func() Dispatcher { return nil }
 	}
 	if opts.OpenStream == nil {
 		opts.OpenStream = func(ctx context.Context) (context.Context, func(), error) { return ctx, func() {}, nil }

@@ -97,6 +97,9 @@ func newChange(before, after timeline.Moment, c api.EntityChange) *statehousev1.
 func newVersion(m timeline.Moment, v *api.Version) *statehousev1.EntityVersion {
 	e := m.Entity(v.EntityID)
 	w := &statehousev1.EntityVersion{State: newBareState(e.State), Entry: e.Entry, Disabled: v.Disabled}
+	if w.State != nil {
+		w.State.Pending = api.PendingOf(m, e.State)
+	}
 	if w.State == nil {
 		w.State = &statehousev1.State{EntityId: v.EntityID}
 	}

@@ -35,6 +35,7 @@ func adminRoutes(s *Server) []route {
 		{method: http.MethodPost, pattern: "/v1/verify", serve: s.withHouse(s.postVerify), stream: true, scope: access.Admin},
 		{method: http.MethodPost, pattern: "/v1/compact", serve: s.withHouse(s.postCompact), stream: true, scope: access.Admin},
 		{method: http.MethodPost, pattern: "/v1/snapshots", serve: s.withHouse(postSnapshot), scope: access.Admin},
+		{method: http.MethodPost, pattern: "/v1/mqtt/claims", serve: s.withHouse(s.postClaims), scope: access.Admin},
 		{method: http.MethodGet, pattern: "/v1/tokens", serve: s.withTokens(s.getTokens), scope: access.Admin},
 		{method: http.MethodPost, pattern: "/v1/tokens", serve: s.withTokens(s.postToken), scope: access.Admin},
 		{method: http.MethodPost, pattern: "/v1/tokens/{name}/rotate", serve: s.withTokens(s.rotateToken), scope: access.Admin},

@@ -10,6 +10,9 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/api"
+	"github.com/statehouse/statehouse/internal/command"
+	"github.com/statehouse/statehouse/internal/dispatch"
+	"github.com/statehouse/statehouse/internal/mqtt"
 )
 
 // failure is an error that knows its answer.
@@ -48,6 +51,13 @@ var failures = []struct {
 	code       api.Code
 	retryAfter string
 }{
+	{command.ErrInvalid, http.StatusBadRequest, api.CodeInvalid, ""},
+	// The request is fine, and the entity cannot do it.
+	{command.ErrUnsupported, http.StatusUnprocessableEntity, api.CodeUnsupported, ""},
+	{dispatch.ErrDisabled, http.StatusConflict, api.CodeDisabled, ""},
+	{dispatch.ErrUnavailable, http.StatusServiceUnavailable, api.CodeUnavailable, "5"},
+	{dispatch.ErrBusy, http.StatusTooManyRequests, api.CodeTooManyCommands, "5"},
+	{mqtt.ErrNotConnected, http.StatusServiceUnavailable, api.CodeUnavailable, "5"},
 	{statehouse.ErrNotFound, http.StatusNotFound, api.CodeNotFound, ""},
 	{access.ErrNotFound, http.StatusNotFound, api.CodeNotFound, ""},
 	{access.ErrExists, http.StatusConflict, api.CodeConflict, ""},

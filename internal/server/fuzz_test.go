@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/statehouse/statehouse/internal/dispatch/dispatchtest"
 )
 
 // FuzzEdit: whatever the owner's door is sent, it answers, never with a defect, and what it refuses changes nothing.
@@ -14,12 +16,17 @@ func FuzzEdit(f *testing.F) {
 		{"PATCH", "/v1/devices/z2m/0x01", `{"name":"é\u0000"}`}, {"PATCH", "/v1/entities/light.hall", `{"id":"light.x"}`},
 		{"DELETE", "/v1/areas/kitchen", ""}, {"POST", "/v1/snapshots", ""}, {"PUT", "/v1/areas/%ff", `{"name":"\ud800"}`},
 		{"PATCH", "/v1/entities/light.hall", `{"id":{}}`}, {"PATCH", "/v1/entities/light.hall", strings.Repeat("[", 10_000)},
+		{"POST", "/v1/entities/light.lamp/commands", `{"action":"turn_on","arguments":{"brightness":7},"wait":true,"timeout":1.5}`},
+		{"POST", "/v1/entities/light.lamp/commands", `{"action":"turn_on","arguments":{"rgb":[1,2,"\ud800"]},"cause_position":1}`},
+		{"GET", "/v1/entities/light.lamp/commands", ""},
 	} {
 		f.Add(s[0], s[1], s[2])
 	}
 	h := newHouse(f)
 	furnish(f, h)
-	s := start(f, Options{House: h})
+	appendEvents(f, h, dispatchtest.Light("light.lamp"))
+	_, dispatcher := dispatchtest.New(h)
+	s := start(f, Options{House: h, Dispatcher: func() Dispatcher { return dispatcher }})
 	door := s.handler(routes(s), doorSocket)
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		r, err := http.NewRequestWithContext(t.Context(), method, "http://statehouse/", strings.NewReader(body))

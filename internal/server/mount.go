@@ -17,7 +17,7 @@ import (
 // mount adds the interfaces that have routes of their own, and ask by themselves who may use each.
 func (s *Server) mount(mux *http.ServeMux) {
 	service := rpc.New(rpc.Options{
-		House: s.house.Load, Verifier: s.opts.Verifier, Version: s.opts.Version, Logger: s.opts.Logger,
+		House: s.house.Load, Dispatcher: s.opts.Dispatcher, Verifier: s.opts.Verifier, Version: s.opts.Version, Logger: s.opts.Logger,
 		WriteTimeout: s.opts.WriteTimeout, Heartbeat: s.opts.Heartbeat,
 		OpenStream: func(ctx context.Context) (context.Context, func(), error) {
 			ctx, end, err := s.enterStream(ctx, rpc.ErrClosing)
@@ -34,8 +34,9 @@ func (s *Server) mount(mux *http.ServeMux) {
 		mux.Handle(prefix, s.identified(prefix, h))
 	}
 	house := hass.New(hass.Options{
-		Closing: s.closing,
-		House:   s.house.Load, Auth: countedAuth{s}, Version: s.opts.Version, Logger: s.opts.Logger, WriteTimeout: s.opts.WriteTimeout,
+		Closing:    s.closing,
+		Dispatcher: func() hass.Dispatcher { return s.opts.Dispatcher() },
+		House:      s.house.Load, Auth: countedAuth{s}, Version: s.opts.Version, Logger: s.opts.Logger, WriteTimeout: s.opts.WriteTimeout,
 		OpenStream: func(ctx context.Context) (context.Context, func(), error) { return s.enterStream(ctx, errClosing) },
 	})
 	for _, pattern := range []string{"/api/", "/at/{moment}/api/"} {

@@ -47,6 +47,14 @@ type Options struct {
 	// It must not block.
 	Ready func() error
 
+	// Dispatcher carries out commands; it returns nil as long as none can be taken, and no pointer that is nil. nil is a function
+	// that returns nil.
+	Dispatcher func() Dispatcher
+
+	// Claims says who claims an MQTT topic, for POST /v1/mqtt/claims; nil means that nobody can say. It is called by any number
+	// of goroutines, once there is a house, and must not block.
+	Claims func(topic string) []api.Claim
+
 	// Verifier verifies the house; nil means that nobody does but who asks the server to.
 	Verifier Verifier
 
@@ -100,6 +108,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
+	}
+	if o.Dispatcher == nil {
+		o.Dispatcher = func() Dispatcher { return nil }
 	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }

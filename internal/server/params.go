@@ -129,7 +129,7 @@ var storeKinds = []eventstore.Kind{
 	eventstore.KindStateChanged, eventstore.KindStateReported, eventstore.KindEntityRegistered,
 	eventstore.KindEntityUnregistered, eventstore.KindEntityRenamed, eventstore.KindDeviceRegistered,
 	eventstore.KindDeviceUnregistered, eventstore.KindAreaRegistered, eventstore.KindAreaUnregistered,
-	eventstore.KindSystem, eventstore.KindHistoryRemoved,
+	eventstore.KindCommandIssued, eventstore.KindCommandSettled, eventstore.KindSystem, eventstore.KindHistoryRemoved,
 }
 
 func (p *params) kinds(name string) []eventstore.Kind {

@@ -7,8 +7,12 @@
 package statehousev1
 
 import (
+	v1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	v11 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -22,8 +26,21 @@ const (
 )
 
 type CallRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	EntityId      string                 `protobuf:"bytes,1,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entity that is to do something: "light.kitchen".
+	EntityId string `protobuf:"bytes,1,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// What to do, as Home Assistant names the services of the entity's domain: "turn_on".
+	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	// How, in the names and units of the attributes: "brightness". 32 at most.
+	Arguments []*v1.Field `protobuf:"bytes,3,rep,name=arguments,proto3" json:"arguments,omitempty"`
+	// The position of the event because of which the command is given; 0 where there is none.
+	CausePosition uint64 `protobuf:"varint,4,opt,name=cause_position,json=causePosition,proto3" json:"cause_position,omitempty"`
+	// Ties it together with other events; empty makes one of its own. 255 bytes at most.
+	CorrelationId string `protobuf:"bytes,5,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// How long it waits for its answer; not set means what the entity usually takes. An hour at most.
+	Timeout *durationpb.Duration `protobuf:"bytes,6,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Answer when the command is settled, and not when it is sent.
+	Wait          bool `protobuf:"varint,7,opt,name=wait,proto3" json:"wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -65,8 +82,60 @@ func (x *CallRequest) GetEntityId() string {
 	return ""
 }
 
+func (x *CallRequest) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *CallRequest) GetArguments() []*v1.Field {
+	if x != nil {
+		return x.Arguments
+	}
+	return nil
+}
+
+func (x *CallRequest) GetCausePosition() uint64 {
+	if x != nil {
+		return x.CausePosition
+	}
+	return 0
+}
+
+func (x *CallRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *CallRequest) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+func (x *CallRequest) GetWait() bool {
+	if x != nil {
+		return x.Wait
+	}
+	return false
+}
+
 type CallResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The position of the command_issued.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// When the command will have timed out.
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// The position of the command_settled, 0 while the command waits for its answer.
+	SettledPosition uint64 `protobuf:"varint,3,opt,name=settled_position,json=settledPosition,proto3" json:"settled_position,omitempty"`
+	// What became of it; unspecified while it waits.
+	Outcome v11.CommandOutcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=statehouse.event.v1.CommandOutcome" json:"outcome,omitempty"`
+	// Why it failed; empty for other outcomes.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -101,16 +170,329 @@ func (*CallResponse) Descriptor() ([]byte, []int) {
 	return file_statehouse_v1_command_service_proto_rawDescGZIP(), []int{1}
 }
 
+func (x *CallResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *CallResponse) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *CallResponse) GetSettledPosition() uint64 {
+	if x != nil {
+		return x.SettledPosition
+	}
+	return 0
+}
+
+func (x *CallResponse) GetOutcome() v11.CommandOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return v11.CommandOutcome(0)
+}
+
+func (x *CallResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ActionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EntityId      string                 `protobuf:"bytes,1,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActionsRequest) Reset() {
+	*x = ActionsRequest{}
+	mi := &file_statehouse_v1_command_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActionsRequest) ProtoMessage() {}
+
+func (x *ActionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_statehouse_v1_command_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActionsRequest.ProtoReflect.Descriptor instead.
+func (*ActionsRequest) Descriptor() ([]byte, []int) {
+	return file_statehouse_v1_command_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ActionsRequest) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+type ActionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Sorted by name. Empty where nothing can be asked of the entity.
+	Actions       []*Action `protobuf:"bytes,1,rep,name=actions,proto3" json:"actions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActionsResponse) Reset() {
+	*x = ActionsResponse{}
+	mi := &file_statehouse_v1_command_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActionsResponse) ProtoMessage() {}
+
+func (x *ActionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_statehouse_v1_command_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActionsResponse.ProtoReflect.Descriptor instead.
+func (*ActionsResponse) Descriptor() ([]byte, []int) {
+	return file_statehouse_v1_command_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ActionsResponse) GetActions() []*Action {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
+}
+
+// Action is something that an entity can be asked to do.
+type Action struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Arguments     []*ActionArgument      `protobuf:"bytes,2,rep,name=arguments,proto3" json:"arguments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Action) Reset() {
+	*x = Action{}
+	mi := &file_statehouse_v1_command_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Action) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Action) ProtoMessage() {}
+
+func (x *Action) ProtoReflect() protoreflect.Message {
+	mi := &file_statehouse_v1_command_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Action.ProtoReflect.Descriptor instead.
+func (*Action) Descriptor() ([]byte, []int) {
+	return file_statehouse_v1_command_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Action) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Action) GetArguments() []*ActionArgument {
+	if x != nil {
+		return x.Arguments
+	}
+	return nil
+}
+
+// ActionArgument is how it can be done.
+type ActionArgument struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// "number", "integer", "bool", "text", "option" and the like.
+	Kind    string   `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Unit    string   `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
+	Minimum *float64 `protobuf:"fixed64,4,opt,name=minimum,proto3,oneof" json:"minimum,omitempty"`
+	Maximum *float64 `protobuf:"fixed64,5,opt,name=maximum,proto3,oneof" json:"maximum,omitempty"`
+	Step    *float64 `protobuf:"fixed64,6,opt,name=step,proto3,oneof" json:"step,omitempty"`
+	Options []string `protobuf:"bytes,7,rep,name=options,proto3" json:"options,omitempty"`
+	// The action cannot be asked for without it.
+	Required      bool `protobuf:"varint,8,opt,name=required,proto3" json:"required,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActionArgument) Reset() {
+	*x = ActionArgument{}
+	mi := &file_statehouse_v1_command_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActionArgument) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActionArgument) ProtoMessage() {}
+
+func (x *ActionArgument) ProtoReflect() protoreflect.Message {
+	mi := &file_statehouse_v1_command_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActionArgument.ProtoReflect.Descriptor instead.
+func (*ActionArgument) Descriptor() ([]byte, []int) {
+	return file_statehouse_v1_command_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ActionArgument) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ActionArgument) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ActionArgument) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *ActionArgument) GetMinimum() float64 {
+	if x != nil && x.Minimum != nil {
+		return *x.Minimum
+	}
+	return 0
+}
+
+func (x *ActionArgument) GetMaximum() float64 {
+	if x != nil && x.Maximum != nil {
+		return *x.Maximum
+	}
+	return 0
+}
+
+func (x *ActionArgument) GetStep() float64 {
+	if x != nil && x.Step != nil {
+		return *x.Step
+	}
+	return 0
+}
+
+func (x *ActionArgument) GetOptions() []string {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *ActionArgument) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
 var File_statehouse_v1_command_service_proto protoreflect.FileDescriptor
 
 const file_statehouse_v1_command_service_proto_rawDesc = "" +
 	"\n" +
-	"#statehouse/v1/command_service.proto\x12\rstatehouse.v1\"*\n" +
+	"#statehouse/v1/command_service.proto\x12\rstatehouse.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a statehouse/entity/v1/value.proto\x1a\x1fstatehouse/event/v1/event.proto\"\x94\x02\n" +
 	"\vCallRequest\x12\x1b\n" +
-	"\tentity_id\x18\x01 \x01(\tR\bentityId\"\x0e\n" +
-	"\fCallResponse2Q\n" +
+	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\x129\n" +
+	"\targuments\x18\x03 \x03(\v2\x1b.statehouse.entity.v1.FieldR\targuments\x12%\n" +
+	"\x0ecause_position\x18\x04 \x01(\x04R\rcausePosition\x12%\n" +
+	"\x0ecorrelation_id\x18\x05 \x01(\tR\rcorrelationId\x123\n" +
+	"\atimeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x12\n" +
+	"\x04wait\x18\a \x01(\bR\x04wait\"\xe4\x01\n" +
+	"\fCallResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x126\n" +
+	"\bdeadline\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12)\n" +
+	"\x10settled_position\x18\x03 \x01(\x04R\x0fsettledPosition\x12=\n" +
+	"\aoutcome\x18\x04 \x01(\x0e2#.statehouse.event.v1.CommandOutcomeR\aoutcome\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"-\n" +
+	"\x0eActionsRequest\x12\x1b\n" +
+	"\tentity_id\x18\x01 \x01(\tR\bentityId\"B\n" +
+	"\x0fActionsResponse\x12/\n" +
+	"\aactions\x18\x01 \x03(\v2\x15.statehouse.v1.ActionR\aactions\"Y\n" +
+	"\x06Action\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12;\n" +
+	"\targuments\x18\x02 \x03(\v2\x1d.statehouse.v1.ActionArgumentR\targuments\"\xfa\x01\n" +
+	"\x0eActionArgument\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04unit\x18\x03 \x01(\tR\x04unit\x12\x1d\n" +
+	"\aminimum\x18\x04 \x01(\x01H\x00R\aminimum\x88\x01\x01\x12\x1d\n" +
+	"\amaximum\x18\x05 \x01(\x01H\x01R\amaximum\x88\x01\x01\x12\x17\n" +
+	"\x04step\x18\x06 \x01(\x01H\x02R\x04step\x88\x01\x01\x12\x18\n" +
+	"\aoptions\x18\a \x03(\tR\aoptions\x12\x1a\n" +
+	"\brequired\x18\b \x01(\bR\brequiredB\n" +
+	"\n" +
+	"\b_minimumB\n" +
+	"\n" +
+	"\b_maximumB\a\n" +
+	"\x05_step2\x9b\x01\n" +
 	"\x0eCommandService\x12?\n" +
-	"\x04Call\x12\x1a.statehouse.v1.CallRequest\x1a\x1b.statehouse.v1.CallResponseBAZ?github.com/statehouse/statehouse/gen/statehouse/v1;statehousev1b\x06proto3"
+	"\x04Call\x12\x1a.statehouse.v1.CallRequest\x1a\x1b.statehouse.v1.CallResponse\x12H\n" +
+	"\aActions\x12\x1d.statehouse.v1.ActionsRequest\x1a\x1e.statehouse.v1.ActionsResponseBAZ?github.com/statehouse/statehouse/gen/statehouse/v1;statehousev1b\x06proto3"
 
 var (
 	file_statehouse_v1_command_service_proto_rawDescOnce sync.Once
@@ -124,19 +506,35 @@ func file_statehouse_v1_command_service_proto_rawDescGZIP() []byte {
 	return file_statehouse_v1_command_service_proto_rawDescData
 }
 
-var file_statehouse_v1_command_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_statehouse_v1_command_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_statehouse_v1_command_service_proto_goTypes = []any{
-	(*CallRequest)(nil),  // 0: statehouse.v1.CallRequest
-	(*CallResponse)(nil), // 1: statehouse.v1.CallResponse
+	(*CallRequest)(nil),           // 0: statehouse.v1.CallRequest
+	(*CallResponse)(nil),          // 1: statehouse.v1.CallResponse
+	(*ActionsRequest)(nil),        // 2: statehouse.v1.ActionsRequest
+	(*ActionsResponse)(nil),       // 3: statehouse.v1.ActionsResponse
+	(*Action)(nil),                // 4: statehouse.v1.Action
+	(*ActionArgument)(nil),        // 5: statehouse.v1.ActionArgument
+	(*v1.Field)(nil),              // 6: statehouse.entity.v1.Field
+	(*durationpb.Duration)(nil),   // 7: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(v11.CommandOutcome)(0),       // 9: statehouse.event.v1.CommandOutcome
 }
 var file_statehouse_v1_command_service_proto_depIdxs = []int32{
-	0, // 0: statehouse.v1.CommandService.Call:input_type -> statehouse.v1.CallRequest
-	1, // 1: statehouse.v1.CommandService.Call:output_type -> statehouse.v1.CallResponse
-	1, // [1:2] is the sub-list for method output_type
-	0, // [0:1] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	6, // 0: statehouse.v1.CallRequest.arguments:type_name -> statehouse.entity.v1.Field
+	7, // 1: statehouse.v1.CallRequest.timeout:type_name -> google.protobuf.Duration
+	8, // 2: statehouse.v1.CallResponse.deadline:type_name -> google.protobuf.Timestamp
+	9, // 3: statehouse.v1.CallResponse.outcome:type_name -> statehouse.event.v1.CommandOutcome
+	4, // 4: statehouse.v1.ActionsResponse.actions:type_name -> statehouse.v1.Action
+	5, // 5: statehouse.v1.Action.arguments:type_name -> statehouse.v1.ActionArgument
+	0, // 6: statehouse.v1.CommandService.Call:input_type -> statehouse.v1.CallRequest
+	2, // 7: statehouse.v1.CommandService.Actions:input_type -> statehouse.v1.ActionsRequest
+	1, // 8: statehouse.v1.CommandService.Call:output_type -> statehouse.v1.CallResponse
+	3, // 9: statehouse.v1.CommandService.Actions:output_type -> statehouse.v1.ActionsResponse
+	8, // [8:10] is the sub-list for method output_type
+	6, // [6:8] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_statehouse_v1_command_service_proto_init() }
@@ -144,13 +542,14 @@ func file_statehouse_v1_command_service_proto_init() {
 	if File_statehouse_v1_command_service_proto != nil {
 		return
 	}
+	file_statehouse_v1_command_service_proto_msgTypes[5].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statehouse_v1_command_service_proto_rawDesc), len(file_statehouse_v1_command_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

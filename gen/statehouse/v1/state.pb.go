@@ -50,7 +50,9 @@ type State struct {
 	// Unit of a number, as in °C; empty for none.
 	Unit string `protobuf:"bytes,13,opt,name=unit,proto3" json:"unit,omitempty"`
 	// What kind of a sensor it is, as in temperature; empty for none.
-	DeviceClass   string `protobuf:"bytes,14,opt,name=device_class,json=deviceClass,proto3" json:"device_class,omitempty"`
+	DeviceClass string `protobuf:"bytes,14,opt,name=device_class,json=deviceClass,proto3" json:"device_class,omitempty"`
+	// The commands that wait for their answers, in the order in which they were given.
+	Pending       []*v1.PendingCommand `protobuf:"bytes,15,rep,name=pending,proto3" json:"pending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -183,11 +185,18 @@ func (x *State) GetDeviceClass() string {
 	return ""
 }
 
+func (x *State) GetPending() []*v1.PendingCommand {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
+}
+
 var File_statehouse_v1_state_proto protoreflect.FileDescriptor
 
 const file_statehouse_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x19statehouse/v1/state.proto\x12\rstatehouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%statehouse/entity/v1/attributes.proto\"\xea\x03\n" +
+	"\x19statehouse/v1/state.proto\x12\rstatehouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%statehouse/entity/v1/attributes.proto\x1a#statehouse/entity/v1/registry.proto\"\xaa\x04\n" +
 	"\x05State\x12\x1b\n" +
 	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12@\n" +
@@ -209,7 +218,8 @@ const file_statehouse_v1_state_proto_rawDesc = "" +
 	"\vdevice_name\x18\f \x01(\tR\n" +
 	"deviceName\x12\x12\n" +
 	"\x04unit\x18\r \x01(\tR\x04unit\x12!\n" +
-	"\fdevice_class\x18\x0e \x01(\tR\vdeviceClassBAZ?github.com/statehouse/statehouse/gen/statehouse/v1;statehousev1b\x06proto3"
+	"\fdevice_class\x18\x0e \x01(\tR\vdeviceClass\x12>\n" +
+	"\apending\x18\x0f \x03(\v2$.statehouse.entity.v1.PendingCommandR\apendingBAZ?github.com/statehouse/statehouse/gen/statehouse/v1;statehousev1b\x06proto3"
 
 var (
 	file_statehouse_v1_state_proto_rawDescOnce sync.Once
@@ -228,16 +238,18 @@ var file_statehouse_v1_state_proto_goTypes = []any{
 	(*State)(nil),                 // 0: statehouse.v1.State
 	(*v1.Attributes)(nil),         // 1: statehouse.entity.v1.Attributes
 	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
+	(*v1.PendingCommand)(nil),     // 3: statehouse.entity.v1.PendingCommand
 }
 var file_statehouse_v1_state_proto_depIdxs = []int32{
 	1, // 0: statehouse.v1.State.attributes:type_name -> statehouse.entity.v1.Attributes
 	2, // 1: statehouse.v1.State.updated_at:type_name -> google.protobuf.Timestamp
 	2, // 2: statehouse.v1.State.changed_at:type_name -> google.protobuf.Timestamp
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	3, // 3: statehouse.v1.State.pending:type_name -> statehouse.entity.v1.PendingCommand
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_statehouse_v1_state_proto_init() }

@@ -1,4 +1,4 @@
-// Package client takes messages in from a broker that is somebody else's: MQTT 5 over TCP or TLS.
+// Package client takes messages in from a broker that is somebody else's, and publishes to it: MQTT 5 over TCP or TLS.
 //
 // # What it promises
 //
@@ -12,9 +12,26 @@
 //
 // The handler is called by one goroutine, in the order in which the broker sends.
 //
+// # Publishing
+//
+// [Client.Publish] publishes over the connection that there is, or fails: nothing is kept for a later one, and nothing is
+// sent a second time, since a command that comes late is worse than none. It fails in three ways. [mqtt.ErrNotConnected] and
+// all errors but the next one say that the broker has not got the message; [mqtt.ErrUnknownOutcome] says that it may have. Messages
+// go out in the order in which they are handed over, by a goroutine that no handler holds up. A handler may publish with QoS 0.
+// With QoS 1 it would wait for an acknowledgement that is read only after it has returned: that is for other goroutines.
+//
+// # Topics
+//
+// [Client.Subscribe] adds topics to the handler's filters, in this connection and in every later one, in packets of up to
+// 100 topics of which each waits for the answer to the one before. A topic that the broker refuses is logged, counted and tried
+// again at the next connection; a filter of the handler that it refuses ends the connection. The broker's session remembers
+// topics of an earlier process, so that a handler may get messages that nobody asked for this time.
+//
 // # Memory
 //
-// One message is held at a time; the network holds up the rest, and the broker is told how much it may send ahead.
+// One message is held at a time; the network holds up the rest, and the broker is told how much it may send ahead. Up to
+// 1,000 messages wait for their acknowledgements, and up to 4 MiB of topics are remembered, each counted with 64 bytes more
+// than it has.
 //
 // # Testing
 //
@@ -23,16 +40,12 @@ package client
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"math/rand/v2"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/eclipse/paho.golang/packets"
-
-	"github.com/statehouse/statehouse/internal/mqtt"
 )
 
 // Client is one that [New] made. Run is called once.
@@ -40,8 +53,12 @@ type Client struct {
 	opts    Options
 	filters []string
 
+	more chan struct{} // says that there are more topics
+
 	mu     sync.Mutex // guards what follows
 	status Status
+	conn   *conn // nil while there is none
+	topics topics
 }
 
 // Status is a snapshot for metrics.
@@ -55,6 +72,13 @@ type Status struct {
 	Connects, Attempts int64
 	// Received counts messages, Acked those that were acknowledged (QoS 1 and 2), Failed those that the handler did not take.
 	Received, Acked, Failed int64
+	// Published counts messages that went out: that were acknowledged, where their QoS is 1. PublishFailed are those that did
+	// not, or of which that is not known.
+	Published, PublishFailed int64
+	// Topics is how many topics Subscribe was given that are none of the handler's filters. TopicsRefused counts the broker's
+	// refusals of them, TopicsLeftOut those that cannot be, or for which there was no room.
+	Topics                       int
+	TopicsRefused, TopicsLeftOut int64
 	// LastError is why the last connection ended or could not be made; empty when none did.
 	LastError string
 }
@@ -65,7 +89,7 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{opts: opts, filters: append([]string(nil), opts.Handler.Filters()...)}, nil
+	return &Client{opts: opts, filters: slices.Clone(opts.Handler.Filters()), more: make(chan struct{}, 1)}, nil
 }
 
 // Run connects, and connects again whenever the connection ends, until ctx is done; it returns ctx's error then. A handler's
@@ -106,7 +130,30 @@ func (c *Client) Run(ctx context.Context) error {
 func (c *Client) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.status
+	s := c.status
+	s.Topics = len(c.topics.list)
+	return s
+}
+
+// Connected reports whether there is a connection, so that Publish makes sense.
+func (c *Client) Connected() bool {
+	n := c.current()
+	if n == nil {
+		return false
+	}
+	select {
+	case <-n.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// current is the connection that there is, or nil.
+func (c *Client) current() *conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn
 }
 
 // change changes the status.
@@ -124,27 +171,46 @@ func (c *Client) connection(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	present := link.Hail.SessionPresent
-	c.change(func(s *Status) {
-		s.Connected, s.Since, s.SessionPresent = true, c.opts.Now(), present
-		s.Connects++
-	})
-	c.opts.Logger.Info("mqtt client: connected", "broker", c.opts.URL, "client", c.opts.ClientID, "session_present", present)
+	n := newConn(link)
+	c.begun(n)
 	var wg sync.WaitGroup
 	live, end := context.WithCancel(ctx)
 	stop := context.AfterFunc(live, link.Interrupt)
-	wg.Go(func() { c.ping(live, link, keepAlive(c.opts.KeepAlive, link.Hail)) })
-	err = c.converse(ctx, link)
+	wg.Go(func() { ping(live, link, keepAlive(c.opts.KeepAlive, link.Hail)) })
+	wg.Go(n.write)
+	wg.Go(func() { c.subscribeTopics(live, n) })
+	err = c.converse(ctx, n)
 	end()
 	stop()
+	link.Interrupt() // bounds what is being written
+	c.over(n)
 	wg.Wait()
 	if ctx.Err() != nil {
 		// With its will: the broker then says "offline" in the client's name.
 		_ = link.Write(&packets.Disconnect{ReasonCode: packets.DisconnectDisconnectWithWillMessage, Properties: &packets.Properties{}})
 	}
 	_ = link.Close()
-	c.change(func(s *Status) { s.Connected, s.Since = false, c.opts.Now() })
 	return err
+}
+
+// begun notes a connection that was made.
+func (c *Client) begun(n *conn) {
+	present := n.link.Hail.SessionPresent
+	c.change(func(s *Status) {
+		s.Connected, s.Since, s.SessionPresent = true, c.opts.Now(), present
+		s.Connects++
+		c.conn = n
+	})
+	c.opts.Logger.Info("mqtt client: connected", "broker", c.opts.URL, "client", c.opts.ClientID, "session_present", present)
+}
+
+// over notes that it has ended, and lets go whoever waits for something of it.
+func (c *Client) over(n *conn) {
+	c.change(func(s *Status) {
+		s.Connected, s.Since = false, c.opts.Now()
+		c.conn = nil
+	})
+	n.end()
 }
 
 // hello is the CONNECT.
@@ -170,7 +236,7 @@ func keepAlive(own time.Duration, hail *packets.Connack) time.Duration {
 }
 
 // ping keeps the connection, also while the handler is at work. Its own errors are the reader's to notice.
-func (c *Client) ping(ctx context.Context, link *Link, every time.Duration) {
+func ping(ctx context.Context, link *Link, every time.Duration) {
 	t := time.NewTicker(every / 2)
 	defer t.Stop()
 	for {
@@ -184,118 +250,4 @@ func (c *Client) ping(ctx context.Context, link *Link, every time.Duration) {
 			return
 		}
 	}
-}
-
-// The packet ids of the only two packets that the client sends with one.
-const (
-	idSubscribe = 1
-	idBirth     = 2
-)
-
-// converse subscribes, says "online", and takes messages until something ends it.
-func (c *Client) converse(ctx context.Context, link *Link) error {
-	sub := &packets.Subscribe{PacketID: idSubscribe, Properties: &packets.Properties{}}
-	for _, f := range c.filters {
-		// Not retain-as-published: with it a stored message cannot be told from one that was just published with the retain
-		// flag. And the stored ones at every connection (retain handling 0): what was published at QoS 0 while nobody was
-		// here is nowhere else.
-		sub.Subscriptions = append(sub.Subscriptions, packets.SubOptions{Topic: f, QoS: 1})
-	}
-	if err := link.Write(sub); err != nil {
-		return fmt.Errorf("mqtt client: subscribe: %w", err)
-	}
-	wait := keepAlive(c.opts.KeepAlive, link.Hail) * 3 / 2
-	taken := map[uint16]bool{} // QoS 2 messages between PUBREC and PUBREL, should the broker send any
-	for {
-		pk, err := link.Read(wait)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			return fmt.Errorf("mqtt client: read: %w", err)
-		}
-		switch p := pk.Content.(type) {
-		case *packets.Publish:
-			err = c.take(ctx, link, p, taken)
-		case *packets.Pubrel:
-			delete(taken, p.PacketID)
-			err = link.Write(&packets.Pubcomp{PacketID: p.PacketID, Properties: &packets.Properties{}})
-		case *packets.Suback:
-			err = c.subscribed(link, p)
-		case *packets.Puback:
-			if p.ReasonCode >= 0x80 {
-				c.opts.Logger.Warn("mqtt client: the broker refused the status message", "topic", c.opts.StatusTopic, "code", p.ReasonCode, "reason", p.Properties.ReasonString)
-			}
-		case *packets.Disconnect:
-			return goodbye(p)
-		case *packets.Pingresp:
-		default:
-			return fmt.Errorf("mqtt client: the broker sent a packet of type %d", pk.Type)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// goodbye is the broker's, as an error.
-func goodbye(p *packets.Disconnect) error {
-	reason := p.Properties.ReasonString
-	if p.ReasonCode == packets.DisconnectSessionTakenOver {
-		return errors.New("mqtt client: another client connected with the same client id; give each its own (mqtt.broker.client_id)")
-	}
-	return errors.New(strings.TrimSpace(fmt.Sprintf("mqtt client: the broker ended the connection (code %#x) %s", p.ReasonCode, reason)))
-}
-
-// subscribed looks at the broker's answer, and then says "online".
-func (c *Client) subscribed(link *Link, p *packets.Suback) error {
-	if p.PacketID != idSubscribe || len(p.Reasons) != len(c.filters) {
-		return errors.New("mqtt client: the broker's SUBACK does not fit the SUBSCRIBE")
-	}
-	for i, code := range p.Reasons {
-		switch {
-		case code >= 0x80:
-			return fmt.Errorf("mqtt client: the broker refused the subscription to %q (code %#x) %s: allow it there", c.filters[i], code, p.Properties.ReasonString)
-		case code == 0:
-			c.opts.Logger.Warn("mqtt client: the broker grants QoS 0 only: messages can be lost", "filter", c.filters[i])
-		}
-	}
-	birth := &packets.Publish{PacketID: idBirth, QoS: 1, Retain: true, Topic: c.opts.StatusTopic, Payload: []byte("online"), Properties: &packets.Properties{}}
-	if most := link.Hail.Properties.MaximumQOS; most != nil && *most == 0 {
-		birth.QoS, birth.PacketID = 0, 0
-	}
-	if err := link.Write(birth); err != nil {
-		return fmt.Errorf("mqtt client: publish on %q: %w", c.opts.StatusTopic, err)
-	}
-	return nil
-}
-
-// take hands a message to the handler, and acknowledges it when that returned nil.
-func (c *Client) take(ctx context.Context, link *Link, p *packets.Publish, taken map[uint16]bool) error {
-	c.change(func(s *Status) { s.Received++ })
-	if err := mqtt.ValidTopic(p.Topic); err != nil {
-		return fmt.Errorf("mqtt client: the broker sent: %w", err)
-	}
-	if p.QoS != 2 || !taken[p.PacketID] {
-		m := mqtt.Message{Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retained: p.Retain, ReceivedAt: c.opts.Now()}
-		if err := c.opts.Handler.Handle(ctx, m); err != nil {
-			c.change(func(s *Status) { s.Failed++ })
-			return fmt.Errorf("mqtt client: message on %q not accepted: %w", p.Topic, err)
-		}
-	}
-	var err error
-	switch p.QoS {
-	case 0:
-		return nil
-	case 1:
-		err = link.Write(&packets.Puback{PacketID: p.PacketID, Properties: &packets.Properties{}})
-	default:
-		taken[p.PacketID] = true
-		err = link.Write(&packets.Pubrec{PacketID: p.PacketID, Properties: &packets.Properties{}})
-	}
-	if err != nil {
-		return fmt.Errorf("mqtt client: acknowledge: %w", err)
-	}
-	c.change(func(s *Status) { s.Acked++ })
-	return nil
 }

@@ -211,7 +211,11 @@ func TestBrokerRestarts(t *testing.T) {
 	eventually(t, "disconnect", func() bool { return !c.Status().Connected })
 	b = startBroker(t, broker.Options{DataPath: path, Address: addr})
 	publish(t, b, "z/a", "after", false)
-	eventually(t, "message", func() bool { return len(h.payloads()) == 2 })
+	eventually(t, "message", func() bool { return slices.Contains(h.payloads(), "after") })
+	// The acknowledgement of the first may have been under way when the broker closed.
+	if got := slices.Compact(h.payloads()); !slices.Equal(got, []string{"before", "after"}) {
+		t.Errorf("handled %q", got)
+	}
 	if s := c.Status(); s.Connects != 2 || !s.SessionPresent || s.LastError == "" {
 		t.Errorf("%+v", s)
 	}

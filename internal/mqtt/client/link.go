@@ -15,9 +15,11 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 )
 
-// writeTimeout bounds one packet's way into the network, stallTimeout the pauses within a packet from there.
+// writeTimeout bounds one packet's way into the network, lastWords that of a link that is interrupted, and stallTimeout the
+// pauses within a packet from there.
 const (
 	writeTimeout = 30 * time.Second
+	lastWords    = 2 * time.Second
 	stallTimeout = 30 * time.Second
 )
 
@@ -30,14 +32,20 @@ type Refused struct {
 	Reason string
 }
 
-// Error says what the code means.
 func (r *Refused) Error() string {
-	s := map[byte]string{0x86: "bad user name or password", 0x87: "not authorized", 0x85: "client id not valid", 0x88: "server unavailable",
-		0x89: "server busy", 0x95: "packet too large", 0x97: "quota exceeded", 0x9f: "connection rate exceeded", 0x8a: "banned"}[r.Code]
-	if r.Reason != "" && r.Reason != s {
-		s += ": " + r.Reason
+	return fmt.Sprintf("the broker refused the connection (code %#x) %s", r.Code, meaning(r.Code, r.Reason))
+}
+
+// meaning says what a reason code means, and what the broker said besides.
+func meaning(code byte, reason string) string {
+	s := map[byte]string{0x80: "without a reason", 0x83: "it cannot", 0x85: "client id not valid", 0x86: "bad user name or password",
+		0x87: "not authorized", 0x88: "server unavailable", 0x89: "server busy", 0x8a: "banned", 0x8f: "topic filter not valid",
+		0x90: "topic not valid", 0x91: "packet id in use", 0x95: "packet too large", 0x97: "quota exceeded", 0x99: "payload not valid",
+		0x9a: "it retains nothing", 0x9b: "QoS not supported", 0x9f: "connection rate exceeded"}[code]
+	if reason != "" && reason != s {
+		s += fmt.Sprintf(": %.200s", reason)
 	}
-	return fmt.Sprintf("the broker refused the connection (code %#x) %s", r.Code, s)
+	return s
 }
 
 // Link is one connection to a broker that answered CONNECT. Reading is for one goroutine, writing for any.
@@ -49,7 +57,7 @@ type Link struct {
 	r   *bufio.Reader
 	max int
 	wmu sync.Mutex // guards writing
-	rmu sync.Mutex // guards the read deadline and what follows
+	rmu sync.Mutex // guards the deadlines and what follows; comes after wmu
 	end bool       // Interrupt was called
 }
 
@@ -199,11 +207,22 @@ func (l *Link) Write(p interface {
 }) error {
 	l.wmu.Lock()
 	defer l.wmu.Unlock()
-	if err := l.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := l.writeWithin(); err != nil {
 		return err
 	}
 	_, err := p.WriteTo(l.nc)
 	return err
+}
+
+// writeWithin sets the write deadline.
+func (l *Link) writeWithin() error {
+	l.rmu.Lock()
+	defer l.rmu.Unlock()
+	timeout := writeTimeout
+	if l.end {
+		timeout = lastWords
+	}
+	return l.nc.SetWriteDeadline(time.Now().Add(timeout))
 }
 
 // readWithin sets the read deadline, unless the link was interrupted.
@@ -216,12 +235,16 @@ func (l *Link) readWithin(timeout time.Duration) error {
 	return l.nc.SetReadDeadline(time.Now().Add(timeout))
 }
 
-// Interrupt makes a read under way, and every later one, return at once.
+// Interrupt makes a read under way, and every later one, return at once, and a write soon.
 func (l *Link) Interrupt() {
 	l.rmu.Lock()
 	defer l.rmu.Unlock()
+	if l.end {
+		return
+	}
 	l.end = true
 	_ = l.nc.SetReadDeadline(time.Unix(1, 0))
+	_ = l.nc.SetWriteDeadline(time.Now().Add(lastWords))
 }
 
 // Close closes the connection, without a goodbye.

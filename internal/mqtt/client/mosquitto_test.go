@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -193,5 +194,52 @@ func TestMosquittoLargePacket(t *testing.T) {
 	eventually(t, "small one", func() bool { return slices.Equal(h.payloads(), []string{"small"}) })
 	if st := c.Status(); st.Connects != 1 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestMosquittoPublish: mosquitto takes what the client publishes and subscribes to, topics of every kind that is let through
+// among it, and has the rest of it again after it was killed.
+func TestMosquittoPublish(t *testing.T) {
+	s := startMosquitto(t, "max_packet_size 5000")
+	h := &recorder{}
+	c, _ := run(t, client.Options{Endpoint: s.endpoint(), Handler: h})
+	odd := []string{"a b/ü/灯", "/", "//", strings.Repeat("/", 63), strings.Repeat("x", 1024), "a\u00a0b", "\ufeff", "\U0001f4a1", "$SYS/broker/uptime"}
+	c.Subscribe(odd...)
+	many := make([]string, 150)
+	for i := range many {
+		many[i] = fmt.Sprintf("t/%d", i)
+	}
+	c.Subscribe(many...)
+	eventually(t, "connection", c.Connected)
+	for round := range 2 {
+		for _, topic := range append(odd[:len(odd)-1:len(odd)-1], many...) {
+			// Retained, so that it comes whether the topic is subscribed to already or not.
+			if err := c.Publish(t.Context(), mqtt.Publication{Topic: topic, Payload: []byte(fmt.Sprint(round)), QoS: 1, Retain: true}); err != nil {
+				t.Fatalf("%q: %v", topic, err)
+			}
+		}
+		eventually(t, "all messages", func() bool {
+			got := map[string]bool{}
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			for _, m := range h.got {
+				if string(m.Payload) == fmt.Sprint(round) {
+					got[m.Topic] = true
+				}
+			}
+			return len(got) == len(odd)-1+len(many)
+		})
+		if err := c.Publish(t.Context(), mqtt.Publication{Topic: "large", Payload: make([]byte, 5000), QoS: 1}); err == nil || errors.Is(err, mqtt.ErrUnknownOutcome) {
+			t.Errorf("too large: %v", err)
+		}
+		if st := c.Status(); st.Connects != int64(round)+1 || st.TopicsRefused != 0 || st.TopicsLeftOut != 0 {
+			t.Errorf("%+v", st)
+		}
+		if round == 0 {
+			s.kill()
+			eventually(t, "disconnect", func() bool { return !c.Connected() })
+			s.start()
+			eventually(t, "reconnect", c.Connected)
+		}
 	}
 }

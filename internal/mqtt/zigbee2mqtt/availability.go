@@ -8,6 +8,7 @@ import (
 
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/state"
 )
 
@@ -33,9 +34,9 @@ func parseAvailability(payload []byte) (online bool, err error) {
 			return false, err
 		}
 		if v.GetStructValue() != nil {
-			v = node{v}.get("state").v
+			v = dialect.Node{Value: v}.Get("state").Value
 		}
-		s, _ := text(v)
+		s, _ := dialect.TextOf(v)
 		payload = []byte(s)
 	}
 	switch string(payload) {
@@ -80,9 +81,9 @@ func (b *batch) bridge() reach {
 // that is in the batch. The bridge's connection state tells, and where a user disabled that, the availability of its other
 // entities.
 func (b *batch) bridgeSays() (said reach, at eventstore.Position) {
-	for _, e := range b.pending.DeviceEntities(b.bridgeID) {
-		st, a := b.stateOf(e.GetId())
-		if _, here := b.states[e.GetId()]; here {
+	for _, e := range b.Pending.DeviceEntities(b.bridgeID) {
+		st, a := b.StateOf(e.GetId())
+		if b.Has(e.GetId()) {
 			st.Position = 0
 		}
 		if b.saysBridge(e) && a.GetBinarySensor() != nil && a.GetBinarySensor().On != nil {
@@ -104,7 +105,7 @@ func reachOf(isOnline bool) reach {
 
 // saysBridge says that an entity is the one that says whether the bridge runs, and is therefore always available.
 func (b *batch) saysBridge(e *entityv1.Entity) bool {
-	return e.GetUniqueId() == uniqueID(b.bridgeID, connectionState)
+	return e.GetUniqueId() == dialect.UniqueID(b.bridgeID, connectionState)
 }
 
 // deviceAvailability is what is known of a device itself, whatever the bridge is. All its entities say the same, but
@@ -119,8 +120,8 @@ func (b *batch) deviceAvailability(entries []*entityv1.Entity, bridge reach) ent
 			}
 			return entityv1.Availability_AVAILABILITY_ONLINE
 		}
-		_, a := b.stateOf(e.GetId())
-		if remembered, ok := text(extra(a, extraAvailability)); ok {
+		_, a := b.StateOf(e.GetId())
+		if remembered, ok := dialect.TextOf(dialect.ExtraOf(a, extraAvailability)); ok {
 			return wordAvailability(remembered)
 		}
 		if bridge != bridgeOffline && said == entityv1.Availability_AVAILABILITY_UNSPECIFIED {
@@ -141,32 +142,32 @@ func wordAvailability(s string) entityv1.Availability {
 
 // available appends what the device's own availability and the bridge's make of an entity.
 func (b *batch) available(id string, own entityv1.Availability, bridge bool) {
-	_, old := b.stateOf(id)
+	_, old := b.StateOf(id)
 	a := proto.CloneOf(old)
 	if bridge {
 		a.Availability = own
-		setExtra(a, extraAvailability, nil)
+		dialect.SetExtra(a, extraAvailability, nil)
 	} else {
 		a.Availability = entityv1.Availability_AVAILABILITY_OFFLINE
-		setExtra(a, extraAvailability, stringValue(availabilityWords[own]))
+		dialect.SetExtra(a, extraAvailability, dialect.StringValue(availabilityWords[own]))
 	}
 	if state.Equal(old, a) {
 		return
 	}
-	b.changed(id, a, b.at)
+	b.Changed(id, a, b.At)
 	if offline := entityv1.Availability_AVAILABILITY_OFFLINE; !bridge && own != offline && old.GetAvailability() != offline {
-		_, b.events[len(b.events)-1].CausePosition = b.bridgeSays() // it alone makes the entity unavailable
+		_, b.Events[len(b.Events)-1].CausePosition = b.bridgeSays() // it alone makes the entity unavailable
 	}
 }
 
 // deviceAvailable is the decision about the availability of one device.
 func (d *Dialect) deviceAvailable(b *batch, r route, isOnline bool) error {
-	if err := r.check(b.pending); err != nil {
+	if err := r.check(b.Pending); err != nil {
 		return err
 	}
 	bridge := b.bridge()
-	for _, e := range b.pending.DeviceEntities(r.device) {
-		if enabled(e) {
+	for _, e := range b.Pending.DeviceEntities(r.device) {
+		if dialect.Enabled(e) {
 			b.available(e.GetId(), availabilityOf(isOnline), bridge != bridgeOffline)
 		}
 	}
@@ -175,14 +176,14 @@ func (d *Dialect) deviceAvailable(b *batch, r route, isOnline bool) error {
 
 // allAvailable takes everything behind the bridge with it; before is what was known of the bridge.
 func (d *Dialect) allAvailable(b *batch, isOnline bool, before reach) {
-	for _, device := range b.pending.Devices(d.source) {
+	for _, device := range b.Pending.Devices(d.Source()) {
 		if device.GetId() == d.bridgeID {
 			continue
 		}
-		entries := b.pending.DeviceEntities(device.GetId())
+		entries := b.Pending.DeviceEntities(device.GetId())
 		own := b.deviceAvailability(entries, before)
 		for _, e := range entries {
-			if enabled(e) {
+			if dialect.Enabled(e) {
 				b.available(e.GetId(), own, isOnline)
 			}
 		}

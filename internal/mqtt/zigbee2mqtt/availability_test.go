@@ -8,6 +8,7 @@ import (
 	"github.com/statehouse/statehouse"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 func TestAvailability(t *testing.T) {
@@ -24,7 +25,7 @@ func TestAvailability(t *testing.T) {
 	b.expectKinds(b.say("zigbee2mqtt/x/availability", `{"state":"gone"}`), "")
 	b.expectKinds(b.say("zigbee2mqtt/x/availability", `"online"`), both)
 
-	if n := b.Stats().Ignored[ReasonMalformed]; n != 1 {
+	if n := b.Stats().Ignored[dialect.ReasonMalformed]; n != 1 {
 		t.Errorf("%d malformed", n)
 	}
 
@@ -74,9 +75,9 @@ func TestNewEntitiesTakeOverTheAvailability(t *testing.T) {
 			list(test.first)
 			for _, word := range []string{"online", "offline"} {
 				b.say("zigbee2mqtt/x/availability", word)
-				batches := b.house.batches
-				if got := list(test.then); got != changed || b.house.batches != batches+1 {
-					t.Errorf("%s while %s, %d batches", got, word, b.house.batches-batches)
+				batches := b.house.Batches
+				if got := list(test.then); got != changed || b.house.Batches != batches+1 {
+					t.Errorf("%s while %s, %d batches", got, word, b.house.Batches-batches)
 				}
 				expect(`{"availability":"` + word + `"}`)
 				list(test.first)
@@ -147,7 +148,7 @@ func TestTheBridgeIsOfflineWithoutItsConnectionState(t *testing.T) {
 	b := newBench(t, Options{})
 	b.lists(device("0x1", "x", exposeTemperature))
 	yes := true
-	b.house.edit(t, "binary_sensor.zigbee2mqtt_bridge_connection_state", func(e *entityv1.Entity) { e.UserDisabled = &yes })
+	b.house.Edit(t, "binary_sensor.zigbee2mqtt_bridge_connection_state", func(e *entityv1.Entity) { e.UserDisabled = &yes })
 	b.say("zigbee2mqtt/bridge/state", "offline")
 	b.say("zigbee2mqtt/x/availability", "online")
 	b.expect("sensor.x_temperature", `{"availability":"offline","extra":{"device_availability":"online"}}`)

@@ -12,6 +12,7 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 func TestWhatAUserDecidedStays(t *testing.T) {
@@ -19,17 +20,17 @@ func TestWhatAUserDecidedStays(t *testing.T) {
 	b.lists(device("0x1", "x", exposeTemperature, exposeQuality))
 	b.expectKinds(b.say("zigbee2mqtt/x", `{"temperature":19,"linkquality":7}`), "state_changed sensor.x_temperature")
 	yes, no := true, false
-	b.house.edit(t, "sensor.x_temperature", func(e *entityv1.Entity) {
+	b.house.Edit(t, "sensor.x_temperature", func(e *entityv1.Entity) {
 		e.UserName, e.AreaId, e.UserDisabled = "Warm", "kitchen", &yes
 	})
-	b.house.edit(t, "sensor.x_linkquality", func(e *entityv1.Entity) { e.UserDisabled = &no })
-	b.house.user(t, eventstore.Event{Entity: "sensor.x_linkquality", Payload: &eventv1.Payload{
+	b.house.Edit(t, "sensor.x_linkquality", func(e *entityv1.Entity) { e.UserDisabled = &no })
+	b.house.User(t, eventstore.Event{Entity: "sensor.x_linkquality", Payload: &eventv1.Payload{
 		Kind: &eventv1.Payload_EntityRenamed{EntityRenamed: &eventv1.EntityRenamed{NewId: "sensor.quality"}},
 	}})
-	before, _ := b.house.registry.Revision().Device(b.deviceID("0x1"))
+	before, _ := b.house.Registry.Revision().Device(b.deviceID("0x1"))
 	d := proto.CloneOf(before)
 	d.UserName, d.AreaId = "Box", "kitchen"
-	b.house.user(t, eventstore.Event{Payload: &eventv1.Payload{
+	b.house.User(t, eventstore.Event{Payload: &eventv1.Payload{
 		Kind: &eventv1.Payload_DeviceRegistered{DeviceRegistered: &eventv1.DeviceRegistered{Device: d}},
 	}})
 	b.expectKinds(b.say("zigbee2mqtt/x", `{"temperature":20,"linkquality":7}`), "state_changed sensor.quality")
@@ -38,11 +39,11 @@ func TestWhatAUserDecidedStays(t *testing.T) {
 	changed := func(s string) string { return strings.ReplaceAll(strings.ReplaceAll(s, "°C", "°F"), "lqi", "%") }
 	b.expectKinds(b.lists(device("0x1", "new", changed(exposeTemperature), changed(exposeQuality))),
 		"device_registered, entity_registered sensor.x_temperature, entity_registered sensor.quality")
-	e, _ := b.house.registry.Revision().Entity("sensor.x_temperature")
+	e, _ := b.house.Registry.Revision().Entity("sensor.x_temperature")
 	if e.GetUnit() != "°F" || e.GetUserName() != "Warm" || e.GetAreaId() != "kitchen" || !e.GetUserDisabled() {
 		t.Error(e)
 	}
-	after, _ := b.house.registry.Revision().Device(b.deviceID("0x1"))
+	after, _ := b.house.Registry.Revision().Device(b.deviceID("0x1"))
 	if after.GetName() != "new" || after.GetUserName() != "Box" || after.GetAreaId() != "kitchen" {
 		t.Error(after)
 	}
@@ -51,7 +52,7 @@ func TestWhatAUserDecidedStays(t *testing.T) {
 
 func TestIDs(t *testing.T) {
 	b := newBench(t, Options{})
-	b.house.user(t, eventstore.Event{Entity: "sensor.b_temperature", Payload: &eventv1.Payload{
+	b.house.User(t, eventstore.Event{Entity: "sensor.b_temperature", Payload: &eventv1.Payload{
 		Kind: &eventv1.Payload_StateChanged{StateChanged: &eventv1.StateChanged{Attributes: &entityv1.Attributes{}}},
 	}})
 	long := strings.Repeat("long", 70)
@@ -69,7 +70,7 @@ func TestIDs(t *testing.T) {
 		"Küche": "kuche", "Straße 5": "strasse_5", "  Anna's lamp ": "annas_lamp", "Łódź-Ørsted": "lodz_orsted", "灯": "", "a__b": "a_b",
 		"Ǻ": "", "_": "",
 	} {
-		if got := slug(name); got != want {
+		if got := dialect.Slug(name); got != want {
 			t.Errorf("slug(%q) = %q, want %q", name, got, want)
 		}
 	}
@@ -85,17 +86,17 @@ func TestWhatAUserDecidedComesBack(t *testing.T) {
 	lamp := func(name string) string { return device("0x1", name, exposeLight, exposeTemperature, exposeQuality) }
 	list(lamp("sofa_lamp"), device("0x2", "x", exposeTemperature))
 	no, yes := false, true
-	b.house.edit(t, "sensor.sofa_lamp_temperature", func(e *entityv1.Entity) {
+	b.house.Edit(t, "sensor.sofa_lamp_temperature", func(e *entityv1.Entity) {
 		e.UserName, e.AreaId, e.UserDisabled = "Warm", "kitchen", &yes
 	})
-	b.house.edit(t, "sensor.sofa_lamp_linkquality", func(e *entityv1.Entity) { e.UserDisabled = &no })
-	b.house.user(t, eventstore.Event{Entity: "sensor.sofa_lamp_linkquality", Payload: &eventv1.Payload{
+	b.house.Edit(t, "sensor.sofa_lamp_linkquality", func(e *entityv1.Entity) { e.UserDisabled = &no })
+	b.house.User(t, eventstore.Event{Entity: "sensor.sofa_lamp_linkquality", Payload: &eventv1.Payload{
 		Kind: &eventv1.Payload_EntityRenamed{EntityRenamed: &eventv1.EntityRenamed{NewId: "sensor.quality"}},
 	}})
-	known, _ := b.house.registry.Revision().Device(b.deviceID("0x1"))
+	known, _ := b.house.Registry.Revision().Device(b.deviceID("0x1"))
 	d := proto.CloneOf(known)
 	d.UserName, d.AreaId = "Box", "kitchen"
-	b.house.user(t, eventstore.Event{Payload: &eventv1.Payload{
+	b.house.User(t, eventstore.Event{Payload: &eventv1.Payload{
 		Kind: &eventv1.Payload_DeviceRegistered{DeviceRegistered: &eventv1.DeviceRegistered{Device: d}},
 	}})
 	b.say("zigbee2mqtt/sofa_lamp", `{"state":"ON"}`)
@@ -131,8 +132,8 @@ func TestWhatAUserDecidedComesBack(t *testing.T) {
 // registry is the registry as text, an entry a line.
 func (b *bench) registry() []string {
 	var lines []string
-	rev := b.house.registry.Revision()
-	for _, d := range rev.DevicesBySource(b.source) {
+	rev := b.house.Registry.Revision()
+	for _, d := range rev.DevicesBySource(b.Source()) {
 		lines = append(lines, prototext.MarshalOptions{}.Format(d))
 	}
 	for _, e := range sortedEntities(rev) {

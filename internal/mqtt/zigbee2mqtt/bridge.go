@@ -10,6 +10,7 @@ import (
 	"github.com/statehouse/statehouse"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/state"
 )
 
@@ -20,11 +21,11 @@ const bridgeAddress = "bridge"
 // The bridge's entities. The one that says whether it is connected is the memory of that, too.
 var (
 	connectionState = bridgeEntity(domainBinarySensor, "connection_state", "Connection state", "connectivity", diagnostic,
-		onOff(stringValue(wordOnline), stringValue(wordOffline)))
-	bridgeEntities = []spec{
+		onOff(dialect.StringValue(wordOnline), dialect.StringValue(wordOffline)))
+	bridgeEntities = []dialect.Spec{
 		connectionState,
 		disabled(bridgeEntity(domainBinarySensor, "restart_required", "Restart required", "problem", diagnostic,
-			onOff(boolValue(true), boolValue(false)))),
+			onOff(dialect.BoolValue(true), dialect.BoolValue(false)))),
 		bridgeEntity(domainButton, "restart", "Restart", "restart", 0, &entityv1.Capabilities{Writable: true}),
 		bridgeEntity(domainSelect, "log_level", "Log level", "", config, &entityv1.Capabilities{
 			Readable: true, Writable: true, Options: []string{"error", "warning", "info", "debug"},
@@ -33,15 +34,15 @@ var (
 		disabled(bridgeEntity(domainSensor, "coordinator_version", "Coordinator version", "", diagnostic,
 			&entityv1.Capabilities{Readable: true})),
 		bridgeEntity(domainSwitch, "permit_join", "Permit join", "", 0,
-			writable(onOff(boolValue(true), boolValue(false)))),
+			writable(onOff(dialect.BoolValue(true), dialect.BoolValue(false)))),
 	}
 )
 
-func bridgeEntity(domain, key, name, class string, category entityv1.EntityCategory, c *entityv1.Capabilities) spec {
+func bridgeEntity(domain, key, name, class string, category entityv1.EntityCategory, c *entityv1.Capabilities) dialect.Spec {
 	for _, f := range c.GetFeatureDetails() {
 		f.Property = key
 	}
-	return spec{domain: domain, key: key, object: key, entity: &entityv1.Entity{
+	return dialect.Spec{Domain: domain, Key: key, Object: key, Entity: &entityv1.Entity{
 		Name: name, DeviceClass: class, Category: category, Property: key, Capabilities: c,
 	}}
 }
@@ -54,11 +55,14 @@ func onOff(on, off *entityv1.Value) *entityv1.Capabilities {
 
 func writable(c *entityv1.Capabilities) *entityv1.Capabilities {
 	c.Writable = true
+	for _, f := range c.GetFeatureDetails() {
+		f.Writable = true
+	}
 	return c
 }
 
-func disabled(s spec) spec {
-	s.entity.Disabled = true
+func disabled(s dialect.Spec) dialect.Spec {
+	s.Entity.Disabled = true
 	return s
 }
 
@@ -66,31 +70,31 @@ func disabled(s spec) spec {
 // known of it, and returns its entities.
 func (d *Dialect) registerBridge(b *batch, change func(*entityv1.Device)) []*entityv1.Entity {
 	device := &entityv1.Device{}
-	if have, ok := b.pending.Device(d.bridgeID); ok {
+	if have, ok := b.Pending.Device(d.bridgeID); ok {
 		device = proto.CloneOf(have)
 	}
-	device.Id, device.Source, device.Kind = d.bridgeID, d.source, entityv1.DeviceKind_DEVICE_KIND_BRIDGE
+	device.Id, device.Source, device.Kind = d.bridgeID, d.Source(), entityv1.DeviceKind_DEVICE_KIND_BRIDGE
 	device.Name, device.Manufacturer, device.Model = "Zigbee2MQTT Bridge", "Zigbee2MQTT", "Bridge"
 	device.Topic = d.opts.BaseTopic + "/" + bridgeAddress
 	if change != nil {
 		change(device)
 	}
-	return b.register(deviceSpec{device: device, entities: bridgeEntities})
+	return b.Register(dialect.DeviceSpec{Device: device, Entities: bridgeEntities})
 }
 
 // handleBridgeState takes in whether Zigbee2MQTT itself runs: everything behind it is available only then.
 func (d *Dialect) handleBridgeState(ctx context.Context, m mqtt.Message) error {
 	isOnline, err := parseAvailability(m.Payload)
 	if err != nil {
-		d.complain(m, ReasonMalformed, err)
+		d.Complain(m, dialect.ReasonMalformed, err)
 		return nil
 	}
 	word := wordOffline
 	if isOnline {
 		word = wordOnline
 	}
-	said := report{at: m.ReceivedAt, fields: []*entityv1.Field{{Name: connectionState.key, Value: stringValue(word)}}}
-	return d.decide(ctx, m, func(p statehouse.Pending) (*batch, error) {
+	said := report{at: m.ReceivedAt, fields: []*entityv1.Field{{Name: connectionState.Key, Value: dialect.StringValue(word)}}}
+	return d.Decide(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
 		b := d.newBatch(p, m.ReceivedAt)
 		before := b.bridge()
 		entries := d.registerBridge(b, nil)
@@ -99,7 +103,7 @@ func (d *Dialect) handleBridgeState(ctx context.Context, m mqtt.Message) error {
 		}
 		for _, e := range entries {
 			switch {
-			case !enabled(e):
+			case !dialect.Enabled(e):
 			case b.saysBridge(e):
 				b.available(e.GetId(), entityv1.Availability_AVAILABILITY_UNSPECIFIED, true)
 			default:
@@ -107,7 +111,7 @@ func (d *Dialect) handleBridgeState(ctx context.Context, m mqtt.Message) error {
 			}
 		}
 		d.allAvailable(b, isOnline, before)
-		return b, nil
+		return b.Batch, nil
 	})
 }
 
@@ -129,7 +133,7 @@ type bridgeInfo struct {
 func (d *Dialect) handleBridgeInfo(ctx context.Context, m mqtt.Message) error {
 	var info bridgeInfo
 	if err := json.Unmarshal(m.Payload, &info); err != nil {
-		d.complain(m, ReasonMalformed, err)
+		d.Complain(m, dialect.ReasonMalformed, err)
 		return nil
 	}
 	said := report{at: m.ReceivedAt, retained: false} // the retained one holds whenever it arrives
@@ -148,9 +152,9 @@ func (d *Dialect) handleBridgeInfo(ctx context.Context, m mqtt.Message) error {
 		values[f.name] = v
 		said.fields = append(said.fields, &entityv1.Field{Name: f.name, Value: v})
 	}
-	version, _ := word(values["version"])
-	revision, _ := word(values["coordinator_version"])
-	return d.decide(ctx, m, func(p statehouse.Pending) (*batch, error) {
+	version, _ := dialect.WordOf(values["version"])
+	revision, _ := dialect.WordOf(values["coordinator_version"])
+	return d.Decide(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
 		b := d.newBatch(p, m.ReceivedAt)
 		entries := d.registerBridge(b, func(device *entityv1.Device) {
 			device.SoftwareVersion = version
@@ -159,7 +163,7 @@ func (d *Dialect) handleBridgeInfo(ctx context.Context, m mqtt.Message) error {
 				device.Address = string(info.Coordinator.Address)
 			}
 		})
-		return b, b.merge(compile(entries), said)
+		return b.Batch, b.merge(compile(entries), said)
 	})
 }
 

@@ -13,7 +13,7 @@ func TestBridgeInfo(t *testing.T) {
 	b.expect("sensor.zigbee2mqtt_bridge_version", `{"text":"2.1"}`)
 	b.expect("select.zigbee2mqtt_bridge_log_level", `{"option":"info"}`)
 	b.expect("binary_sensor.zigbee2mqtt_bridge_restart_required", `none`)
-	device, _ := b.house.registry.Revision().Device(b.bridgeID)
+	device, _ := b.house.Registry.Revision().Device(b.bridgeID)
 	if device.GetSoftwareVersion() != "2.1" || device.GetHardwareVersion() != "zStack 7" || device.GetAddress() != "0xc" {
 		t.Error(device)
 	}

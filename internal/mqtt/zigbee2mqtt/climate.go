@@ -2,6 +2,7 @@ package zigbee2mqtt
 
 import (
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // Features of a climate device.
@@ -33,15 +34,15 @@ var climateFeatures = map[string]string{
 	"preset":                    featurePreset,
 }
 
-func climateEntities(e expose, all []expose) []spec {
+func climateEntities(e expose, all []expose) []dialect.Spec {
 	if len(e.features()) == 0 {
 		return nil
 	}
 	heating, heats := e.feature("occupied_heating_setpoint", "current_heating_setpoint")
 	cooling, cools := e.feature("occupied_cooling_setpoint")
 	s := e.composite(domainClimate, withEndpoint(keyClimate, e.endpoint))
-	s.entity.Property = ""
-	specs := []spec{s}
+	s.Entity.Property = ""
+	specs := []dialect.Spec{s}
 	for _, f := range e.features() {
 		switch f.name {
 		case "local_temperature_calibration", "pi_heating_demand", "pi_cooling_demand":
@@ -57,16 +58,16 @@ func climateEntities(e expose, all []expose) []spec {
 		case heats && cools && f.name == cooling.name:
 			name = featureTargetHigh
 		}
-		s.add(f.describe(name))
+		s.AddFeature(f.describe(name))
 	}
 	if local, ok := e.feature("local_temperature"); ok && !measures(all, "temperature") && !measures(all, "local_temperature") {
 		sensor := climateExtra(local, e.endpoint)
-		sensor.entity.DeviceClass, sensor.entity.StateClass = "temperature", measured
+		sensor.Entity.DeviceClass, sensor.Entity.StateClass = "temperature", measured
 		specs = append(specs, sensor)
 	}
 	humidity, ok := find(all, func(o expose) bool { return o.kind == "numeric" && o.name == "humidity" && o.reported() })
 	if ok {
-		s.add(humidity.describe(featureHumidity))
+		s.AddFeature(humidity.describe(featureHumidity))
 	}
 	return specs
 }
@@ -77,18 +78,18 @@ func measures(all []expose, name string) bool {
 }
 
 // climateExtra is a feature of a climate device that is an entity of its own.
-func climateExtra(f expose, endpoint string) spec {
+func climateExtra(f expose, endpoint string) dialect.Spec {
 	f.endpoint = endpoint
 	if !f.settable() || f.name == "local_temperature" || f.name == "pi_cooling_demand" {
 		s := f.simple(domainSensor)
 		if f.name != "local_temperature" {
-			s.entity.Category = diagnostic
+			s.Entity.Category = diagnostic
 		}
 		return s
 	}
 	s := f.simple(domainNumber)
 	if f.name == "local_temperature_calibration" {
-		s.entity.DeviceClass, s.entity.Category = "temperature_delta", config
+		s.Entity.DeviceClass, s.Entity.Category = "temperature_delta", config
 	}
 	return s
 }
@@ -122,13 +123,13 @@ func climateSetter(f *entityv1.Feature) setter {
 	switch f.GetName() {
 	case featureHvacMode:
 		return func(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
-			s, _ := text(v)
+			s, _ := dialect.TextOf(v)
 			climate(a).HvacMode = hvacModes[s]
 			return rest(v, v == nil || hvacModes[s] != 0)
 		}
 	case featureHvacAction:
 		return func(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
-			s, _ := text(v)
+			s, _ := dialect.TextOf(v)
 			climate(a).HvacAction = hvacActions[s]
 			return rest(v, v == nil || hvacActions[s] != 0)
 		}
@@ -155,7 +156,7 @@ func climateSetter(f *entityv1.Feature) setter {
 
 func setDouble(set func(*entityv1.Climate, *float64)) setter {
 	return func(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
-		n, ok := double(v)
+		n, ok := dialect.DoubleOf(v)
 		if !ok {
 			set(climate(a), nil)
 			return rest(v, v == nil)
@@ -167,7 +168,7 @@ func setDouble(set func(*entityv1.Climate, *float64)) setter {
 
 func setWord(set func(*entityv1.Climate, *string)) setter {
 	return func(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
-		s, ok := text(v)
+		s, ok := dialect.TextOf(v)
 		if !ok {
 			set(climate(a), nil)
 			return rest(v, v == nil)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // Features of a cover and of a lock beyond those of other domains.
@@ -26,7 +27,7 @@ var (
 	stoppedWords = []string{"stopped", "stop", "pause", "paused"}
 )
 
-func coverEntities(e expose, all []expose) []spec {
+func coverEntities(e expose, all []expose) []dialect.Spec {
 	state, ok := e.feature("state")
 	if !ok {
 		return nil
@@ -36,11 +37,11 @@ func coverEntities(e expose, all []expose) []spec {
 		switch f.name {
 		case "state":
 		case "position":
-			s.add(f.describe(featurePosition))
+			s.AddFeature(f.describe(featurePosition))
 		case "tilt":
-			s.add(f.describe(featureTilt))
+			s.AddFeature(f.describe(featureTilt))
 		default:
-			s.add(f.describe(f.name)) // kept as extra
+			s.AddFeature(f.describe(f.name)) // kept as extra
 		}
 	}
 	motor, ok := find(all, func(o expose) bool {
@@ -49,13 +50,13 @@ func coverEntities(e expose, all []expose) []spec {
 	if ok && says(motor, openingWords) && says(motor, closingWords) && says(motor, stoppedWords) {
 		d := motor.describe(featureMovement)
 		d.Writable = false
-		s.add(d)
+		s.AddFeature(d)
 	}
-	return []spec{s}
+	return []dialect.Spec{s}
 }
 
 func says(e expose, words []string) bool {
-	return slices.ContainsFunc(e.words(), func(w string) bool { return slices.Contains(words, strings.ToLower(w)) })
+	return slices.ContainsFunc(e.Words("values"), func(w string) bool { return slices.Contains(words, strings.ToLower(w)) })
 }
 
 func cover(a *entityv1.Attributes) *entityv1.Cover {
@@ -72,7 +73,7 @@ func coverSetter(f *entityv1.Feature, moves bool) setter {
 	switch f.GetName() {
 	case featureState:
 		return func(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
-			s, _ := text(v)
+			s, _ := dialect.TextOf(v)
 			fits := v == nil
 			cover(a).State = entityv1.CoverState_COVER_STATE_UNSPECIFIED
 			if !moves && (s == coverOpen || s == coverClose) {
@@ -83,7 +84,7 @@ func coverSetter(f *entityv1.Feature, moves bool) setter {
 	case featurePosition:
 		return func(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 			cover(a).Position = nil
-			n, ok := whole(v, 100)
+			n, ok := dialect.WholeOf(v, 100)
 			if ok {
 				cover(a).Position = &n
 			}
@@ -92,7 +93,7 @@ func coverSetter(f *entityv1.Feature, moves bool) setter {
 	case featureTilt:
 		return func(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 			cover(a).TiltPosition = nil
-			n, ok := whole(v, 100)
+			n, ok := dialect.WholeOf(v, 100)
 			if ok {
 				cover(a).TiltPosition = &n
 			}
@@ -111,7 +112,7 @@ var coverWords = map[string]entityv1.CoverState{
 // coverState finishes a cover's attributes: it says what follows from the raw words in the extra.
 func coverState(stateProperty, movementProperty string) func(a *entityv1.Attributes) {
 	return func(a *entityv1.Attributes) {
-		raw, known := text(extra(a, stateProperty))
+		raw, known := dialect.TextOf(dialect.ExtraOf(a, stateProperty))
 		if movementProperty == "" {
 			if known { // neither OPEN nor CLOSE: it was stopped, somewhere
 				cover(a).State = byPosition(a.GetCover())
@@ -119,7 +120,7 @@ func coverState(stateProperty, movementProperty string) func(a *entityv1.Attribu
 			return
 		}
 		c := cover(a)
-		movement, _ := text(extra(a, movementProperty))
+		movement, _ := dialect.TextOf(dialect.ExtraOf(a, movementProperty))
 		movement = strings.ToLower(movement)
 		switch {
 		case raw == coverClose && c.Position != nil && c.GetPosition() == 0,
@@ -148,7 +149,7 @@ func byPosition(c *entityv1.Cover) entityv1.CoverState {
 	}
 }
 
-func lockEntities(e expose) []spec {
+func lockEntities(e expose) []dialect.Spec {
 	state, ok := e.feature("state")
 	if !ok {
 		return nil
@@ -156,10 +157,10 @@ func lockEntities(e expose) []spec {
 	s := e.composite(domainLock, state.property, state.describe(featureState))
 	for _, f := range e.features() {
 		if f.name != "state" {
-			s.add(f.describe(f.name)) // kept as extra
+			s.AddFeature(f.describe(f.name)) // kept as extra
 		}
 	}
-	return []spec{s}
+	return []dialect.Spec{s}
 }
 
 func lockSetter(f *entityv1.Feature) setter {

@@ -11,6 +11,7 @@ import (
 	"github.com/statehouse/statehouse"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/state"
 )
 
@@ -41,7 +42,7 @@ var errEmptyList = errors.New("an empty list, where the coordinator's entry is t
 
 // deviceList is bridge/devices, read.
 type deviceList struct {
-	devices     []deviceSpec
+	devices     []dialect.DeviceSpec
 	coordinator string // address
 	// bad is what was wrong with the entries that are not in devices, nil for nothing.
 	bad error
@@ -88,8 +89,8 @@ func (d *Dialect) parseDevices(payload []byte) (deviceList, error) {
 			return
 		}
 		s := d.describeDevice(address, entry)
-		if err := s.check(); err != nil {
-			list.bad, list.unusable = fmt.Errorf("device %q: %w", address, err), append(list.unusable, s.device.GetId())
+		if err := checkDevice(s); err != nil {
+			list.bad, list.unusable = fmt.Errorf("device %q: %w", address, err), append(list.unusable, s.Device.GetId())
 			return
 		}
 		list.devices = append(list.devices, s)
@@ -107,30 +108,30 @@ func parseDevice(raw json.RawMessage) (entry listedDevice, err error) {
 	return entry, json.Unmarshal(pick(raw, deviceFields), &entry)
 }
 
-// check says what keeps a device from being taken in.
-func (s deviceSpec) check() error {
-	if err := mqtt.ValidTopic(s.device.GetTopic()); err != nil {
+// checkDevice says what keeps a device from being taken in.
+func checkDevice(s dialect.DeviceSpec) error {
+	if err := mqtt.ValidTopic(s.Device.GetTopic()); err != nil {
 		return fmt.Errorf("no message can come under its name: %w", err)
 	}
-	if len(s.entities) > maxEntities {
-		return fmt.Errorf("it has %d entities, at most %d are taken", len(s.entities), maxEntities)
+	if len(s.Entities) > maxEntities {
+		return fmt.Errorf("it has %d entities, at most %d are taken", len(s.Entities), maxEntities)
 	}
 	return nil
 }
 
-func (d *Dialect) describeDevice(address string, entry listedDevice) deviceSpec {
+func (d *Dialect) describeDevice(address string, entry listedDevice) dialect.DeviceSpec {
 	name := cmp.Or(string(entry.Name), address)
-	s := deviceSpec{keep: true, device: &entityv1.Device{
+	s := dialect.DeviceSpec{Keep: true, Device: &entityv1.Device{
 		Id: d.deviceID(address), Address: address, Name: name, Topic: d.opts.BaseTopic + "/" + name,
-		Kind: entityv1.DeviceKind_DEVICE_KIND_DEVICE, Source: d.source, ViaDevice: d.bridgeID,
+		Kind: entityv1.DeviceKind_DEVICE_KIND_DEVICE, Source: d.Source(), ViaDevice: d.bridgeID,
 		Manufacturer: string(entry.Manufacturer), ModelId: string(entry.ModelID), SoftwareVersion: string(entry.Software),
 	}}
 	definition := entry.Definition
 	if definition == nil || definition.Exposes == nil {
 		return s // not interviewed yet, or not supported: what it had stays
 	}
-	s.device.Manufacturer, s.device.Model = string(definition.Vendor), string(definition.Description)
-	s.device.ModelId = string(definition.Model)
+	s.Device.Manufacturer, s.Device.Model = string(definition.Vendor), string(definition.Description)
+	s.Device.ModelId = string(definition.Model)
 	exposes := make([]expose, 0, len(definition.Exposes))
 	for _, raw := range definition.Exposes {
 		v, err := state.ValueFromJSON(raw)
@@ -140,7 +141,7 @@ func (d *Dialect) describeDevice(address string, entry listedDevice) deviceSpec 
 		exposes = append(exposes, newExpose(v))
 	}
 	ota, _ := definition.OTA.(bool)
-	s.entities, s.keep = entities(exposes, ota), false
+	s.Entities, s.Keep = entities(exposes, ota), false
 	return s
 }
 
@@ -148,13 +149,13 @@ func (d *Dialect) describeDevice(address string, entry listedDevice) deviceSpec 
 func (d *Dialect) handleDevices(ctx context.Context, m mqtt.Message) error {
 	list, err := d.parseDevices(m.Payload)
 	if err != nil {
-		d.complain(m, ReasonMalformed, err)
+		d.Complain(m, dialect.ReasonMalformed, err)
 		return nil
 	}
 	if list.bad != nil {
-		d.complain(m, ReasonMalformed, list.bad)
+		d.Complain(m, dialect.ReasonMalformed, list.bad)
 	}
-	if err := d.changeRegistry(ctx, m, func(p statehouse.Pending) (*batch, error) {
+	if err := d.changeRegistry(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
 		return d.decideDevices(d.newBatch(p, m.ReceivedAt), list), nil
 	}); err != nil {
 		return err
@@ -164,7 +165,7 @@ func (d *Dialect) handleDevices(ctx context.Context, m mqtt.Message) error {
 	groups := d.groupsSeen
 	d.mu.Unlock()
 	if groups { // what a group can do depends on its members
-		if err := d.changeRegistry(ctx, m, func(p statehouse.Pending) (*batch, error) {
+		if err := d.changeRegistry(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
 			return d.decideGroups(d.newBatch(p, m.ReceivedAt), d.groups, false), nil
 		}); err != nil {
 			return err
@@ -174,15 +175,15 @@ func (d *Dialect) handleDevices(ctx context.Context, m mqtt.Message) error {
 }
 
 // changeRegistry is decide for who holds bridge. Whatever comes of it, the index is read anew.
-func (d *Dialect) changeRegistry(ctx context.Context, m mqtt.Message, decide func(statehouse.Pending) (*batch, error)) error {
+func (d *Dialect) changeRegistry(ctx context.Context, m mqtt.Message, decide func(statehouse.Pending) (*dialect.Batch, error)) error {
 	defer func() {
 		d.index.Store(nil)
 		d.plans.Clear()
 	}()
-	return d.decide(ctx, m, decide)
+	return d.Decide(ctx, m, decide)
 }
 
-func (d *Dialect) decideDevices(b *batch, list deviceList) *batch {
+func (d *Dialect) decideDevices(b *batch, list deviceList) *dialect.Batch {
 	d.registerBridge(b, func(device *entityv1.Device) {
 		if list.coordinator != "" {
 			device.Address = list.coordinator
@@ -190,18 +191,18 @@ func (d *Dialect) decideDevices(b *batch, list deviceList) *batch {
 	})
 	listed := make(map[string]bool, len(list.devices))
 	for _, s := range list.devices {
-		listed[s.device.GetId()] = true
+		listed[s.Device.GetId()] = true
 	}
 	for _, id := range list.unusable {
 		listed[id] = true
 	}
-	for _, device := range b.pending.Devices(d.source) {
+	for _, device := range b.Pending.Devices(d.Source()) {
 		if device.GetKind() == entityv1.DeviceKind_DEVICE_KIND_DEVICE && !listed[device.GetId()] && !list.incomplete {
-			b.unregister(device.GetId())
+			b.Unregister(device.GetId())
 		}
 	}
-	b.registerAll(list.devices)
-	return b
+	b.RegisterAll(list.devices)
+	return b.Batch
 }
 
 // release takes in what waited, as far as its device is known now, and drops the rest once both lists are there. Its

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 func TestRenameKeepsEntitiesAndIDs(t *testing.T) {
@@ -15,7 +17,7 @@ func TestRenameKeepsEntitiesAndIDs(t *testing.T) {
 	b.expectKinds(b.say("zigbee2mqtt/couch_lamp", `{"state":"OFF"}`), "state_changed light.sofa_lamp")
 	b.expectKinds(b.say("zigbee2mqtt/sofa_lamp", `{"state":"ON"}`), "")
 	b.expect("light.sofa_lamp", `{"on":false}`)
-	if got := b.Stats().Ignored[ReasonUnknownDevice]; got != 1 {
+	if got := b.Stats().Ignored[dialect.ReasonUnknownDevice]; got != 1 {
 		t.Errorf("%d of unknown devices", got)
 	}
 	// Two swap their names.
@@ -33,7 +35,7 @@ func TestRemovalIsForGood(t *testing.T) {
 	for topic, payload := range map[string]string{"x": `{"temperature":21}`, "x/availability": "online", "x/action": "hold"} {
 		b.expectKinds(b.say("zigbee2mqtt/"+topic, payload), "")
 	}
-	if got := b.Stats().Ignored[ReasonUnknownDevice]; got != 3 {
+	if got := b.Stats().Ignored[dialect.ReasonUnknownDevice]; got != 3 {
 		t.Errorf("%d of unknown devices", got)
 	}
 	b.expect("sensor.x_temperature", "none")
@@ -55,7 +57,7 @@ func TestAListWithBadEntriesRemovesNothing(t *testing.T) {
 		b.expectKinds(b.say("zigbee2mqtt/bridge/devices", broken), "")
 		b.expectKinds(b.say("zigbee2mqtt/bridge/groups", broken), "")
 	}
-	if got := b.Stats().Ignored[ReasonMalformed]; got != 6+16 {
+	if got := b.Stats().Ignored[dialect.ReasonMalformed]; got != 6+16 {
 		t.Errorf("%d malformed", got)
 	}
 	// A device whose definition is not there now keeps what it had.
@@ -74,7 +76,7 @@ func TestAnEmptyListRemovesNothing(t *testing.T) {
 	b.say("zigbee2mqtt/x", `{"temperature":20}`)
 	b.say("zigbee2mqtt/bridge/groups", `[]`)
 	b.expectKinds(b.say("zigbee2mqtt/bridge/devices", `[]`), "")
-	if s := b.Stats(); s.Waiting != 1 || s.Ignored[ReasonMalformed] != 1 {
+	if s := b.Stats(); s.Waiting != 1 || s.Ignored[dialect.ReasonMalformed] != 1 {
 		t.Errorf("it counts as the list: %+v", s)
 	}
 	b.lists(device("0x1", "x", exposeTemperature))
@@ -116,7 +118,7 @@ func TestOneBadEntryIsOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, Options{})
 			b.lists(device("0x1", "x", exposeTemperature), device("0x2", "y", exposeTemperature), device("0x3", "z", exposeTemperature))
-			before := b.Stats().Ignored[ReasonMalformed]
+			before := b.Stats().Ignored[dialect.ReasonMalformed]
 			b.say("zigbee2mqtt/bridge/devices", "["+test.entry+","+device("0x1", "x", exposeTemperature, exposeHumidity)+"]")
 			want := []string{"(sensor.x_last_seen)", "(sensor.y_last_seen)", "sensor.x_humidity", "sensor.x_temperature", "sensor.y_temperature"}
 			if !test.removes {
@@ -125,7 +127,7 @@ func TestOneBadEntryIsOne(t *testing.T) {
 			b.expectIDs(want...)
 			b.say("zigbee2mqtt/y", `{"temperature":1}`)
 			b.expect("sensor.y_temperature", `{"number":1}`)
-			if got := b.Stats().Ignored[ReasonMalformed] - before; got != 1 {
+			if got := b.Stats().Ignored[dialect.ReasonMalformed] - before; got != 1 {
 				t.Errorf("%d malformed", got)
 			}
 		})

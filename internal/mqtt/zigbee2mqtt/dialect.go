@@ -15,12 +15,8 @@ import (
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
-
-// House is where events go. [*statehouse.House] is one.
-type House interface {
-	Decide(ctx context.Context, decide func(p statehouse.Pending) ([]eventstore.Event, error)) (eventstore.Span, error)
-}
 
 // Options say which Zigbee2MQTT is listened to, and how. The zero value works.
 type Options struct {
@@ -39,6 +35,8 @@ type Options struct {
 	// MaxEntities is the most entities that the house may have for the dialect to add one, those of other sources and
 	// those that are gone and remembered included. Zero means 100,000. A device that would bring more is left out.
 	MaxEntities int
+	// MinInterval is that of [dialect.Options].
+	MinInterval func(entity string) time.Duration
 	// Logger takes complaints; nil means none.
 	Logger *slog.Logger
 }
@@ -46,27 +44,20 @@ type Options struct {
 const (
 	defaultBroker          = "default"
 	defaultBaseTopic       = "zigbee2mqtt"
-	defaultSilentAfter     = time.Hour
 	defaultMaxWaiting      = 1000
 	defaultMaxWaitingBytes = 4 << 20
 	defaultMaxMessageBytes = 1 << 20
-	// DefaultMaxEntities is that of [Options].MaxEntities.
-	DefaultMaxEntities = 100_000
 )
 
 // Dialect takes the messages of one Zigbee2MQTT at one broker in. It is an [mqtt.Handler].
 type Dialect struct {
-	house    House
+	dialect.Intake
 	opts     Options
-	source   string // names the dialect in events and in the registry
 	bridgeID string // device id
-	log      *slog.Logger
 
-	counts     counters
-	complaints complaints
-	heard      heard
-	plans      sync.Map                   // device id → *plan: a memo, checked against the registry before each use
-	index      atomic.Pointer[topicIndex] // nil: to be read from the registry
+	heard heard
+	plans sync.Map                   // device id → *plan: a memo, checked against the registry before each use
+	index atomic.Pointer[topicIndex] // nil: to be read from the registry
 
 	// bridge is held while the registry is changed, so that the index is never older than what is committed. It comes
 	// before mu in the lock order.
@@ -83,21 +74,19 @@ type Dialect struct {
 var _ mqtt.Handler = (*Dialect)(nil)
 
 // New makes the dialect of one Zigbee2MQTT.
-func New(house House, opts Options) *Dialect {
+func New(house dialect.House, opts Options) *Dialect {
 	opts.Broker = cmp.Or(opts.Broker, defaultBroker)
 	opts.BaseTopic = cmp.Or(strings.Trim(opts.BaseTopic, "/"), defaultBaseTopic)
-	opts.SilentAfter = cmp.Or(opts.SilentAfter, defaultSilentAfter)
-	opts.MaxEntities = cmp.Or(opts.MaxEntities, DefaultMaxEntities)
 	opts.MaxWaiting = cmp.Or(opts.MaxWaiting, defaultMaxWaiting)
 	opts.MaxWaitingBytes = cmp.Or(opts.MaxWaitingBytes, defaultMaxWaitingBytes)
 	opts.MaxMessageBytes = cmp.Or(opts.MaxMessageBytes, defaultMaxMessageBytes)
 	d := &Dialect{
-		house: house, opts: opts, log: opts.Logger, source: sourceName(opts.Broker, opts.BaseTopic),
-		waiting: waiting{maxMessages: opts.MaxWaiting, maxBytes: opts.MaxWaitingBytes},
+		opts: opts, waiting: waiting{maxMessages: opts.MaxWaiting, maxBytes: opts.MaxWaitingBytes},
 	}
-	if d.log == nil {
-		d.log = slog.New(slog.DiscardHandler)
-	}
+	d.Init(house, sourceName(opts.Broker, opts.BaseTopic), dialect.Options{
+		SilentAfter: opts.SilentAfter, MaxEntities: opts.MaxEntities, MinInterval: opts.MinInterval,
+		Logger: opts.Logger,
+	})
 	d.bridgeID = d.deviceID(bridgeAddress)
 	return d
 }
@@ -115,20 +104,17 @@ func sourceName(broker, base string) string {
 	return strings.ToValidUTF8(name[:longest-33], "%") + "~" + hex.EncodeToString(sum[:16])
 }
 
-// Source names the dialect in its events and in the registry entries that it makes.
-func (d *Dialect) Source() string { return d.source }
-
-func (d *Dialect) deviceID(address string) string { return d.source + "/" + address }
+func (d *Dialect) deviceID(address string) string { return d.Source() + "/" + address }
 
 // Filters implements [mqtt.Handler].
 func (d *Dialect) Filters() []string { return []string{d.opts.BaseTopic + "/#"} }
 
 // Handle implements [mqtt.Handler].
 func (d *Dialect) Handle(ctx context.Context, m mqtt.Message) error {
-	d.counts.received.Add(1)
+	d.Counters.Received.Add(1)
 	name, ok := strings.CutPrefix(m.Topic, d.opts.BaseTopic+"/")
 	if !ok || name == "" {
-		d.counts.ignore(ReasonOther)
+		d.Counters.Ignore(dialect.ReasonOther)
 		return nil
 	}
 	if err := d.start(ctx); err != nil {
@@ -151,8 +137,8 @@ func (d *Dialect) start(ctx context.Context) error {
 		return nil
 	}
 	var known map[string]lastHeard
-	_, err := d.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
-		known = recollect(p, p.Devices(d.source))
+	_, err := d.House().Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
+		known = recollect(p, p.Devices(d.Source()))
 		return nil, nil
 	})
 	if err != nil {
@@ -175,14 +161,14 @@ func (d *Dialect) handleBridge(ctx context.Context, topic string, m mqtt.Message
 	case "info":
 		handle = d.handleBridgeInfo
 	case "logging":
-		d.counts.ignore(ReasonLogging)
+		d.Counters.Ignore(dialect.ReasonLogging)
 		return nil
 	default:
-		d.counts.ignore(ReasonBridge)
+		d.Counters.Ignore(dialect.ReasonBridge)
 		return nil
 	}
 	if len(m.Payload) == 0 {
-		d.counts.ignore(ReasonEmpty)
+		d.Counters.Ignore(dialect.ReasonEmpty)
 		return nil
 	}
 	d.bridge.Lock()
@@ -238,10 +224,10 @@ func (d *Dialect) routeSurely(ctx context.Context, name string) (route, error) {
 func (d *Dialect) park(m mqtt.Message) {
 	switch {
 	case len(m.Payload) == 0:
-		d.counts.ignore(ReasonEmpty)
+		d.Counters.Ignore(dialect.ReasonEmpty)
 		return
 	case len(m.Payload) > d.opts.MaxMessageBytes:
-		d.complain(m, ReasonTooLarge, nil)
+		d.Complain(m, dialect.ReasonTooLarge, nil)
 		return
 	}
 	d.mu.Lock()
@@ -252,10 +238,10 @@ func (d *Dialect) park(m mqtt.Message) {
 	}
 	d.mu.Unlock()
 	if listed {
-		d.complain(m, ReasonUnknownDevice, nil)
+		d.Complain(m, dialect.ReasonUnknownDevice, nil)
 	}
 	for range dropped {
-		d.counts.ignore(ReasonWaitingFull)
+		d.Counters.Ignore(dialect.ReasonWaitingFull)
 	}
 }
 
@@ -270,24 +256,24 @@ func (d *Dialect) listed() bool {
 func (d *Dialect) deviceMessage(ctx context.Context, r route, m mqtt.Message) error {
 	switch {
 	case r.kind == routeCommand:
-		d.counts.ignore(ReasonCommand)
+		d.Counters.Ignore(dialect.ReasonCommand)
 	case r.kind == routeAction:
-		d.counts.ignore(ReasonAction)
+		d.Counters.Ignore(dialect.ReasonAction)
 	case r.kind == routeCopy:
-		d.counts.ignore(ReasonCopy)
+		d.Counters.Ignore(dialect.ReasonCopy)
 	case len(m.Payload) == 0:
-		d.counts.ignore(ReasonEmpty)
+		d.Counters.Ignore(dialect.ReasonEmpty)
 	case len(m.Payload) > d.opts.MaxMessageBytes:
-		d.complain(m, ReasonTooLarge, nil)
+		d.Complain(m, dialect.ReasonTooLarge, nil)
 	case r.kind == routeAvailability:
 		online, err := parseAvailability(m.Payload)
 		if err != nil {
-			d.complain(m, ReasonMalformed, err)
+			d.Complain(m, dialect.ReasonMalformed, err)
 			return nil
 		}
-		return d.decide(ctx, m, func(p statehouse.Pending) (*batch, error) {
+		return d.Decide(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
 			b := d.newBatch(p, m.ReceivedAt)
-			return b, d.deviceAvailable(b, r, online)
+			return b.Batch, d.deviceAvailable(b, r, online)
 		})
 	default:
 		return d.handleReport(ctx, r, m)
@@ -299,59 +285,25 @@ func (d *Dialect) handleReport(ctx context.Context, r route, m mqtt.Message) err
 	rep, err := parseReport(m)
 	switch {
 	case errors.Is(err, eventstore.ErrTooLarge):
-		d.complain(m, ReasonTooLarge, err)
+		d.Complain(m, dialect.ReasonTooLarge, err)
 		return nil
 	case err != nil:
-		d.complain(m, ReasonMalformed, err)
+		d.Complain(m, dialect.ReasonMalformed, err)
 		return nil
 	}
 	if rep.retained {
 		var news bool
 		if rep.at, news = d.heard.news(r.device, rep, m.ReceivedAt); !news {
-			d.counts.ignore(ReasonRetained)
+			d.Counters.Ignore(dialect.ReasonRetained)
 			return nil
 		}
 	}
-	err = d.decide(ctx, m, func(p statehouse.Pending) (*batch, error) {
+	err = d.Decide(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
 		b := d.newBatch(p, rep.at)
-		return b, d.decideReport(b, r, rep)
+		return b.Batch, d.decideReport(b, r, rep)
 	})
 	if err == nil {
 		d.heard.note(r.device, rep)
 	}
 	return err
-}
-
-// decide runs one decision and counts what came of it. A message whose events the log refuses for what they are is
-// dropped: it would be refused again.
-func (d *Dialect) decide(ctx context.Context, m mqtt.Message, decide func(statehouse.Pending) (*batch, error)) error {
-	recorded := 0
-	var tooMany error
-	_, err := d.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
-		b, err := decide(p)
-		if err != nil {
-			return nil, err
-		}
-		recorded, tooMany = len(b.events), b.tooMany()
-		return b.events, nil
-	})
-	if err == nil && tooMany != nil {
-		d.complain(m, ReasonTooMany, tooMany)
-	}
-	switch {
-	case errors.Is(err, eventstore.ErrTooLarge):
-		d.complain(m, ReasonTooLarge, err)
-		return nil
-	case errors.Is(err, eventstore.ErrInvalid):
-		d.complain(m, ReasonMalformed, err)
-		return nil
-	case err != nil:
-		return err
-	case recorded == 0 && m.Retained && tooMany == nil:
-		d.counts.ignore(ReasonRetained)
-	case recorded == 0 && tooMany == nil:
-		d.counts.ignore(ReasonUnchanged)
-	}
-	d.counts.events.Add(uint64(recorded))
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,7 +46,7 @@ func TestWhatTheHouseRefusesIsNotAccepted(t *testing.T) {
 	handle := func(topic, payload string) error {
 		return b.Handle(t.Context(), message(topic, payload))
 	}
-	b.house.fail = errBroken
+	b.house.Fail = errBroken
 	for topic, payload := range map[string]string{
 		"zigbee2mqtt/x": `{}`, "zigbee2mqtt/bridge/devices": list, "zigbee2mqtt/bridge/groups": `[]`,
 		"zigbee2mqtt/bridge/state": "online", "zigbee2mqtt/bridge/info": `{}`,
@@ -54,27 +55,27 @@ func TestWhatTheHouseRefusesIsNotAccepted(t *testing.T) {
 			t.Errorf("%s: %v", topic, err)
 		}
 	}
-	b.house.fail = nil
+	b.house.Fail = nil
 	b.say("zigbee2mqtt/x", `{"temperature":1}`)
-	b.house.fail = errBroken
+	b.house.Fail = errBroken
 	if err := handle("zigbee2mqtt/bridge/devices", list); !errors.Is(err, errBroken) || b.Stats().Waiting != 1 {
 		t.Errorf("%v, %+v", err, b.Stats())
 	}
-	b.house.fail = nil
+	b.house.Fail = nil
 	b.say("zigbee2mqtt/bridge/devices", list)
 	b.expect("sensor.x_temperature", `{"number":1}`)
 	for _, refused := range []error{eventstore.ErrTooLarge, eventstore.ErrInvalid} {
-		b.house.fail = refused
+		b.house.Fail = refused
 		b.say("zigbee2mqtt/x", `{"temperature":2}`)
 	}
-	if s := b.Stats(); s.Ignored[ReasonTooLarge] != 1 || s.Ignored[ReasonMalformed] != 1 {
+	if s := b.Stats(); s.Ignored[dialect.ReasonTooLarge] != 1 || s.Ignored[dialect.ReasonMalformed] != 1 {
 		t.Errorf("%+v", s)
 	}
 }
 
 func TestPublishersAtOnce(t *testing.T) {
 	b := newBench(t, Options{})
-	b.house.once = true
+	b.house.Once = true
 	var wg sync.WaitGroup
 	for n := range 4 {
 		wg.Go(func() {

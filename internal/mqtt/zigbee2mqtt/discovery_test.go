@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // announced is what a homeassistant/…/config message says of an entity.
@@ -170,7 +171,7 @@ func TestTheRecordedHouseHasTheEntitiesThatItAnnounces(t *testing.T) {
 		compare(a, e, devices[deviceID], differs)
 	}
 	for unique, e := range entities {
-		if !matched[unique] && domainOf(e) != domainEvent {
+		if !matched[unique] && dialect.DomainOf(e) != domainEvent {
 			found = append(found, unique+": not announced")
 		}
 	}
@@ -208,7 +209,7 @@ func compare(a announced, e *entityv1.Entity, device *entityv1.Device, differs f
 	}
 	for what, values := range map[string][2]string{
 		"device class": {e.GetDeviceClass(), a.DeviceClass},
-		"unit":         {e.GetUnit(), a.Unit},
+		"unit":         {e.GetUnit(), dialect.NormalizeUnit(a.Unit, "")},
 		"manufacturer": {device.GetManufacturer(), a.Device.Manufacturer},
 		"model":        {device.GetModel(), a.Device.Model},
 		"model id":     {device.GetModelId(), a.Device.ModelID},

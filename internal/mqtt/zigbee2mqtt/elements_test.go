@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/statehouse/statehouse/internal/mqtt/dialect/dialecttest"
 )
 
 // manyMegabytes is a list of devices, most of each of no use.
@@ -31,7 +33,7 @@ func TestAListOfManyMegabytes(t *testing.T) {
 		devices = 100
 	}
 	b := newBench(t, Options{})
-	b.house.once = true
+	b.house.Once = true
 	var before, after runtime.MemStats
 	payload := manyMegabytes(devices)
 	runtime.ReadMemStats(&before)
@@ -39,7 +41,7 @@ func TestAListOfManyMegabytes(t *testing.T) {
 	b.say("zigbee2mqtt/bridge/devices", payload)
 	took := time.Since(start)
 	runtime.ReadMemStats(&after)
-	if got := b.house.registry.Revision().Entities.Len(); got != devices*3+len(bridgeEntities) {
+	if got := b.house.Registry.Revision().Entities.Len(); got != devices*3+len(bridgeEntities) {
 		t.Errorf("%d entities", got)
 	}
 	allocated := float64(after.TotalAlloc-before.TotalAlloc) / float64(len(payload))
@@ -51,7 +53,7 @@ func TestAListOfManyMegabytes(t *testing.T) {
 
 func BenchmarkLists(b *testing.B) {
 	payload := []byte(manyMegabytes(500))
-	d := New(newMemory(), Options{})
+	d := New(dialecttest.NewMemory(), Options{})
 	b.SetBytes(int64(len(payload)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // Domains of the entities that exposes become.
@@ -35,30 +36,20 @@ const (
 	accessGet   = 4 // it is reported when asked for
 )
 
-// spec is an entity as an expose describes it: everything but what depends on its device and on the registry.
-type spec struct {
-	// domain and key are the entity's identity within its device; key is the property, or "climate".
-	domain, key string
-	// object is what follows the device's name in the entity's id, empty for the main entity.
-	object string
-	// entity is the registry entry without id, unique id, device and source.
-	entity *entityv1.Entity
-}
-
 // expose is one entry of a device's exposes, or a feature of one.
 type expose struct {
-	node
+	dialect.Node
 	kind, name, property, label, endpoint, category string
 	access                                          int
 }
 
 func newExpose(v *entityv1.Value) expose {
-	n := node{v}
+	n := dialect.Node{Value: v}
 	e := expose{
-		node: n, kind: n.str("type"), name: n.str("name"), property: n.str("property"), label: n.str("label"),
-		endpoint: n.str("endpoint"), category: n.str("category"),
+		Node: n, kind: n.Str("type"), name: n.Str("name"), property: n.Str("property"), label: n.Str("label"),
+		endpoint: n.Str("endpoint"), category: n.Str("category"),
 	}
-	if a := n.num("access"); a != nil && *a >= 0 && *a < 8 {
+	if a := n.Num("access"); a != nil && *a >= 0 && *a < 8 {
 		e.access = int(*a)
 	}
 	if e.property == "" {
@@ -75,10 +66,10 @@ func (e expose) reported() bool { return e.access&accessState != 0 }
 
 // features are the parts of a composite expose.
 func (e expose) features() []expose {
-	nodes := e.list("features")
+	nodes := e.List("features")
 	features := make([]expose, len(nodes))
 	for i, n := range nodes {
-		features[i] = newExpose(n.v)
+		features[i] = newExpose(n.Value)
 	}
 	return features
 }
@@ -114,11 +105,11 @@ func (e expose) object() string {
 // describe is the expose as a feature of an entity, under the name of the field of the typed attributes.
 func (e expose) describe(name string) *entityv1.Feature {
 	return &entityv1.Feature{
-		Name: name, Property: e.property, Unit: e.str("unit"),
+		Name: name, Property: e.property, Unit: dialect.NormalizeUnit(e.Str("unit"), ""),
 		Readable: e.access&(accessState|accessGet) != 0, Writable: e.settable(),
-		Minimum: e.num("value_min"), Maximum: e.num("value_max"), Step: e.num("value_step"),
-		Options: e.words(),
-		ValueOn: e.get("value_on").v, ValueOff: e.get("value_off").v, ValueToggle: e.get("value_toggle").v,
+		Minimum: e.Num("value_min"), Maximum: e.Num("value_max"), Step: e.Num("value_step"),
+		Options: e.Words("values"),
+		ValueOn: e.Get("value_on").Value, ValueOff: e.Get("value_off").Value, ValueToggle: e.Get("value_toggle").Value,
 	}
 }
 
@@ -127,15 +118,15 @@ func (e expose) describe(name string) *entityv1.Feature {
 const maxDefinition = 5000
 
 // simple starts the spec of an entity that has one property.
-func (e expose) simple(domain string) spec {
-	return spec{
-		domain: domain, key: e.property, object: e.object(),
-		entity: &entityv1.Entity{
-			Name: e.title(), Property: e.property, Unit: e.str("unit"),
+func (e expose) simple(domain string) dialect.Spec {
+	return dialect.Spec{
+		Domain: domain, Key: e.property, Object: e.object(),
+		Entity: &entityv1.Entity{
+			Name: e.title(), Property: e.property, Unit: dialect.NormalizeUnit(e.Str("unit"), ""),
 			Capabilities: &entityv1.Capabilities{
 				Readable: e.access&(accessState|accessGet) != 0, Writable: e.settable(),
-				Minimum: e.num("value_min"), Maximum: e.num("value_max"), Step: e.num("value_step"),
-				Options: e.words(), Definition: e.definition(),
+				Minimum: e.Num("value_min"), Maximum: e.Num("value_max"), Step: e.Num("value_step"),
+				Options: e.Words("values"), Definition: e.definition(),
 			},
 		},
 	}
@@ -143,33 +134,25 @@ func (e expose) simple(domain string) spec {
 
 // composite starts the spec of an entity that is made of several features. It is its device's main entity, or one of
 // several that are told apart by their endpoints.
-func (e expose) composite(domain, key string, features ...*entityv1.Feature) spec {
-	s := spec{
-		domain: domain, key: key, object: e.endpoint,
-		entity: &entityv1.Entity{
+func (e expose) composite(domain, key string, features ...*entityv1.Feature) dialect.Spec {
+	s := dialect.Spec{
+		Domain: domain, Key: key, Object: e.endpoint,
+		Entity: &entityv1.Entity{
 			Name: capitalize(e.endpoint), Property: key,
 			Capabilities: &entityv1.Capabilities{Definition: e.definition()},
 		},
 	}
 	for _, f := range features {
-		s.add(f)
+		s.AddFeature(f)
 	}
 	return s
 }
 
-func (s spec) add(f *entityv1.Feature) {
-	c := s.entity.GetCapabilities()
-	c.Features = append(c.Features, f.GetName())
-	c.FeatureDetails = append(c.FeatureDetails, f)
-	c.Readable = c.GetReadable() || f.GetReadable()
-	c.Writable = c.GetWritable() || f.GetWritable()
-}
-
 func (e expose) definition() *entityv1.Value {
-	if weight(e.v) > maxDefinition {
+	if weight(e.Value) > maxDefinition {
 		return nil
 	}
-	return e.v
+	return e.Value
 }
 
 // weight counts the values in v, long strings for more.
@@ -191,8 +174,8 @@ func capitalize(s string) string {
 
 // entities are the entities that a device with these exposes has. The mapping follows the one that Zigbee2MQTT itself
 // announces to Home Assistant, so that a house looks the same from both.
-func entities(exposes []expose, ota bool) []spec {
-	var specs []spec
+func entities(exposes []expose, ota bool) []dialect.Spec {
+	var specs []dialect.Spec
 	for _, e := range exposes {
 		specs = append(specs, entitiesOf(e, exposes)...)
 	}
@@ -202,16 +185,16 @@ func entities(exposes []expose, ota bool) []spec {
 	}
 	// Of two with the same identity the first one counts, and a property whose name fills a page is none.
 	seen := make(map[[2]string]bool, len(specs))
-	return slices.DeleteFunc(specs, func(s spec) bool {
-		id := [2]string{s.domain, s.key}
-		dup := seen[id] || s.key == "" || len(s.key) > eventstore.MaxName
+	return slices.DeleteFunc(specs, func(s dialect.Spec) bool {
+		id := [2]string{s.Domain, s.Key}
+		dup := seen[id] || s.Key == "" || len(s.Key) > eventstore.MaxName
 		seen[id] = true
 		return dup
 	})
 }
 
-func entitiesOf(e expose, all []expose) []spec {
-	var specs []spec
+func entitiesOf(e expose, all []expose) []dialect.Spec {
+	var specs []dialect.Spec
 	switch e.kind {
 	case "light":
 		specs = lightEntities(e, all)
@@ -241,38 +224,38 @@ func entitiesOf(e expose, all []expose) []spec {
 }
 
 // override applies what an expose says of its own presentation, which goes before what its name suggests.
-func override(s spec, e expose) {
-	entity := s.entity
+func override(s dialect.Spec, e expose) {
+	entity := s.Entity
 	switch e.category {
 	case "config":
 		entity.Category = entityv1.EntityCategory_ENTITY_CATEGORY_CONFIG
 	case "diagnostic":
 		entity.Category = entityv1.EntityCategory_ENTITY_CATEGORY_DIAGNOSTIC
 	}
-	if ha := e.get("homeassistant"); ha.v != nil {
+	if ha := e.Get("homeassistant"); ha.Value != nil {
 		overrideHomeAssistant(entity, ha)
 	}
-	readOnly := s.domain == domainSensor || s.domain == domainBinarySensor
+	readOnly := s.Domain == domainSensor || s.Domain == domainBinarySensor
 	if readOnly && entity.GetCategory() == entityv1.EntityCategory_ENTITY_CATEGORY_CONFIG {
 		entity.Category = entityv1.EntityCategory_ENTITY_CATEGORY_DIAGNOSTIC // nothing can be configured with it
 	}
-	if s.domain == domainEvent {
+	if s.Domain == domainEvent {
 		entity.Category = entityv1.EntityCategory_ENTITY_CATEGORY_UNSPECIFIED
 	}
 }
 
-func overrideHomeAssistant(entity *entityv1.Entity, ha node) {
-	if category, ok := text(ha.get("entityCategory").v); ok {
+func overrideHomeAssistant(entity *entityv1.Entity, ha dialect.Node) {
+	if category, ok := dialect.TextOf(ha.Get("entityCategory").Value); ok {
 		entity.Category = categories[category]
 	}
-	if class, ok := text(ha.get("deviceClass").v); ok {
+	if class, ok := dialect.TextOf(ha.Get("deviceClass").Value); ok {
 		entity.DeviceClass = class
 	}
-	if enabled, ok := ha.get("enabledByDefault").v.GetKind().(*entityv1.Value_BoolValue); ok {
+	if enabled, ok := ha.Get("enabledByDefault").Value.GetKind().(*entityv1.Value_BoolValue); ok {
 		entity.Disabled = !enabled.BoolValue
 	}
-	if ha.has("name") {
-		entity.Name = ha.str("name")
+	if ha.Has("name") {
+		entity.Name = ha.Str("name")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // facts are what the name of an expose tells of the entity: Zigbee2MQTT's definitions leave it to their readers to know
@@ -16,11 +17,11 @@ type facts struct {
 }
 
 // classify applies the facts to a new spec.
-func classify(s spec, f facts, name string) {
-	s.entity.DeviceClass = f.class[name]
-	s.entity.StateClass = f.state[name]
-	s.entity.Category = f.category[name]
-	s.entity.Disabled = f.disabled[name]
+func classify(s dialect.Spec, f facts, name string) {
+	s.Entity.DeviceClass = f.class[name]
+	s.Entity.StateClass = f.state[name]
+	s.Entity.Category = f.category[name]
+	s.Entity.Disabled = f.disabled[name]
 }
 
 // invert makes a table of lists, each the names that share a value.

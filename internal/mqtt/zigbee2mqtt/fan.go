@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // Features of a fan.
@@ -18,7 +19,7 @@ const fanOff = "off"
 // Modes of a fan that are speeds, from slow to fast; every other one is a preset.
 var fanSpeeds = []string{"low", "medium", "high", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
 
-func fanEntities(e expose) []spec {
+func fanEntities(e expose) []dialect.Spec {
 	state, ok := e.feature("state")
 	if !ok {
 		return nil
@@ -28,19 +29,19 @@ func fanEntities(e expose) []spec {
 		switch {
 		case f.name == "state":
 		case f.name == "mode" && f.kind == "enum":
-			modes := f.words()
+			modes := f.Words("values")
 			speeds, presets := f.describe(featurePercentage), f.describe(featurePreset)
 			speeds.Options = slices.DeleteFunc(slices.Clone(fanSpeeds), func(w string) bool { return !slices.Contains(modes, w) })
 			presets.Options = slices.DeleteFunc(modes, func(w string) bool { return w == fanOff || slices.Contains(fanSpeeds, w) })
-			s.add(speeds)
-			s.add(presets)
+			s.AddFeature(speeds)
+			s.AddFeature(presets)
 		case f.name == "speed" && f.kind == "numeric":
-			s.add(f.describe(featurePercentage))
+			s.AddFeature(f.describe(featurePercentage))
 		default:
-			s.add(f.describe(f.name)) // kept as extra
+			s.AddFeature(f.describe(f.name)) // kept as extra
 		}
 	}
-	return []spec{s}
+	return []dialect.Spec{s}
 }
 
 func fan(a *entityv1.Attributes) *entityv1.Fan {
@@ -84,7 +85,7 @@ func setFanMode(speeds, presets []string) setter {
 		if v == nil {
 			return nil
 		}
-		mode, _ := word(v)
+		mode, _ := dialect.WordOf(v)
 		if i := slices.Index(speeds, mode); i >= 0 {
 			percentage := uint32(100 * (i + 1) / len(speeds))
 			fn.Percentage = &percentage
@@ -110,7 +111,7 @@ func setFanSpeed(slowest, fastest float64) setter {
 		if v == nil {
 			return nil
 		}
-		n, ok := double(v)
+		n, ok := dialect.DoubleOf(v)
 		if !ok || n < 0 || n > fastest || fastest < slowest {
 			return v
 		}

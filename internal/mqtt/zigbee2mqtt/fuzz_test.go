@@ -12,7 +12,7 @@ import (
 // expectRecordable checks that the log would take the events: one that it refuses takes its whole batch along.
 func (b *bench) expectRecordable() {
 	b.Helper()
-	for _, e := range b.house.events {
+	for _, e := range b.house.Events {
 		if e.Entity != "" && eventstore.CheckEntityID(e.Entity) != nil || len(e.Source) > eventstore.MaxName {
 			b.Errorf("%v", e)
 		}
@@ -20,7 +20,7 @@ func (b *bench) expectRecordable() {
 			b.Errorf("%d bytes, %v: %v", len(data), err, e)
 		}
 	}
-	if err := b.house.cache.CheckMutations(); err != nil {
+	if err := b.house.Cache.CheckMutations(); err != nil {
 		b.Error(err)
 	}
 }
@@ -62,14 +62,14 @@ func FuzzLists(f *testing.F) {
 		b := newBench(t, Options{})
 		b.lists(device("0x1", "x", exposeLight, exposeTemperature))
 		say := func() int {
-			before := len(b.house.events)
+			before := len(b.house.Events)
 			b.say("zigbee2mqtt/bridge/devices", string(devices))
 			b.say("zigbee2mqtt/bridge/groups", string(groups))
-			return len(b.house.events) - before
+			return len(b.house.Events) - before
 		}
 		say()
 		if n := say(); n != 0 {
-			t.Errorf("%d events the second time: %s", n, kinds(b.house.events[len(b.house.events)-n:]))
+			t.Errorf("%d events the second time: %s", n, kinds(b.house.Events[len(b.house.Events)-n:]))
 		}
 		b.expectRecordable()
 	})

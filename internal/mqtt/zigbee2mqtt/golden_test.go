@@ -16,6 +16,7 @@ import (
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/registry"
 	"github.com/statehouse/statehouse/state"
 )
@@ -86,7 +87,7 @@ func counts(d *Dialect, events map[eventstore.Kind]int) string {
 	for _, k := range slices.Sorted(maps.Keys(events)) {
 		fmt.Fprintf(&b, "%s %d\n", k, events[k])
 	}
-	for _, r := range reasons {
+	for _, r := range dialect.Reasons() {
 		fmt.Fprintf(&b, "ignored %s %d\n", r, s.Ignored[r])
 	}
 	return b.String()
@@ -180,7 +181,7 @@ func TestTheSecondTimeRegistersOnlyWhatHadChanged(t *testing.T) {
 	if registered > 20 {
 		t.Errorf("%d registrations in the second round", registered)
 	}
-	if err := b.house.cache.CheckMutations(); err != nil {
+	if err := b.house.Cache.CheckMutations(); err != nil {
 		t.Error(err)
 	}
 }
@@ -199,7 +200,7 @@ func BenchmarkReports(b *testing.B) {
 			reports = append(reports, r)
 		}
 	}
-	bn.house.once = true
+	bn.house.Once = true
 	messages := make([]mqtt.Message, len(reports))
 	for i, r := range reports {
 		messages[i] = r.message(b)

@@ -14,6 +14,7 @@ import (
 	"github.com/statehouse/statehouse"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // listedGroup is what is of use in an entry of bridge/groups.
@@ -32,13 +33,13 @@ var groupFields = []string{"id", "friendly_name", "members"}
 func (d *Dialect) handleGroups(ctx context.Context, m mqtt.Message) error {
 	groups, bad, err := d.parseGroups(m.Payload)
 	if err != nil {
-		d.complain(m, ReasonMalformed, err)
+		d.Complain(m, dialect.ReasonMalformed, err)
 		return nil
 	}
 	if bad != nil {
-		d.complain(m, ReasonMalformed, bad)
+		d.Complain(m, dialect.ReasonMalformed, bad)
 	}
-	if err := d.changeRegistry(ctx, m, func(p statehouse.Pending) (*batch, error) {
+	if err := d.changeRegistry(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
 		return d.decideGroups(d.newBatch(p, m.ReceivedAt), groups, bad == nil), nil
 	}); err != nil {
 		return err
@@ -79,22 +80,22 @@ func (d *Dialect) parseGroups(payload []byte) (groups []listedGroup, bad, err er
 }
 
 // decideGroups is the decision about a list of groups. Complete says that a group that is not in it is gone.
-func (d *Dialect) decideGroups(b *batch, groups []listedGroup, complete bool) *batch {
+func (d *Dialect) decideGroups(b *batch, groups []listedGroup, complete bool) *dialect.Batch {
 	listed := make(map[string]bool, len(groups))
 	for _, g := range groups {
 		listed[d.deviceID(groupAddress(*g.ID))] = true
 	}
-	for _, device := range b.pending.Devices(d.source) {
+	for _, device := range b.Pending.Devices(d.Source()) {
 		if device.GetKind() == entityv1.DeviceKind_DEVICE_KIND_GROUP && !listed[device.GetId()] && complete {
-			b.unregister(device.GetId())
+			b.Unregister(device.GetId())
 		}
 	}
-	specs := make([]deviceSpec, len(groups))
+	specs := make([]dialect.DeviceSpec, len(groups))
 	for i, g := range groups {
-		specs[i] = d.describeGroup(b.pending, g)
+		specs[i] = d.describeGroup(b.Pending, g)
 	}
-	b.registerAll(specs)
-	return b
+	b.RegisterAll(specs)
+	return b.Batch
 }
 
 func (g listedGroup) name() string {
@@ -105,11 +106,11 @@ func (d *Dialect) groupTopic(g listedGroup) string { return d.opts.BaseTopic + "
 
 func groupAddress(id uint32) string { return "group/" + strconv.FormatUint(uint64(id), 10) }
 
-func (d *Dialect) describeGroup(p statehouse.Pending, g listedGroup) deviceSpec {
+func (d *Dialect) describeGroup(p statehouse.Pending, g listedGroup) dialect.DeviceSpec {
 	address := groupAddress(*g.ID)
-	s := deviceSpec{device: &entityv1.Device{
+	s := dialect.DeviceSpec{Device: &entityv1.Device{
 		Id: d.deviceID(address), Address: address, Name: g.name(), Topic: d.groupTopic(g),
-		Kind: entityv1.DeviceKind_DEVICE_KIND_GROUP, Source: d.source, ViaDevice: d.bridgeID,
+		Kind: entityv1.DeviceKind_DEVICE_KIND_GROUP, Source: d.Source(), ViaDevice: d.bridgeID,
 		Manufacturer: "Zigbee2MQTT", Model: "Group",
 	}}
 	var members []*entityv1.Entity
@@ -121,13 +122,13 @@ func (d *Dialect) describeGroup(p statehouse.Pending, g listedGroup) deviceSpec 
 		}
 		seen[id] = true
 		if _, ok := p.Device(id); !ok {
-			s.keep = true // the devices have not come yet: what it had stays until they have
+			s.Keep = true // the devices have not come yet: what it had stays until they have
 		}
 		members = append(members, slices.SortedFunc(slices.Values(p.DeviceEntities(id)), func(a, b *entityv1.Entity) int {
 			return cmp.Compare(a.GetUniqueId(), b.GetUniqueId())
 		})...)
 	}
-	s.entities = groupEntities(members)
+	s.Entities = groupEntities(members)
 	return s
 }
 
@@ -143,12 +144,12 @@ var groupFeatures = map[string]map[string]string{
 	domainCover:  {featureState: "state", featurePosition: "position", featureTilt: "tilt"},
 }
 
-func groupEntities(members []*entityv1.Entity) []spec {
-	var specs []spec
+func groupEntities(members []*entityv1.Entity) []dialect.Spec {
+	var specs []dialect.Spec
 	for _, domain := range []string{domainLight, domainSwitch, domainLock, domainCover} {
 		var features []*entityv1.Feature
 		for _, e := range members {
-			if domainOf(e) != domain || e.GetCategory() != entityv1.EntityCategory_ENTITY_CATEGORY_UNSPECIFIED || isSetting(e) {
+			if dialect.DomainOf(e) != domain || e.GetCategory() != entityv1.EntityCategory_ENTITY_CATEGORY_UNSPECIFIED || isSetting(e) {
 				continue
 			}
 			for _, f := range e.GetCapabilities().GetFeatureDetails() {
@@ -167,7 +168,7 @@ func groupEntities(members []*entityv1.Entity) []spec {
 
 // isSetting says that a switch is one of a device's settings, which came as a plain binary value.
 func isSetting(e *entityv1.Entity) bool {
-	return domainOf(e) == domainSwitch && len(e.GetCapabilities().GetFeatures()) == 0
+	return dialect.DomainOf(e) == domainSwitch && len(e.GetCapabilities().GetFeatures()) == 0
 }
 
 // join adds a member's feature to those of its group, within limits that hold for all.

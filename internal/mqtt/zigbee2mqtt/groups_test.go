@@ -30,7 +30,7 @@ func TestGroups(t *testing.T) {
 	}
 	b.expectKinds(b.say("zigbee2mqtt/bridge/groups", group("0x1", "0x2", "0x3")),
 		"entity_registered light.living_room, entity_registered switch.living_room")
-	e, _ := b.house.registry.Revision().Entity("light.living_room")
+	e, _ := b.house.Registry.Revision().Entity("light.living_room")
 	limits := e.GetCapabilities().GetFeatureDetails()[2]
 	if limits.GetName() != featureColorTemp || limits.GetMinimum() != 200 || limits.GetMaximum() != 400 {
 		t.Error(limits)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // dated is a report of a temperature, with last_seen.
@@ -13,7 +15,7 @@ func dated(temperature int, seen time.Time) string {
 
 func (b *bench) expectTimes(id string, updated, changed time.Time) {
 	b.Helper()
-	st, _ := b.house.cache.Get(id)
+	st, _ := b.house.Cache.Get(id)
 	if !st.UpdatedAt.Equal(updated) || !st.ChangedAt.Equal(changed) {
 		b.Errorf("%s updated at %v, changed at %v, want %v, %v", id, st.UpdatedAt, st.ChangedAt, updated, changed)
 	}
@@ -41,7 +43,7 @@ func TestAStoredReportIsAChangeAndNoReport(t *testing.T) {
 	b.expect(tempX, `{"number":5}`)
 	b.expect("event.x_action", `{}`)
 	b.expectTimes(tempX, later, later)
-	if got := b.Stats().Ignored[ReasonRetained]; got != 1 {
+	if got := b.Stats().Ignored[dialect.ReasonRetained]; got != 1 {
 		t.Errorf("%d ignored as retained", got)
 	}
 }
@@ -136,12 +138,12 @@ func TestAStoredReportFromBeforeTheRegistration(t *testing.T) {
 func TestAStoredReportThatFailed(t *testing.T) {
 	b := newBench(t, Options{})
 	b.lists(device("0x1", "x", exposeTemperature))
-	b.house.fail = errBroken
+	b.house.Fail = errBroken
 	m := message(topicX, dated(20, base))
 	m.Retained = true
 	if err := b.Handle(t.Context(), m); err == nil {
 		t.Error("accepted")
 	}
-	b.house.fail = nil
+	b.house.Fail = nil
 	b.expectKinds(b.stored(topicX, dated(20, base)), "state_changed "+tempX)
 }

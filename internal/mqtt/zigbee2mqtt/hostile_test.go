@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // Of two that have one name, the messages are the first one's, whatever the order in which they come.
@@ -24,7 +25,7 @@ func TestNamesThatCollide(t *testing.T) {
 	b.expectIDs("(sensor.x_last_seen)", "(sensor.x_last_seen_2)", "light.x", "light.x_2", "light.x_3")
 	b.expectKinds(b.say("zigbee2mqtt/x", `{"state":"ON"}`), "state_changed light.x_2")
 	b.expectKinds(b.say("zigbee2mqtt/x/availability", `{"state":"offline"}`), "state_changed light.x_2")
-	if e, _ := b.house.registry.Revision().Entity("light.x_2"); e.GetDeviceId() != b.deviceID("0x1") {
+	if e, _ := b.house.Registry.Revision().Entity("light.x_2"); e.GetDeviceId() != b.deviceID("0x1") {
 		t.Error(e)
 	}
 }
@@ -39,11 +40,11 @@ func TestADeviceThatIsCalledBridge(t *testing.T) {
 	b.expectKinds(b.say("zigbee2mqtt/bridge/state", `{"temperature":1}`), "")
 	b.expectKinds(b.say("zigbee2mqtt/Zigbee2MQTT Bridge", `{"version":1}`), "state_changed sensor.zigbee2mqtt_bridge_version_2")
 	b.expect("binary_sensor.zigbee2mqtt_bridge_connection_state", `{"on":true}`)
-	if _, known := b.house.registry.Revision().Device(b.bridgeID); !known {
+	if _, known := b.house.Registry.Revision().Device(b.bridgeID); !known {
 		t.Error("the bridge is gone")
 	}
 	b.lists(device("0x1", "x", exposeTemperature))
-	if _, known := b.house.registry.Revision().Device(b.bridgeID); !known {
+	if _, known := b.house.Registry.Revision().Device(b.bridgeID); !known {
 		t.Error("the bridge is gone")
 	}
 }
@@ -88,15 +89,15 @@ func TestTheCostOfLists(t *testing.T) {
 		return strings.Join(devices, ",")
 	}
 	b.lists(same(0))
-	b.house.lookups = 0
+	b.house.Lookups = 0
 	b.lists(same(0), same(n)) // whose ids all collide
-	if b.house.lookups > 50*2*n {
-		t.Errorf("%d lookups for %d devices", b.house.lookups, 2*n)
+	if b.house.Lookups > 50*2*n {
+		t.Errorf("%d lookups for %d devices", b.house.Lookups, 2*n)
 	}
-	b.house.lookups = 0
+	b.house.Lookups = 0
 	b.say("zigbee2mqtt/bridge/groups", `[{"id":1,"members":[`+strings.Repeat(`{"ieee_address":"0x1"},`, n)+`{"ieee_address":"0x1"}]}]`)
-	if b.house.lookups > 50 {
-		t.Errorf("%d lookups for a group of one device", b.house.lookups)
+	if b.house.Lookups > 50 {
+		t.Errorf("%d lookups for a group of one device", b.house.Lookups)
 	}
 }
 
@@ -133,8 +134,8 @@ func TestHostileLists(t *testing.T) {
 			b.say("zigbee2mqtt/bridge/devices", list)
 			b.say("zigbee2mqtt/bridge/groups", `[{"id":1,"friendly_name":"y","members":[`+many(2000, func(int) string { return `{"ieee_address":"0x2"}` })+`]}]`)
 			b.say("zigbee2mqtt/bridge/groups", list)
-			for _, e := range sortedEntities(b.house.registry.Revision()) {
-				if c := e.GetCapabilities(); len(e.GetUniqueId()) > 600 || len(c.GetOptions()) > maxOptions {
+			for _, e := range sortedEntities(b.house.Registry.Revision()) {
+				if c := e.GetCapabilities(); len(e.GetUniqueId()) > 600 || len(c.GetOptions()) > dialect.MaxOptions {
 					t.Errorf("%.80s has a unique id of %d bytes and %d options", e.GetId(), len(e.GetUniqueId()), len(c.GetOptions()))
 				}
 			}
@@ -190,12 +191,12 @@ func TestTooManyEntities(t *testing.T) {
 	if n := count(); n < most-5 {
 		t.Errorf("only %d entities, so that devices were left out that had room", n)
 	}
-	for _, d := range b.house.Devices(b.source) {
+	for _, d := range b.house.Devices(b.Source()) {
 		if n := len(b.house.DeviceEntities(d.GetId())); n == 0 && strings.Contains(d.GetId(), "/0xf") {
 			t.Errorf("%s was taken in without its entities", d.GetId())
 		}
 	}
-	if n := b.Stats().Ignored[ReasonTooMany]; n == 0 || n > 10 {
+	if n := b.Stats().Ignored[dialect.ReasonTooMany]; n == 0 || n > 10 {
 		t.Errorf("%d complaints", n)
 	}
 	if !strings.Contains(log.String(), "may have 40; raise max_entities") {

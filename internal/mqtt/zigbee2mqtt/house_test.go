@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"compress/gzip"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -16,13 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
-	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
-	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect/dialecttest"
 	"github.com/statehouse/statehouse/registry"
 	"github.com/statehouse/statehouse/state"
 )
@@ -30,142 +27,17 @@ import (
 // base is the time at which test messages arrive, unless a test says otherwise. It fits the recording's last_seen.
 var base = time.Date(2026, 11, 23, 1, 45, 8, 195e6, time.UTC)
 
-// memory is a house without a disk: the real projectors, and every decision run twice to show that it has no memory.
-type memory struct {
-	statehouse.Pending // what the dialect does not use
-	mu                 sync.Mutex
-	cache              *state.Cache
-	registry           *registry.Registry
-	events             []eventstore.Event
-	fail               error
-	once               bool // decisions are run once, and events are not kept: for benchmarks
-	batches            int
-	lookups            int // of single entries and states
-}
-
-func newMemory() *memory { return &memory{cache: state.New(), registry: registry.New()} }
-
-func (h *memory) Decide(_ context.Context, decide func(statehouse.Pending) ([]eventstore.Event, error)) (eventstore.Span, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.fail != nil {
-		return eventstore.Span{}, h.fail
-	}
-	if h.once {
-		events, err := decide(h)
-		if err != nil || len(events) == 0 {
-			return eventstore.Span{}, err
-		}
-		return h.apply(events)
-	}
-	first, err1 := decide(h)
-	events, err2 := decide(h)
-	if (err1 == nil) != (err2 == nil) || len(first) != len(events) {
-		panic(fmt.Sprintf("a decision run twice answered %d events and %d: %v, %v", len(first), len(events), err1, err2))
-	}
-	for i := range events {
-		a, b := first[i], events[i]
-		if a.Entity != b.Entity || !a.Timestamp.Equal(b.Timestamp) || !proto.Equal(a.Payload, b.Payload) {
-			panic(fmt.Sprintf("a decision run twice differs: %v %v", a, b))
-		}
-	}
-	if err2 != nil || len(events) == 0 {
-		return eventstore.Span{}, err2
-	}
-	h.batches++
-	return h.apply(events)
-}
-
-func (h *memory) apply(events []eventstore.Event) (eventstore.Span, error) {
-	head := h.cache.PendingPosition()
-	for i, e := range events {
-		e.Position = head + eventstore.Position(i) + 1
-		if err := h.registry.Apply(context.Background(), nil, e); err != nil {
-			h.registry.Discard()
-			h.cache.Discard()
-			return eventstore.Span{}, err
-		}
-		if err := h.cache.Apply(context.Background(), nil, e); err != nil {
-			panic(err)
-		}
-		events[i] = e
-	}
-	h.registry.Promote()
-	h.cache.Promote()
-	if !h.once {
-		h.events = append(h.events, events...)
-	}
-	return eventstore.Span{First: head + 1, Last: head + eventstore.Position(len(events))}, nil
-}
-
-func (h *memory) Position() eventstore.Position { return h.cache.PendingPosition() }
-func (h *memory) State(id state.EntityID) (state.State, bool) {
-	h.lookups++
-	return h.cache.PendingGet(id)
-}
-func (h *memory) Entity(id state.EntityID) (*entityv1.Entity, bool) {
-	h.lookups++
-	return h.registry.Pending().Entity(id)
-}
-func (h *memory) DeviceEntities(id string) []*entityv1.Entity {
-	h.lookups++
-	return h.registry.Pending().DeviceEntities(id)
-}
-func (h *memory) Device(id string) (*entityv1.Device, bool) { return h.registry.Pending().Device(id) }
-func (h *memory) Devices(source string) []*entityv1.Device {
-	return h.registry.Pending().DevicesBySource(source)
-}
-func (h *memory) Counts() (devices, entities, former int) {
-	r := h.registry.Pending()
-	return r.Devices.Len(), r.Entities.Len(), r.FormerEntities.Len()
-}
-func (h *memory) EntityByUniqueID(id string) (*entityv1.Entity, bool) {
-	return h.registry.Pending().EntityByUniqueID(id)
-}
-func (h *memory) FormerEntity(id string) (*entityv1.Entity, bool) {
-	return h.registry.Pending().FormerEntities.Get(id)
-}
-func (h *memory) FormerDevice(id string) (*entityv1.Device, bool) {
-	return h.registry.Pending().FormerDevices.Get(id)
-}
-
-// user appends what a user decided.
-func (h *memory) user(t testing.TB, e eventstore.Event) {
-	t.Helper()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if e.Timestamp.IsZero() {
-		e.Timestamp = base
-	}
-	if _, err := h.apply([]eventstore.Event{e}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (h *memory) edit(t testing.TB, id string, change func(*entityv1.Entity)) {
-	t.Helper()
-	e, ok := h.registry.Revision().Entity(id)
-	if !ok {
-		t.Fatalf("no entity %s", id)
-	}
-	e = proto.CloneOf(e)
-	change(e)
-	h.user(t, eventstore.Event{Entity: id, Payload: &eventv1.Payload{
-		Kind: &eventv1.Payload_EntityRegistered{EntityRegistered: &eventv1.EntityRegistered{Entity: e}},
-	}})
-}
-
 // bench is a dialect at a house in memory.
 type bench struct {
 	testing.TB
-	house *memory
+	house *dialecttest.Memory
 	*Dialect
 	now time.Time
 }
 
 func newBench(t testing.TB, opts Options) *bench {
 	t.Helper()
-	h := newMemory()
+	h := dialecttest.NewMemory()
 	return &bench{TB: t, house: h, Dialect: New(h, opts), now: base}
 }
 
@@ -189,26 +61,26 @@ var errBroken = errors.New("no space left")
 
 func (b *bench) message(m mqtt.Message) []eventstore.Event {
 	b.Helper()
-	before := len(b.house.events)
+	before := len(b.house.Events)
 	if err := b.Handle(b.Context(), m); err != nil {
 		b.Fatalf("%s: %v", m.Topic, err)
 	}
-	return b.house.events[before:]
+	return b.house.Events[before:]
 }
 
 // lists hands both lists in; devices are entries of bridge/devices.
 func (b *bench) lists(devices ...string) []eventstore.Event {
 	b.Helper()
-	before := len(b.house.events)
+	before := len(b.house.Events)
 	b.say("zigbee2mqtt/bridge/devices", "["+strings.Join(devices, ",")+"]")
 	b.say("zigbee2mqtt/bridge/groups", "[]")
-	return b.house.events[before:]
+	return b.house.Events[before:]
 }
 
 // json is an entity's state as a person would see it: text and JSON.
 func (b *bench) json(id string) string {
 	b.Helper()
-	s, ok := b.house.cache.Get(id)
+	s, ok := b.house.Cache.Get(id)
 	if !ok {
 		return "none"
 	}
@@ -243,10 +115,10 @@ func (b *bench) expectIDs(want ...string) {
 // ids are the ids of all registered entities but the bridge's, sorted; disabled ones in parentheses.
 func (b *bench) ids() []string {
 	var ids []string
-	for id, e := range b.house.registry.Revision().Entities.All() {
+	for id, e := range b.house.Registry.Revision().Entities.All() {
 		switch {
 		case e.GetDeviceId() == b.bridgeID:
-		case enabled(e):
+		case dialect.Enabled(e):
 			ids = append(ids, id)
 		default:
 			ids = append(ids, "("+id+")")

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // Features of a light.
@@ -19,7 +20,7 @@ const (
 // defaultBrightness is Zigbee's brightest.
 const defaultBrightness = 254
 
-func lightEntities(e expose, all []expose) []spec {
+func lightEntities(e expose, all []expose) []dialect.Spec {
 	state, ok := e.feature("state")
 	if !ok {
 		return nil
@@ -30,28 +31,28 @@ func lightEntities(e expose, all []expose) []spec {
 		switch f.name {
 		case "state":
 		case "brightness":
-			s.add(f.describe(featureBrightness))
+			s.AddFeature(f.describe(featureBrightness))
 		case "color_temp":
-			s.add(f.describe(featureColorTemp))
+			s.AddFeature(f.describe(featureColorTemp))
 		case "color_xy":
-			s.add(f.describe(featureXy))
+			s.AddFeature(f.describe(featureXy))
 			color = f.property
 		case "color_hs":
-			s.add(f.describe(featureHs))
+			s.AddFeature(f.describe(featureHs))
 			color = f.property
 		default:
-			s.add(f.describe(f.name)) // kept as extra
+			s.AddFeature(f.describe(f.name)) // kept as extra
 		}
 	}
 	if color != "" {
 		// No expose names it, but every report of a colored light has it.
-		s.add(&entityv1.Feature{Name: featureColorMode, Property: withEndpoint("color_mode", e.endpoint), Readable: true})
+		s.AddFeature(&entityv1.Feature{Name: featureColorMode, Property: withEndpoint("color_mode", e.endpoint), Readable: true})
 	}
 	effect, ok := find(all, func(o expose) bool { return o.name == "effect" && o.kind == "enum" && o.endpoint == e.endpoint })
 	if ok {
-		s.add(effect.describe(featureEffect))
+		s.AddFeature(effect.describe(featureEffect))
 	}
-	return []spec{s}
+	return []dialect.Spec{s}
 }
 
 func withEndpoint(property, endpoint string) string {
@@ -87,7 +88,7 @@ func lightSetter(f *entityv1.Feature) setter {
 		return setColorMode
 	case featureEffect:
 		return func(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
-			effect, ok := text(v)
+			effect, ok := dialect.TextOf(v)
 			light(a).Effect = nil
 			if ok {
 				light(a).Effect = &effect
@@ -115,7 +116,7 @@ func setBrightness(maximum *float64) setter {
 		if v == nil {
 			return nil
 		}
-		n, ok := whole(v, max(brightest, 255)) // some lamps report 255 against their own definition
+		n, ok := dialect.WholeOf(v, max(brightest, 255)) // some lamps report 255 against their own definition
 		if !ok {
 			return v
 		}
@@ -132,7 +133,7 @@ func setColorTemp(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 	if v == nil {
 		return nil
 	}
-	mired, ok := double(v)
+	mired, ok := dialect.DoubleOf(v)
 	if !ok || mired < 1 || mired > 1e6 {
 		return v
 	}
@@ -150,14 +151,14 @@ func setColor(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 		return nil
 	}
 	fields := v.GetStructValue().GetFields()
-	n := node{v}
+	n := dialect.Node{Value: v}
 	used := 0
-	if x, y := n.num("x"), n.num("y"); x != nil && y != nil {
+	if x, y := n.Num("x"), n.Num("y"); x != nil && y != nil {
 		l.Xy = &entityv1.ColorXy{X: *x, Y: *y}
 		used += 2
 	}
 	for _, names := range [][2]string{{"h", "s"}, {"hue", "saturation"}} { // the same twice, where Home Assistant listens
-		if hue, saturation := n.num(names[0]), n.num(names[1]); hue != nil && saturation != nil {
+		if hue, saturation := n.Num(names[0]), n.Num(names[1]); hue != nil && saturation != nil {
 			if l.Hs != nil && (l.GetHs().GetHue() != *hue || l.GetHs().GetSaturation() != *saturation) {
 				used -= 2 // they differ, so that one of them would be lost
 			}
@@ -165,9 +166,9 @@ func setColor(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 			used += 2
 		}
 	}
-	red, isRed := whole(n.get("r").v, 255)
-	green, isGreen := whole(n.get("g").v, 255)
-	blue, isBlue := whole(n.get("b").v, 255)
+	red, isRed := dialect.WholeOf(n.Get("r").Value, 255)
+	green, isGreen := dialect.WholeOf(n.Get("g").Value, 255)
+	blue, isBlue := dialect.WholeOf(n.Get("b").Value, 255)
 	if isRed && isGreen && isBlue {
 		l.Rgb = &entityv1.ColorRgb{Red: red, Green: green, Blue: blue}
 		used += 3
@@ -188,7 +189,7 @@ var colorModes = map[string]entityv1.ColorMode{
 }
 
 func setColorMode(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
-	s, _ := text(v)
+	s, _ := dialect.TextOf(v)
 	mode, ok := colorModes[s]
 	light(a).ColorMode = mode
 	return rest(v, ok || v == nil)

@@ -2,9 +2,9 @@ package zigbee2mqtt
 
 import (
 	"slices"
-	"strings"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // Properties with a meaning of their own.
@@ -43,8 +43,8 @@ func compile(entries []*entityv1.Entity) *plan {
 	pl := &plan{entries: entries, bindings: make(map[string][]binding), main: -1}
 	main := ""
 	for _, e := range entries {
-		domain := domainOf(e)
-		if !enabled(e) {
+		domain := dialect.DomainOf(e)
+		if !dialect.Enabled(e) {
 			pl.claim(e)
 			continue
 		}
@@ -57,21 +57,6 @@ func compile(entries []*entityv1.Entity) *plan {
 		pl.bind(e, domain)
 	}
 	return pl
-}
-
-// enabled says that the entity's state is to be recorded.
-func enabled(e *entityv1.Entity) bool {
-	if e.UserDisabled != nil {
-		return !e.GetUserDisabled()
-	}
-	return !e.GetDisabled()
-}
-
-// domainOf is the domain as the source knows it: the unique id ends in it and the key. The id is the user's to change.
-func domainOf(e *entityv1.Entity) string {
-	own := strings.TrimPrefix(e.GetUniqueId(), e.GetDeviceId()+"/")
-	domain, _, _ := strings.Cut(own, "/")
-	return domain
 }
 
 // mainRank orders a device's entities by how well they stand for the whole device; the least is its main entity. It is

@@ -12,8 +12,8 @@ import (
 
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
-	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/state"
 )
 
@@ -33,17 +33,12 @@ const (
 	maxBehind = time.Hour
 )
 
-// maxFields is ten times what the largest real report has, and maxState what no real state comes near. Every change of
-// a state is recorded whole: without a limit a single large report would make every small one after it as large.
-const (
-	maxFields = 2000
-	maxState  = 64 << 10 // bytes
-)
+// maxFields is ten times what the largest real report has.
+const maxFields = 2000
 
 var (
-	errNotObject = errors.New("not a JSON object")
-	errTooLarge  = fmt.Errorf("%w: a report may have %d properties, and what is known of an entity %d bytes",
-		eventstore.ErrTooLarge, maxFields, maxState)
+	errNotObject     = errors.New("not a JSON object")
+	errTooManyFields = fmt.Errorf("%w: a report may have %d properties", eventstore.ErrTooLarge, maxFields)
 )
 
 func parseReport(m mqtt.Message) (report, error) {
@@ -55,10 +50,10 @@ func parseReport(m mqtt.Message) (report, error) {
 		return report{}, errNotObject
 	}
 	if len(v.GetStructValue().GetFields()) > maxFields {
-		return report{}, errTooLarge
+		return report{}, errTooManyFields
 	}
 	r := report{fields: v.GetStructValue().GetFields(), at: m.ReceivedAt, retained: m.Retained}
-	if at, ok := moments(node{v}.get(propertyLastSeen).v); ok {
+	if at, ok := dialect.MomentOf(dialect.Node{Value: v}.Get(propertyLastSeen).Value); ok {
 		r.lastSeen = at
 		if ahead := at.Sub(m.ReceivedAt); ahead <= maxAhead && (ahead >= -maxBehind || m.Retained) {
 			r.at, r.seen = at, at.Nanosecond() != 0 // whole seconds do not tell two presses apart
@@ -88,7 +83,7 @@ func (b *batch) merge(pl *plan, r report) error {
 	drafts := make([]draft, len(pl.parts))
 	for _, f := range r.fields {
 		v := f.GetValue()
-		if isNull(v) {
+		if dialect.IsNull(v) {
 			v = nil
 		}
 		bindings, claimed := pl.bindings[f.GetName()]
@@ -130,14 +125,14 @@ func (b *batch) set(pl *plan, drafts []draft, bound binding, property string, v 
 	}
 	if v == nil && d.new == nil {
 		// Most of what most reports say: what was not known still is not.
-		_, old := b.stateOf(pl.parts[bound.part].id)
-		if _, has := findExtra(old, property); old.GetDomain() == nil && !has {
+		_, old := b.StateOf(pl.parts[bound.part].id)
+		if _, has := dialect.FindExtra(old, property); old.GetDomain() == nil && !has {
 			return
 		}
 	}
 	d.open(b, pl.parts[bound.part])
 	d.spoken = d.spoken || v != nil
-	setExtra(d.new, property, bound.set(d.new, v))
+	dialect.SetExtra(d.new, property, bound.set(d.new, v))
 }
 
 // open fetches the state under the draft.
@@ -145,7 +140,7 @@ func (d *draft) open(b *batch, p part) {
 	if d.new != nil {
 		return
 	}
-	d.state, d.old = b.stateOf(p.id)
+	d.state, d.old = b.StateOf(p.id)
 	if p.composite {
 		d.new = proto.CloneOf(d.old)
 	} else { // its setter puts a new typed part in place of the shared one
@@ -157,7 +152,7 @@ func (d *draft) open(b *batch, p part) {
 
 // act records an action. Zigbee2MQTT may follow it with an empty one, which is none.
 func (b *batch) act(p part, d *draft, v *entityv1.Value, r report) {
-	action, ok := word(v)
+	action, ok := dialect.WordOf(v)
 	if !ok || action == "" || r.retained {
 		return
 	}
@@ -167,12 +162,12 @@ func (b *batch) act(p part, d *draft, v *entityv1.Value, r report) {
 		occurred = last.GetOccurred() + 1 // two messages are two actions, however coarse the clock is
 	}
 	d.new.Domain = &entityv1.Attributes_Event{Event: &entityv1.Event{EventType: &action, Occurred: &occurred}}
-	availability := extra(d.new, extraAvailability)
+	availability := dialect.ExtraOf(d.new, extraAvailability)
 	d.new.Extra = nil
-	setExtra(d.new, extraAvailability, availability)
+	dialect.SetExtra(d.new, extraAvailability, availability)
 	for _, f := range r.fields {
-		if strings.HasPrefix(f.GetName(), propertyAction+"_") && !isNull(f.GetValue()) {
-			setExtra(d.new, f.GetName(), f.GetValue())
+		if strings.HasPrefix(f.GetName(), propertyAction+"_") && !dialect.IsNull(f.GetValue()) {
+			dialect.SetExtra(d.new, f.GetName(), f.GetValue())
 		}
 	}
 }
@@ -185,100 +180,17 @@ func (b *batch) settle(p part, d *draft, r report) error {
 	if p.finish != nil {
 		p.finish(d.new)
 	}
-	if isEmpty(d.new) {
-		d.new.Domain = nil // nothing is known: one way of saying it
-	}
-	switch {
-	case !same(d.old, d.new):
-		if proto.Size(d.new) > maxState {
-			return fmt.Errorf("%s: %w", p.id, errTooLarge)
-		}
-		b.changed(p.id, d.new, r.at)
-	case d.spoken && !r.retained && d.old.GetDomain() != nil && r.at.Sub(d.state.UpdatedAt) >= b.silentAfter:
-		b.add(eventstore.Event{Timestamp: r.at, Entity: p.id, Payload: &eventv1.Payload{
-			Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}},
-		}})
-	}
-	return nil
-}
-
-// same is state.Equal for attributes of the same entity, at a tenth of the time for the simple domains: it runs in the
-// writer's turn, for every entity of every report.
-func same(a, b *entityv1.Attributes) bool {
-	if a.GetAvailability() != b.GetAvailability() {
-		return false
-	}
-	sameField := func(a, b *entityv1.Field) bool {
-		return a == b || a.GetName() == b.GetName() && sameValue(a.GetValue(), b.GetValue())
-	}
-	if !slices.EqualFunc(a.GetExtra(), b.GetExtra(), sameField) {
-		return false
-	}
-	if a.GetDomain() == nil || b.GetDomain() == nil {
-		return a.GetDomain() == nil && b.GetDomain() == nil
-	}
-	if x, y := a.GetSensor(), b.GetSensor(); x != nil && y != nil && x.LastReset == nil && y.LastReset == nil {
-		nx, isNumber := x.GetValue().(*entityv1.Sensor_Number)
-		ny, both := y.GetValue().(*entityv1.Sensor_Number)
-		if isNumber && both {
-			return nx.Number == ny.Number
-		}
-	}
-	x, y := typed(a), typed(b)
-	if x == nil || y == nil {
-		return state.Equal(a, b) // a domain of somebody else's
-	}
-	return proto.Equal(x, y)
-}
-
-// isEmpty says that the typed part of a says nothing.
-func isEmpty(a *entityv1.Attributes) bool {
-	m := typed(a)
-	return m == nil || proto.Size(m) == 0
-}
-
-// typed is the typed part of a, of the domains that this package makes.
-func typed(a *entityv1.Attributes) proto.Message {
-	switch d := a.GetDomain().(type) {
-	case *entityv1.Attributes_Light:
-		return d.Light
-	case *entityv1.Attributes_Switch:
-		return d.Switch
-	case *entityv1.Attributes_Sensor:
-		return d.Sensor
-	case *entityv1.Attributes_BinarySensor:
-		return d.BinarySensor
-	case *entityv1.Attributes_Climate:
-		return d.Climate
-	case *entityv1.Attributes_Cover:
-		return d.Cover
-	case *entityv1.Attributes_Lock:
-		return d.Lock
-	case *entityv1.Attributes_Fan:
-		return d.Fan
-	case *entityv1.Attributes_Number:
-		return d.Number
-	case *entityv1.Attributes_Select:
-		return d.Select
-	case *entityv1.Attributes_Text:
-		return d.Text
-	case *entityv1.Attributes_Event:
-		return d.Event
-	case *entityv1.Attributes_Update:
-		return d.Update
-	case *entityv1.Attributes_Siren:
-		return d.Siren
-	default:
-		return nil
-	}
+	return b.Report(p.id, dialect.Report{
+		Before: d.state, Old: d.old, New: d.new, At: r.at, Spoken: d.spoken, Stored: r.retained,
+	})
 }
 
 // decideReport is the decision about one report of one device.
 func (d *Dialect) decideReport(b *batch, r route, rep report) error {
-	if err := r.check(b.pending); err != nil {
+	if err := r.check(b.Pending); err != nil {
 		return err
 	}
-	return b.merge(d.planOf(r.device, b.pending.DeviceEntities(r.device)), rep)
+	return b.merge(d.planOf(r.device, b.Pending.DeviceEntities(r.device)), rep)
 }
 
 // planOf is the plan of a device's entities, remembered for the next report.

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/state"
 )
 
@@ -19,11 +20,11 @@ func TestAReportIsOneBatchOfWhatChanged(t *testing.T) {
 	b := newBench(t, Options{})
 	b.lists(device("0x1", "Küche/Lampe", exposeLight, exposeTemperature, exposeQuality))
 	b.expectIDs("(sensor.kuche_lampe_last_seen)", "(sensor.kuche_lampe_linkquality)", "light.kuche_lampe", "sensor.kuche_lampe_temperature")
-	batches := b.house.batches
+	batches := b.house.Batches
 	b.expectKinds(b.say("zigbee2mqtt/Küche/Lampe", `{"state":"ON","temperature":20,"linkquality":5}`),
 		"state_changed light.kuche_lampe, state_changed sensor.kuche_lampe_temperature")
-	if b.house.batches != batches+1 {
-		t.Errorf("%d batches", b.house.batches-batches)
+	if b.house.Batches != batches+1 {
+		t.Errorf("%d batches", b.house.Batches-batches)
 	}
 	b.expectKinds(b.say("zigbee2mqtt/Küche/Lampe", `{"temperature":20.5}`), "state_changed sensor.kuche_lampe_temperature")
 	for _, nothing := range []string{
@@ -34,7 +35,7 @@ func TestAReportIsOneBatchOfWhatChanged(t *testing.T) {
 			t.Errorf("%s: %s", nothing, kinds(events))
 		}
 	}
-	if got := b.Stats().Ignored[ReasonUnchanged]; got != 7+1 { // and the empty list of groups
+	if got := b.Stats().Ignored[dialect.ReasonUnchanged]; got != 7+1 { // and the empty list of groups
 		t.Errorf("%d unchanged", got)
 	}
 }
@@ -93,7 +94,7 @@ func TestActions(t *testing.T) {
 		b.expectKinds(b.say(topic, payload), "")
 	}
 	b.expectKinds(b.say("zigbee2mqtt/x", `{"action":null}`), "")
-	if got := b.Stats().Ignored[ReasonAction]; got != 1 {
+	if got := b.Stats().Ignored[dialect.ReasonAction]; got != 1 {
 		t.Errorf("%d copies", got)
 	}
 	// One that the device dates, delivered twice, is one.
@@ -114,7 +115,7 @@ func TestPartialReports(t *testing.T) {
 	}
 	dump := func(b *bench) string {
 		var all []string
-		for _, s := range b.house.cache.Revision().Sorted() {
+		for _, s := range b.house.Cache.Revision().Sorted() {
 			all = append(all, s.EntityID+" "+b.json(s.EntityID))
 		}
 		return strings.Join(all, "\n")
@@ -158,8 +159,8 @@ func TestSame(t *testing.T) {
 	}
 	for _, x := range seen {
 		for _, y := range seen {
-			if same(x, y) != state.Equal(x, y) {
-				t.Fatalf("same is %v for %v and %v", same(x, y), x, y)
+			if dialect.Same(x, y) != state.Equal(x, y) {
+				t.Fatalf("same is %v for %v and %v", dialect.Same(x, y), x, y)
 			}
 		}
 	}
@@ -171,11 +172,11 @@ func TestPressesWithinASecond(t *testing.T) {
 	b.lists(device("0x1", "x", exposeAction))
 	for _, seen := range []string{`"2026-11-23T01:45:08Z"`, `"2026-11-23T01:45:08+00:00"`, fmt.Sprint(base.Truncate(time.Second).UnixMilli())} {
 		press := `{"action":"single","last_seen":` + seen + `}`
-		before, _ := b.house.cache.Get("event.x_action")
+		before, _ := b.house.Cache.Get("event.x_action")
 		for range 3 {
 			b.expectKinds(b.say("zigbee2mqtt/x", press), "state_changed event.x_action")
 		}
-		after, _ := b.house.cache.Get("event.x_action")
+		after, _ := b.house.Cache.Get("event.x_action")
 		if after.Attributes.GetEvent().GetOccurred() < before.Attributes.GetEvent().GetOccurred()+3 {
 			t.Errorf("last_seen %s: %v after %v", seen, after.Attributes, before.Attributes)
 		}
@@ -212,9 +213,9 @@ func TestLargeReports(t *testing.T) {
 		}
 		return "{" + strings.Join(all, ",") + "}"
 	}
-	for i, large := range []string{`{"effect":"` + strings.Repeat("x", maxState) + `"}`, `{"x":[` + strings.Repeat("1,", maxState/4) + `1]}`, fields("x", maxFields+1)} {
+	for i, large := range []string{`{"effect":"` + strings.Repeat("x", dialect.MaxState) + `"}`, `{"x":[` + strings.Repeat("1,", dialect.MaxState/4) + `1]}`, fields("x", maxFields+1)} {
 		b.expectKinds(b.say("zigbee2mqtt/x", large), "")
-		if got := b.Stats().Ignored[ReasonTooLarge]; got != uint64(i+1) {
+		if got := b.Stats().Ignored[dialect.ReasonTooLarge]; got != uint64(i+1) {
 			t.Errorf("%d too large", got)
 		}
 	}
@@ -223,7 +224,7 @@ func TestLargeReports(t *testing.T) {
 		b.say("zigbee2mqtt/x", fields(fmt.Sprintf("y%d_", i), maxFields))
 	}
 	b.expectKinds(b.say("zigbee2mqtt/x", `{"state":"OFF"}`), "state_changed light.x")
-	if st, _ := b.house.cache.Get("light.x"); proto.Size(st.Attributes) > maxState || st.Attributes.GetLight().GetOn() {
+	if st, _ := b.house.Cache.Get("light.x"); proto.Size(st.Attributes) > dialect.MaxState || st.Attributes.GetLight().GetOn() {
 		t.Errorf("%d bytes", proto.Size(st.Attributes))
 	}
 }

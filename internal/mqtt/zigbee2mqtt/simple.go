@@ -2,9 +2,9 @@ package zigbee2mqtt
 
 import (
 	"slices"
-	"time"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // The simple domains: one property, one value.
@@ -16,7 +16,7 @@ const (
 	featureState    = "state"
 )
 
-func binaryEntities(e expose) []spec {
+func binaryEntities(e expose) []dialect.Spec {
 	domain := domainBinarySensor
 	if e.settable() {
 		domain = domainSwitch
@@ -24,16 +24,12 @@ func binaryEntities(e expose) []spec {
 	s := e.simple(domain)
 	on := e.describe(featureOn)
 	if e.name == "garage_door_contact" {
-		on.ValueOn, on.ValueOff = boolValue(false), boolValue(true) // it says closed where the class says open
+		on.ValueOn, on.ValueOff = dialect.BoolValue(false), dialect.BoolValue(true) // it says closed where the class says open
 	}
-	s.entity.Capabilities.FeatureDetails = []*entityv1.Feature{on}
-	s.entity.Capabilities.Options = nil
+	s.Entity.Capabilities.FeatureDetails = []*entityv1.Feature{on}
+	s.Entity.Capabilities.Options = nil
 	classify(s, binaryFacts, e.name)
-	return []spec{s}
-}
-
-func boolValue(b bool) *entityv1.Value {
-	return &entityv1.Value{Kind: &entityv1.Value_BoolValue{BoolValue: b}}
+	return []dialect.Spec{s}
 }
 
 // switchDifferent are the exposes of type switch that are settings, named by their property.
@@ -42,53 +38,53 @@ var switchDifferent = []string{
 	"window_detection",
 }
 
-func switchEntities(e expose) []spec {
+func switchEntities(e expose) []dialect.Spec {
 	state, ok := e.feature("state")
 	if !ok {
 		return nil
 	}
 	s := e.composite(domainSwitch, state.property, state.describe(featureOn))
 	if slices.Contains(switchDifferent, state.property) {
-		s.object, s.entity.Name = state.property, e.label
-		s.entity.Category = entityv1.EntityCategory_ENTITY_CATEGORY_CONFIG
+		s.Object, s.Entity.Name = state.property, e.label
+		s.Entity.Category = entityv1.EntityCategory_ENTITY_CATEGORY_CONFIG
 	}
-	return []spec{s}
+	return []dialect.Spec{s}
 }
 
-func numericEntities(e expose) []spec {
+func numericEntities(e expose) []dialect.Spec {
 	if e.settable() {
 		s := e.simple(domainNumber)
 		classify(s, numericFacts, e.name)
-		if s.entity.GetDeviceClass() != "temperature" {
-			s.entity.DeviceClass = ""
+		if s.Entity.GetDeviceClass() != "temperature" {
+			s.Entity.DeviceClass = ""
 		}
-		s.entity.StateClass = entityv1.StateClass_STATE_CLASS_UNSPECIFIED
-		return []spec{s}
+		s.Entity.StateClass = entityv1.StateClass_STATE_CLASS_UNSPECIFIED
+		return []dialect.Spec{s}
 	}
 	s := e.simple(domainSensor)
 	name := e.name
-	if name == "voc" && (s.entity.GetUnit() == "ppb" || s.entity.GetUnit() == "ppm") {
+	if name == "voc" && (s.Entity.GetUnit() == "ppb" || s.Entity.GetUnit() == "ppm") {
 		name = "voc_parts"
 	}
 	classify(s, numericFacts, name)
-	if class, ok := unitClasses[s.entity.GetUnit()]; ok {
-		s.entity.DeviceClass, s.entity.StateClass = class.device, class.state
+	if class, ok := unitClasses[s.Entity.GetUnit()]; ok {
+		s.Entity.DeviceClass, s.Entity.StateClass = class.device, class.state
 	}
-	if s.entity.GetUnit() == "" {
-		s.entity.DeviceClass = "" // Home Assistant's classes mean nothing without a unit
+	if s.Entity.GetUnit() == "" {
+		s.Entity.DeviceClass = "" // Home Assistant's classes mean nothing without a unit
 	}
-	if s.entity.GetCategory() == entityv1.EntityCategory_ENTITY_CATEGORY_CONFIG {
-		s.entity.Category = entityv1.EntityCategory_ENTITY_CATEGORY_DIAGNOSTIC
+	if s.Entity.GetCategory() == entityv1.EntityCategory_ENTITY_CATEGORY_CONFIG {
+		s.Entity.Category = entityv1.EntityCategory_ENTITY_CATEGORY_DIAGNOSTIC
 	}
-	return []spec{s}
+	return []dialect.Spec{s}
 }
 
-func enumEntities(e expose) []spec {
+func enumEntities(e expose) []dialect.Spec {
 	domain := domainSensor
 	switch {
 	case e.property == propertyAction:
 		domain = domainEvent
-	case e.settable() && len(e.list("values")) == 1:
+	case e.settable() && len(e.List("values")) == 1:
 		domain = domainButton
 	case e.settable():
 		domain = domainSelect
@@ -96,16 +92,16 @@ func enumEntities(e expose) []spec {
 		return nil
 	}
 	s := e.simple(domain)
-	s.object = e.property
+	s.Object = e.property
 	classify(s, enumFacts, e.name)
-	return []spec{s}
+	return []dialect.Spec{s}
 }
 
-func otherEntities(e expose) []spec {
+func otherEntities(e expose) []dialect.Spec {
 	if e.kind == "composite" && e.name == "warning" && e.settable() {
 		return sirenEntities(e)
 	}
-	var s spec
+	var s dialect.Spec
 	switch {
 	case e.kind == "text" && e.settable():
 		s = e.simple(domainText)
@@ -114,13 +110,13 @@ func otherEntities(e expose) []spec {
 	default:
 		return nil
 	}
-	s.object = e.property
-	s.entity.Unit = ""
+	s.Object = e.property
+	s.Entity.Unit = ""
 	classify(s, otherFacts, e.name)
-	return []spec{s}
+	return []dialect.Spec{s}
 }
 
-func sirenEntities(e expose) []spec {
+func sirenEntities(e expose) []dialect.Spec {
 	s := e.composite(domainSiren, e.property)
 	mode, ok := e.feature("mode")
 	if !ok {
@@ -129,21 +125,21 @@ func sirenEntities(e expose) []spec {
 	tones := mode.describe("tone")
 	tones.Property = e.property
 	tones.Options = slices.DeleteFunc(tones.Options, func(w string) bool { return w == sirenStop })
-	s.add(tones)
+	s.AddFeature(tones)
 	for _, name := range []string{"level", "duration"} {
 		if f, ok := e.feature(name); ok {
 			d := f.describe(name)
 			d.Property = e.property
-			s.add(d)
+			s.AddFeature(d)
 		}
 	}
-	return []spec{s}
+	return []dialect.Spec{s}
 }
 
 // lastSeen is the entity of a device that says when it was last heard of. Every device has one, disabled: who enables
 // it gets an event for every report.
-func lastSeen() spec {
-	return spec{domain: domainSensor, key: propertyLastSeen, object: propertyLastSeen, entity: &entityv1.Entity{
+func lastSeen() dialect.Spec {
+	return dialect.Spec{Domain: domainSensor, Key: propertyLastSeen, Object: propertyLastSeen, Entity: &entityv1.Entity{
 		Name: "Last seen", Property: propertyLastSeen, DeviceClass: "timestamp", Disabled: true,
 		Category:     entityv1.EntityCategory_ENTITY_CATEGORY_DIAGNOSTIC,
 		Capabilities: &entityv1.Capabilities{Readable: true},
@@ -158,10 +154,10 @@ func isOn(v *entityv1.Value, f *entityv1.Feature) (on *bool, fits bool) {
 	switch {
 	case v == nil:
 		return nil, true
-	case f.GetValueOn() != nil && sameValue(v, f.GetValueOn()):
+	case f.GetValueOn() != nil && dialect.SameValue(v, f.GetValueOn()):
 		t := true
 		return &t, true
-	case f.GetValueOff() != nil && sameValue(v, f.GetValueOff()):
+	case f.GetValueOff() != nil && dialect.SameValue(v, f.GetValueOff()):
 		t := false
 		return &t, true
 	default:
@@ -202,15 +198,15 @@ func setSensor(e *entityv1.Entity) setter {
 			return nil
 		}
 		if moment {
-			at, ok := moments(v)
+			at, ok := dialect.MomentOf(v)
 			if !ok {
 				return v
 			}
 			sensor.Value = &entityv1.Sensor_Timestamp{Timestamp: at.UnixNano()}
 			return nil
 		}
-		n, decimal, isNumber := number(v)
-		s, isText := text(v)
+		n, decimal, isNumber := dialect.NumberOf(v)
+		s, isText := dialect.TextOf(v)
 		switch {
 		case isNumber && decimal == "":
 			sensor.Value = &entityv1.Sensor_Number{Number: n}
@@ -231,7 +227,7 @@ func setNumber(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 	if v == nil {
 		return nil
 	}
-	n, decimal, ok := number(v)
+	n, decimal, ok := dialect.NumberOf(v)
 	switch {
 	case !ok:
 		return v
@@ -246,7 +242,7 @@ func setNumber(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 func setSelect(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 	sel := &entityv1.Select{}
 	a.Domain = &entityv1.Attributes_Select{Select: sel}
-	option, ok := word(v)
+	option, ok := dialect.WordOf(v)
 	if ok {
 		sel.Option = &option
 	}
@@ -256,7 +252,7 @@ func setSelect(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 func setText(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 	t := &entityv1.Text{}
 	a.Domain = &entityv1.Attributes_Text{Text: t}
-	s, ok := text(v)
+	s, ok := dialect.TextOf(v)
 	if ok {
 		t.Value = &s
 	}
@@ -272,38 +268,9 @@ const sirenStop = "stop"
 func setSiren(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 	siren := &entityv1.Siren{}
 	a.Domain = &entityv1.Attributes_Siren{Siren: siren}
-	if mode, ok := text(node{v}.get("mode").v); ok {
+	if mode, ok := dialect.TextOf(dialect.Node{Value: v}.Get("mode").Value); ok {
 		on := mode != sirenStop
 		siren.On = &on
 	}
 	return v // with its tone, level and duration, which no field has
-}
-
-// moments is a value that is a moment: ISO 8601, or milliseconds since 1970.
-func moments(v *entityv1.Value) (time.Time, bool) {
-	if s, ok := text(v); ok {
-		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700"} {
-			if t, err := time.Parse(layout, s); err == nil {
-				return checkMoment(t.UTC())
-			}
-		}
-		return time.Time{}, false
-	}
-	if ms, ok := whole64(v); ok {
-		return checkMoment(time.UnixMilli(ms).UTC())
-	}
-	return time.Time{}, false
-}
-
-// checkMoment refuses what nanoseconds in 64 bits do not hold.
-func checkMoment(t time.Time) (time.Time, bool) {
-	return t, t.Year() >= 1970 && t.Year() < 2262
-}
-
-func whole64(v *entityv1.Value) (int64, bool) {
-	k, ok := v.GetKind().(*entityv1.Value_IntValue)
-	if !ok {
-		return 0, false
-	}
-	return k.IntValue, true
 }

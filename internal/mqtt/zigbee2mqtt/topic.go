@@ -95,8 +95,8 @@ func (d *Dialect) topicsLocked(ctx context.Context) (*topicIndex, error) {
 		return ix, nil
 	}
 	var devices []*entityv1.Device
-	_, err := d.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
-		devices = p.Devices(d.source)
+	_, err := d.House().Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
+		devices = p.Devices(d.Source())
 		return nil, nil
 	})
 	if err != nil {

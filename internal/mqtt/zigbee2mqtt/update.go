@@ -5,13 +5,14 @@ import (
 	"strconv"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 const propertyUpdate = "update"
 
 // update is the entity of a device whose firmware can be updated over the air.
-func update() spec {
-	return spec{domain: domainUpdate, key: propertyUpdate, entity: &entityv1.Entity{
+func update() dialect.Spec {
+	return dialect.Spec{Domain: domainUpdate, Key: propertyUpdate, Entity: &entityv1.Entity{
 		Property: propertyUpdate, DeviceClass: "firmware", Category: config,
 		Capabilities: &entityv1.Capabilities{Readable: true, Writable: true},
 	}}
@@ -30,7 +31,7 @@ func setUpdate(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 	}
 	var left []*entityv1.Field
 	for _, f := range v.GetStructValue().GetFields() {
-		if !isNull(f.GetValue()) && !setUpdateField(u, f.GetName(), f.GetValue()) {
+		if !dialect.IsNull(f.GetValue()) && !setUpdateField(u, f.GetName(), f.GetValue()) {
 			left = append(left, f)
 		}
 	}
@@ -49,20 +50,20 @@ func setUpdateField(u *entityv1.Update, name string, v *entityv1.Value) bool {
 		u.LatestVersion = version(v)
 		return u.LatestVersion != nil
 	case "state":
-		s, ok := text(v)
+		s, ok := dialect.TextOf(v)
 		updating := s == "updating"
 		if ok {
 			u.InProgress = &updating
 		}
 		return slices.Contains([]string{"idle", "available", "updating"}, s) // what idle and available say, the versions say
 	case "progress":
-		n, ok := double(v)
+		n, ok := dialect.DoubleOf(v)
 		if ok {
 			u.UpdatePercentage = &n
 		}
 		return ok
 	case "latest_release_notes":
-		s, ok := text(v)
+		s, ok := dialect.TextOf(v)
 		if ok {
 			u.ReleaseSummary = &s
 		}
@@ -74,11 +75,11 @@ func setUpdateField(u *entityv1.Update, name string, v *entityv1.Value) bool {
 
 // version is a version in its digits, nil where v is none.
 func version(v *entityv1.Value) *string {
-	if s, ok := text(v); ok {
+	if s, ok := dialect.TextOf(v); ok {
 		return &s
 	}
-	if n, ok := whole64(v); ok && n >= 0 {
-		s := strconv.FormatInt(n, 10)
+	if n, ok := v.GetKind().(*entityv1.Value_IntValue); ok && n.IntValue >= 0 {
+		s := strconv.FormatInt(n.IntValue, 10)
 		return &s
 	}
 	return nil

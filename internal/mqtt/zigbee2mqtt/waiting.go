@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 // waiting holds the newest message per topic, oldest first, within bounds. Its user guards it.
@@ -50,3 +51,12 @@ func (w *waiting) take() []mqtt.Message {
 
 // cost is what a message takes, its own size included.
 func cost(m mqtt.Message) int { return len(m.Topic) + len(m.Payload) + 128 }
+
+// Stats returns the counts so far.
+func (d *Dialect) Stats() dialect.Stats {
+	s := d.Intake.Stats()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.Waiting = d.waiting.len()
+	return s
+}

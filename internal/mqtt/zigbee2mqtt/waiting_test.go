@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
 func TestUnknownDevicesWaitForTheLists(t *testing.T) {
@@ -17,34 +18,34 @@ func TestUnknownDevicesWaitForTheLists(t *testing.T) {
 	b.say("zigbee2mqtt/x/availability", `online`)
 	b.say("zigbee2mqtt/y", `{"temperature":1}`)
 	b.say("zigbee2mqtt/y/set", `{"temperature":1}`)
-	if s := b.Stats(); s.Waiting != 3 || s.Events != 0 || s.Ignored[ReasonCommand] != 1 {
+	if s := b.Stats(); s.Waiting != 3 || s.Events != 0 || s.Ignored[dialect.ReasonCommand] != 1 {
 		t.Errorf("%+v", s)
 	}
 	b.say("zigbee2mqtt/g", `{"state":"ON"}`)
-	if s := b.Stats(); s.Waiting != 3 || s.Ignored[ReasonWaitingFull] != 1 {
+	if s := b.Stats(); s.Waiting != 3 || s.Ignored[dialect.ReasonWaitingFull] != 1 {
 		t.Errorf("%+v", s)
 	}
 	// x's report was the oldest, since its newest came first.
 	b.say("zigbee2mqtt/x", `{"temperature":4}`)
-	if s := b.Stats(); s.Waiting != 3 || s.Ignored[ReasonWaitingFull] != 2 {
+	if s := b.Stats(); s.Waiting != 3 || s.Ignored[dialect.ReasonWaitingFull] != 2 {
 		t.Errorf("%+v", s)
 	}
 	b.now = base.Add(time.Minute)
 	b.say("zigbee2mqtt/bridge/devices", "["+device("0x1", "x", exposeTemperature)+","+device("0x2", "lamp", exposeLight)+"]")
 	b.expect("sensor.x_temperature", `{"number":4}`)
-	if st, _ := b.house.cache.Get("sensor.x_temperature"); !st.UpdatedAt.Equal(base.Add(time.Second)) {
+	if st, _ := b.house.Cache.Get("sensor.x_temperature"); !st.UpdatedAt.Equal(base.Add(time.Second)) {
 		t.Errorf("updated at %v", st.UpdatedAt)
 	}
-	if s := b.Stats(); s.Waiting != 2 || s.Ignored[ReasonUnknownDevice] != 0 {
+	if s := b.Stats(); s.Waiting != 2 || s.Ignored[dialect.ReasonUnknownDevice] != 0 {
 		t.Errorf("%+v", s)
 	}
 	b.say("zigbee2mqtt/bridge/groups", `[{"id":1,"friendly_name":"g","members":[{"ieee_address":"0x2","endpoint":1}]}]`)
 	b.expect("light.g", `{"on":true}`)
-	if s := b.Stats(); s.Waiting != 0 || s.Ignored[ReasonUnknownDevice] != 1 {
+	if s := b.Stats(); s.Waiting != 0 || s.Ignored[dialect.ReasonUnknownDevice] != 1 {
 		t.Errorf("%+v", s)
 	}
 	b.say("zigbee2mqtt/z", `{"temperature":1}`)
-	if s := b.Stats(); s.Waiting != 0 || s.Ignored[ReasonUnknownDevice] != 2 {
+	if s := b.Stats(); s.Waiting != 0 || s.Ignored[dialect.ReasonUnknownDevice] != 2 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -817,11 +817,171 @@ func (x *Feature) GetValueToggle() *Value {
 	return nil
 }
 
+// PendingCommands are the commands to an entity that wait for their answers.
+type PendingCommands struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the entity.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// In the order of their positions; at least one.
+	Commands      []*PendingCommand `protobuf:"bytes,2,rep,name=commands,proto3" json:"commands,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingCommands) Reset() {
+	*x = PendingCommands{}
+	mi := &file_statehouse_entity_v1_registry_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingCommands) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingCommands) ProtoMessage() {}
+
+func (x *PendingCommands) ProtoReflect() protoreflect.Message {
+	mi := &file_statehouse_entity_v1_registry_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingCommands.ProtoReflect.Descriptor instead.
+func (*PendingCommands) Descriptor() ([]byte, []int) {
+	return file_statehouse_entity_v1_registry_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PendingCommands) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PendingCommands) GetCommands() []*PendingCommand {
+	if x != nil {
+		return x.Commands
+	}
+	return nil
+}
+
+// PendingCommand is a command that was issued and is not settled. What it says is that of the command_issued event.
+type PendingCommand struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Position of the command_issued.
+	Position  uint64   `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	Action    string   `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	Arguments []*Field `protobuf:"bytes,3,rep,name=arguments,proto3" json:"arguments,omitempty"`
+	// Nanoseconds since 1970-01-01 UTC.
+	Issued int64 `protobuf:"zigzag64,4,opt,name=issued,proto3" json:"issued,omitempty"`
+	// Nanoseconds since 1970-01-01 UTC.
+	Deadline int64       `protobuf:"zigzag64,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	Expected *Attributes `protobuf:"bytes,6,opt,name=expected,proto3" json:"expected,omitempty"`
+	// Who wants it: the event's source.
+	Source        string `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
+	CorrelationId string `protobuf:"bytes,8,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingCommand) Reset() {
+	*x = PendingCommand{}
+	mi := &file_statehouse_entity_v1_registry_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingCommand) ProtoMessage() {}
+
+func (x *PendingCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_statehouse_entity_v1_registry_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingCommand.ProtoReflect.Descriptor instead.
+func (*PendingCommand) Descriptor() ([]byte, []int) {
+	return file_statehouse_entity_v1_registry_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PendingCommand) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *PendingCommand) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *PendingCommand) GetArguments() []*Field {
+	if x != nil {
+		return x.Arguments
+	}
+	return nil
+}
+
+func (x *PendingCommand) GetIssued() int64 {
+	if x != nil {
+		return x.Issued
+	}
+	return 0
+}
+
+func (x *PendingCommand) GetDeadline() int64 {
+	if x != nil {
+		return x.Deadline
+	}
+	return 0
+}
+
+func (x *PendingCommand) GetExpected() *Attributes {
+	if x != nil {
+		return x.Expected
+	}
+	return nil
+}
+
+func (x *PendingCommand) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *PendingCommand) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
 var File_statehouse_entity_v1_registry_proto protoreflect.FileDescriptor
 
 const file_statehouse_entity_v1_registry_proto_rawDesc = "" +
 	"\n" +
-	"#statehouse/entity/v1/registry.proto\x12\x14statehouse.entity.v1\x1a statehouse/entity/v1/value.proto\"\xcf\x03\n" +
+	"#statehouse/entity/v1/registry.proto\x12\x14statehouse.entity.v1\x1a%statehouse/entity/v1/attributes.proto\x1a statehouse/entity/v1/value.proto\"\xcf\x03\n" +
 	"\x06Device\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
@@ -897,7 +1057,19 @@ const file_statehouse_entity_v1_registry_proto_rawDesc = "" +
 	"\b_minimumB\n" +
 	"\n" +
 	"\b_maximumB\a\n" +
-	"\x05_step*p\n" +
+	"\x05_step\"c\n" +
+	"\x0fPendingCommands\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12@\n" +
+	"\bcommands\x18\x02 \x03(\v2$.statehouse.entity.v1.PendingCommandR\bcommands\"\xb0\x02\n" +
+	"\x0ePendingCommand\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\x129\n" +
+	"\targuments\x18\x03 \x03(\v2\x1b.statehouse.entity.v1.FieldR\targuments\x12\x16\n" +
+	"\x06issued\x18\x04 \x01(\x12R\x06issued\x12\x1a\n" +
+	"\bdeadline\x18\x05 \x01(\x12R\bdeadline\x12<\n" +
+	"\bexpected\x18\x06 \x01(\v2 .statehouse.entity.v1.AttributesR\bexpected\x12\x16\n" +
+	"\x06source\x18\a \x01(\tR\x06source\x12%\n" +
+	"\x0ecorrelation_id\x18\b \x01(\tR\rcorrelationId*p\n" +
 	"\n" +
 	"DeviceKind\x12\x1b\n" +
 	"\x17DEVICE_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
@@ -928,33 +1100,40 @@ func file_statehouse_entity_v1_registry_proto_rawDescGZIP() []byte {
 }
 
 var file_statehouse_entity_v1_registry_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_statehouse_entity_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_statehouse_entity_v1_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_statehouse_entity_v1_registry_proto_goTypes = []any{
-	(DeviceKind)(0),      // 0: statehouse.entity.v1.DeviceKind
-	(StateClass)(0),      // 1: statehouse.entity.v1.StateClass
-	(EntityCategory)(0),  // 2: statehouse.entity.v1.EntityCategory
-	(*Device)(nil),       // 3: statehouse.entity.v1.Device
-	(*Area)(nil),         // 4: statehouse.entity.v1.Area
-	(*Entity)(nil),       // 5: statehouse.entity.v1.Entity
-	(*Capabilities)(nil), // 6: statehouse.entity.v1.Capabilities
-	(*Feature)(nil),      // 7: statehouse.entity.v1.Feature
-	(*Value)(nil),        // 8: statehouse.entity.v1.Value
+	(DeviceKind)(0),         // 0: statehouse.entity.v1.DeviceKind
+	(StateClass)(0),         // 1: statehouse.entity.v1.StateClass
+	(EntityCategory)(0),     // 2: statehouse.entity.v1.EntityCategory
+	(*Device)(nil),          // 3: statehouse.entity.v1.Device
+	(*Area)(nil),            // 4: statehouse.entity.v1.Area
+	(*Entity)(nil),          // 5: statehouse.entity.v1.Entity
+	(*Capabilities)(nil),    // 6: statehouse.entity.v1.Capabilities
+	(*Feature)(nil),         // 7: statehouse.entity.v1.Feature
+	(*PendingCommands)(nil), // 8: statehouse.entity.v1.PendingCommands
+	(*PendingCommand)(nil),  // 9: statehouse.entity.v1.PendingCommand
+	(*Value)(nil),           // 10: statehouse.entity.v1.Value
+	(*Field)(nil),           // 11: statehouse.entity.v1.Field
+	(*Attributes)(nil),      // 12: statehouse.entity.v1.Attributes
 }
 var file_statehouse_entity_v1_registry_proto_depIdxs = []int32{
-	0, // 0: statehouse.entity.v1.Device.kind:type_name -> statehouse.entity.v1.DeviceKind
-	1, // 1: statehouse.entity.v1.Entity.state_class:type_name -> statehouse.entity.v1.StateClass
-	2, // 2: statehouse.entity.v1.Entity.category:type_name -> statehouse.entity.v1.EntityCategory
-	6, // 3: statehouse.entity.v1.Entity.capabilities:type_name -> statehouse.entity.v1.Capabilities
-	7, // 4: statehouse.entity.v1.Capabilities.feature_details:type_name -> statehouse.entity.v1.Feature
-	8, // 5: statehouse.entity.v1.Capabilities.definition:type_name -> statehouse.entity.v1.Value
-	8, // 6: statehouse.entity.v1.Feature.value_on:type_name -> statehouse.entity.v1.Value
-	8, // 7: statehouse.entity.v1.Feature.value_off:type_name -> statehouse.entity.v1.Value
-	8, // 8: statehouse.entity.v1.Feature.value_toggle:type_name -> statehouse.entity.v1.Value
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	0,  // 0: statehouse.entity.v1.Device.kind:type_name -> statehouse.entity.v1.DeviceKind
+	1,  // 1: statehouse.entity.v1.Entity.state_class:type_name -> statehouse.entity.v1.StateClass
+	2,  // 2: statehouse.entity.v1.Entity.category:type_name -> statehouse.entity.v1.EntityCategory
+	6,  // 3: statehouse.entity.v1.Entity.capabilities:type_name -> statehouse.entity.v1.Capabilities
+	7,  // 4: statehouse.entity.v1.Capabilities.feature_details:type_name -> statehouse.entity.v1.Feature
+	10, // 5: statehouse.entity.v1.Capabilities.definition:type_name -> statehouse.entity.v1.Value
+	10, // 6: statehouse.entity.v1.Feature.value_on:type_name -> statehouse.entity.v1.Value
+	10, // 7: statehouse.entity.v1.Feature.value_off:type_name -> statehouse.entity.v1.Value
+	10, // 8: statehouse.entity.v1.Feature.value_toggle:type_name -> statehouse.entity.v1.Value
+	9,  // 9: statehouse.entity.v1.PendingCommands.commands:type_name -> statehouse.entity.v1.PendingCommand
+	11, // 10: statehouse.entity.v1.PendingCommand.arguments:type_name -> statehouse.entity.v1.Field
+	12, // 11: statehouse.entity.v1.PendingCommand.expected:type_name -> statehouse.entity.v1.Attributes
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_statehouse_entity_v1_registry_proto_init() }
@@ -962,6 +1141,7 @@ func file_statehouse_entity_v1_registry_proto_init() {
 	if File_statehouse_entity_v1_registry_proto != nil {
 		return
 	}
+	file_statehouse_entity_v1_attributes_proto_init()
 	file_statehouse_entity_v1_value_proto_init()
 	file_statehouse_entity_v1_registry_proto_msgTypes[2].OneofWrappers = []any{}
 	file_statehouse_entity_v1_registry_proto_msgTypes[3].OneofWrappers = []any{}
@@ -972,7 +1152,7 @@ func file_statehouse_entity_v1_registry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statehouse_entity_v1_registry_proto_rawDesc), len(file_statehouse_entity_v1_registry_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -127,6 +127,7 @@ type RegistryRecord struct {
 	//	*RegistryRecord_Area
 	//	*RegistryRecord_FormerEntity
 	//	*RegistryRecord_FormerDevice
+	//	*RegistryRecord_Pending
 	Entry isRegistryRecord_Entry `protobuf_oneof:"entry"`
 	// In a delta: there is no such entry any more, and of it only what names it is set.
 	Removed       bool `protobuf:"varint,6,opt,name=removed,proto3" json:"removed,omitempty"`
@@ -216,6 +217,15 @@ func (x *RegistryRecord) GetFormerDevice() *Device {
 	return nil
 }
 
+func (x *RegistryRecord) GetPending() *PendingCommands {
+	if x != nil {
+		if x, ok := x.Entry.(*RegistryRecord_Pending); ok {
+			return x.Pending
+		}
+	}
+	return nil
+}
+
 func (x *RegistryRecord) GetRemoved() bool {
 	if x != nil {
 		return x.Removed
@@ -249,6 +259,11 @@ type RegistryRecord_FormerDevice struct {
 	FormerDevice *Device `protobuf:"bytes,5,opt,name=former_device,json=formerDevice,proto3,oneof"`
 }
 
+type RegistryRecord_Pending struct {
+	// The commands to an entity that wait for their answers.
+	Pending *PendingCommands `protobuf:"bytes,7,opt,name=pending,proto3,oneof"`
+}
+
 func (*RegistryRecord_Entity) isRegistryRecord_Entry() {}
 
 func (*RegistryRecord_Device) isRegistryRecord_Entry() {}
@@ -258,6 +273,8 @@ func (*RegistryRecord_Area) isRegistryRecord_Entry() {}
 func (*RegistryRecord_FormerEntity) isRegistryRecord_Entry() {}
 
 func (*RegistryRecord_FormerDevice) isRegistryRecord_Entry() {}
+
+func (*RegistryRecord_Pending) isRegistryRecord_Entry() {}
 
 var File_statehouse_entity_v1_snapshot_proto protoreflect.FileDescriptor
 
@@ -276,13 +293,14 @@ const file_statehouse_entity_v1_snapshot_proto_rawDesc = "" +
 	"\bposition\x18\x05 \x01(\x04R\bposition\x12\x1d\n" +
 	"\n" +
 	"changed_at\x18\x06 \x01(\x10R\tchangedAt\x12\x18\n" +
-	"\aremoved\x18\a \x01(\bR\aremoved\"\xdf\x02\n" +
+	"\aremoved\x18\a \x01(\bR\aremoved\"\xa2\x03\n" +
 	"\x0eRegistryRecord\x126\n" +
 	"\x06entity\x18\x01 \x01(\v2\x1c.statehouse.entity.v1.EntityH\x00R\x06entity\x126\n" +
 	"\x06device\x18\x02 \x01(\v2\x1c.statehouse.entity.v1.DeviceH\x00R\x06device\x120\n" +
 	"\x04area\x18\x03 \x01(\v2\x1a.statehouse.entity.v1.AreaH\x00R\x04area\x12C\n" +
 	"\rformer_entity\x18\x04 \x01(\v2\x1c.statehouse.entity.v1.EntityH\x00R\fformerEntity\x12C\n" +
-	"\rformer_device\x18\x05 \x01(\v2\x1c.statehouse.entity.v1.DeviceH\x00R\fformerDevice\x12\x18\n" +
+	"\rformer_device\x18\x05 \x01(\v2\x1c.statehouse.entity.v1.DeviceH\x00R\fformerDevice\x12A\n" +
+	"\apending\x18\a \x01(\v2%.statehouse.entity.v1.PendingCommandsH\x00R\apending\x12\x18\n" +
 	"\aremoved\x18\x06 \x01(\bR\aremovedB\a\n" +
 	"\x05entryBDZBgithub.com/statehouse/statehouse/gen/statehouse/entity/v1;entityv1b\x06proto3"
 
@@ -300,12 +318,13 @@ func file_statehouse_entity_v1_snapshot_proto_rawDescGZIP() []byte {
 
 var file_statehouse_entity_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_statehouse_entity_v1_snapshot_proto_goTypes = []any{
-	(*StateRecord)(nil),    // 0: statehouse.entity.v1.StateRecord
-	(*RegistryRecord)(nil), // 1: statehouse.entity.v1.RegistryRecord
-	(*Attributes)(nil),     // 2: statehouse.entity.v1.Attributes
-	(*Entity)(nil),         // 3: statehouse.entity.v1.Entity
-	(*Device)(nil),         // 4: statehouse.entity.v1.Device
-	(*Area)(nil),           // 5: statehouse.entity.v1.Area
+	(*StateRecord)(nil),     // 0: statehouse.entity.v1.StateRecord
+	(*RegistryRecord)(nil),  // 1: statehouse.entity.v1.RegistryRecord
+	(*Attributes)(nil),      // 2: statehouse.entity.v1.Attributes
+	(*Entity)(nil),          // 3: statehouse.entity.v1.Entity
+	(*Device)(nil),          // 4: statehouse.entity.v1.Device
+	(*Area)(nil),            // 5: statehouse.entity.v1.Area
+	(*PendingCommands)(nil), // 6: statehouse.entity.v1.PendingCommands
 }
 var file_statehouse_entity_v1_snapshot_proto_depIdxs = []int32{
 	2, // 0: statehouse.entity.v1.StateRecord.attributes:type_name -> statehouse.entity.v1.Attributes
@@ -314,11 +333,12 @@ var file_statehouse_entity_v1_snapshot_proto_depIdxs = []int32{
 	5, // 3: statehouse.entity.v1.RegistryRecord.area:type_name -> statehouse.entity.v1.Area
 	3, // 4: statehouse.entity.v1.RegistryRecord.former_entity:type_name -> statehouse.entity.v1.Entity
 	4, // 5: statehouse.entity.v1.RegistryRecord.former_device:type_name -> statehouse.entity.v1.Device
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6, // 6: statehouse.entity.v1.RegistryRecord.pending:type_name -> statehouse.entity.v1.PendingCommands
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_statehouse_entity_v1_snapshot_proto_init() }
@@ -334,6 +354,7 @@ func file_statehouse_entity_v1_snapshot_proto_init() {
 		(*RegistryRecord_Area)(nil),
 		(*RegistryRecord_FormerEntity)(nil),
 		(*RegistryRecord_FormerDevice)(nil),
+		(*RegistryRecord_Pending)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -22,6 +22,66 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// CommandOutcome is what became of a command.
+type CommandOutcome int32
+
+const (
+	CommandOutcome_COMMAND_OUTCOME_UNSPECIFIED CommandOutcome = 0
+	// The state answered, or, where none does, the broker took it.
+	CommandOutcome_COMMAND_OUTCOME_CONFIRMED CommandOutcome = 1
+	// It could not be sent.
+	CommandOutcome_COMMAND_OUTCOME_FAILED CommandOutcome = 2
+	// A later command asked for something else before it was answered.
+	CommandOutcome_COMMAND_OUTCOME_SUPERSEDED CommandOutcome = 3
+	// Nothing answered before the deadline.
+	CommandOutcome_COMMAND_OUTCOME_TIMED_OUT CommandOutcome = 4
+)
+
+// Enum value maps for CommandOutcome.
+var (
+	CommandOutcome_name = map[int32]string{
+		0: "COMMAND_OUTCOME_UNSPECIFIED",
+		1: "COMMAND_OUTCOME_CONFIRMED",
+		2: "COMMAND_OUTCOME_FAILED",
+		3: "COMMAND_OUTCOME_SUPERSEDED",
+		4: "COMMAND_OUTCOME_TIMED_OUT",
+	}
+	CommandOutcome_value = map[string]int32{
+		"COMMAND_OUTCOME_UNSPECIFIED": 0,
+		"COMMAND_OUTCOME_CONFIRMED":   1,
+		"COMMAND_OUTCOME_FAILED":      2,
+		"COMMAND_OUTCOME_SUPERSEDED":  3,
+		"COMMAND_OUTCOME_TIMED_OUT":   4,
+	}
+)
+
+func (x CommandOutcome) Enum() *CommandOutcome {
+	p := new(CommandOutcome)
+	*p = x
+	return p
+}
+
+func (x CommandOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CommandOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_statehouse_event_v1_event_proto_enumTypes[0].Descriptor()
+}
+
+func (CommandOutcome) Type() protoreflect.EnumType {
+	return &file_statehouse_event_v1_event_proto_enumTypes[0]
+}
+
+func (x CommandOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CommandOutcome.Descriptor instead.
+func (CommandOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{0}
+}
+
 // Payload is what an event says. Which entity it is about, when and by whom stand beside it in the log.
 // The kind of an event is the name of the field that is set ("state_changed"), or Custom.kind.
 type Payload struct {
@@ -37,6 +97,8 @@ type Payload struct {
 	//	*Payload_DeviceUnregistered
 	//	*Payload_AreaRegistered
 	//	*Payload_AreaUnregistered
+	//	*Payload_CommandIssued
+	//	*Payload_CommandSettled
 	//	*Payload_System
 	//	*Payload_HistoryRemoved
 	//	*Payload_Custom
@@ -163,6 +225,24 @@ func (x *Payload) GetAreaUnregistered() *AreaUnregistered {
 	return nil
 }
 
+func (x *Payload) GetCommandIssued() *CommandIssued {
+	if x != nil {
+		if x, ok := x.Kind.(*Payload_CommandIssued); ok {
+			return x.CommandIssued
+		}
+	}
+	return nil
+}
+
+func (x *Payload) GetCommandSettled() *CommandSettled {
+	if x != nil {
+		if x, ok := x.Kind.(*Payload_CommandSettled); ok {
+			return x.CommandSettled
+		}
+	}
+	return nil
+}
+
 func (x *Payload) GetSystem() *System {
 	if x != nil {
 		if x, ok := x.Kind.(*Payload_System); ok {
@@ -236,6 +316,17 @@ type Payload_AreaUnregistered struct {
 	AreaUnregistered *AreaUnregistered `protobuf:"bytes,9,opt,name=area_unregistered,json=areaUnregistered,proto3,oneof"`
 }
 
+type Payload_CommandIssued struct {
+	// Somebody wants the entity to do something; it is sent to the device next. The event's source is who wants it.
+	CommandIssued *CommandIssued `protobuf:"bytes,10,opt,name=command_issued,json=commandIssued,proto3,oneof"`
+}
+
+type Payload_CommandSettled struct {
+	// What became of a command. The event's cause is what decided it: the state that answered, the command that came
+	// in between, or the command itself.
+	CommandSettled *CommandSettled `protobuf:"bytes,11,opt,name=command_settled,json=commandSettled,proto3,oneof"`
+}
+
 type Payload_System struct {
 	// Something the system itself did or noticed.
 	System *System `protobuf:"bytes,12,opt,name=system,proto3,oneof"`
@@ -268,6 +359,10 @@ func (*Payload_DeviceUnregistered) isPayload_Kind() {}
 func (*Payload_AreaRegistered) isPayload_Kind() {}
 
 func (*Payload_AreaUnregistered) isPayload_Kind() {}
+
+func (*Payload_CommandIssued) isPayload_Kind() {}
+
+func (*Payload_CommandSettled) isPayload_Kind() {}
 
 func (*Payload_System) isPayload_Kind() {}
 
@@ -655,6 +750,141 @@ func (x *AreaUnregistered) GetAreaId() string {
 	return ""
 }
 
+type CommandIssued struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What to do, as Home Assistant names the services of the entity's domain: "turn_on", "set_temperature".
+	Action string `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	// How, in the names and units of the attributes; sorted by name, each name once.
+	Arguments []*v1.Field `protobuf:"bytes,2,rep,name=arguments,proto3" json:"arguments,omitempty"`
+	// When the command has timed out if nothing answered it before, in nanoseconds since 1970 in UTC.
+	Deadline int64 `protobuf:"zigzag64,3,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// What the state has to say for the command to be confirmed: the fields that are set. Absent where no state answers, so
+	// that it is confirmed when the broker has it.
+	Expected      *v1.Attributes `protobuf:"bytes,4,opt,name=expected,proto3" json:"expected,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandIssued) Reset() {
+	*x = CommandIssued{}
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandIssued) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandIssued) ProtoMessage() {}
+
+func (x *CommandIssued) ProtoReflect() protoreflect.Message {
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandIssued.ProtoReflect.Descriptor instead.
+func (*CommandIssued) Descriptor() ([]byte, []int) {
+	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CommandIssued) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *CommandIssued) GetArguments() []*v1.Field {
+	if x != nil {
+		return x.Arguments
+	}
+	return nil
+}
+
+func (x *CommandIssued) GetDeadline() int64 {
+	if x != nil {
+		return x.Deadline
+	}
+	return 0
+}
+
+func (x *CommandIssued) GetExpected() *v1.Attributes {
+	if x != nil {
+		return x.Expected
+	}
+	return nil
+}
+
+type CommandSettled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Position of the command_issued.
+	Command uint64         `protobuf:"varint,1,opt,name=command,proto3" json:"command,omitempty"`
+	Outcome CommandOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=statehouse.event.v1.CommandOutcome" json:"outcome,omitempty"`
+	// Why it failed, for people; empty for other outcomes.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandSettled) Reset() {
+	*x = CommandSettled{}
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandSettled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandSettled) ProtoMessage() {}
+
+func (x *CommandSettled) ProtoReflect() protoreflect.Message {
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandSettled.ProtoReflect.Descriptor instead.
+func (*CommandSettled) Descriptor() ([]byte, []int) {
+	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CommandSettled) GetCommand() uint64 {
+	if x != nil {
+		return x.Command
+	}
+	return 0
+}
+
+func (x *CommandSettled) GetOutcome() CommandOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return CommandOutcome_COMMAND_OUTCOME_UNSPECIFIED
+}
+
+func (x *CommandSettled) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type System struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What happened, a word: "started", "stopped", "bridge_online", "bridge_offline", "clock_jumped".
@@ -669,7 +899,7 @@ type System struct {
 
 func (x *System) Reset() {
 	*x = System{}
-	mi := &file_statehouse_event_v1_event_proto_msgTypes[10]
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +911,7 @@ func (x *System) String() string {
 func (*System) ProtoMessage() {}
 
 func (x *System) ProtoReflect() protoreflect.Message {
-	mi := &file_statehouse_event_v1_event_proto_msgTypes[10]
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +924,7 @@ func (x *System) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use System.ProtoReflect.Descriptor instead.
 func (*System) Descriptor() ([]byte, []int) {
-	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{10}
+	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *System) GetWhat() string {
@@ -733,7 +963,7 @@ type HistoryRemoved struct {
 
 func (x *HistoryRemoved) Reset() {
 	*x = HistoryRemoved{}
-	mi := &file_statehouse_event_v1_event_proto_msgTypes[11]
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +975,7 @@ func (x *HistoryRemoved) String() string {
 func (*HistoryRemoved) ProtoMessage() {}
 
 func (x *HistoryRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_statehouse_event_v1_event_proto_msgTypes[11]
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +988,7 @@ func (x *HistoryRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRemoved.ProtoReflect.Descriptor instead.
 func (*HistoryRemoved) Descriptor() ([]byte, []int) {
-	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{11}
+	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HistoryRemoved) GetThrough() uint64 {
@@ -795,7 +1025,7 @@ type Custom struct {
 
 func (x *Custom) Reset() {
 	*x = Custom{}
-	mi := &file_statehouse_event_v1_event_proto_msgTypes[12]
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +1037,7 @@ func (x *Custom) String() string {
 func (*Custom) ProtoMessage() {}
 
 func (x *Custom) ProtoReflect() protoreflect.Message {
-	mi := &file_statehouse_event_v1_event_proto_msgTypes[12]
+	mi := &file_statehouse_event_v1_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +1050,7 @@ func (x *Custom) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Custom.ProtoReflect.Descriptor instead.
 func (*Custom) Descriptor() ([]byte, []int) {
-	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{12}
+	return file_statehouse_event_v1_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Custom) GetKind() string {
@@ -848,7 +1078,7 @@ var File_statehouse_event_v1_event_proto protoreflect.FileDescriptor
 
 const file_statehouse_event_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1fstatehouse/event/v1/event.proto\x12\x13statehouse.event.v1\x1a%statehouse/entity/v1/attributes.proto\x1a#statehouse/entity/v1/registry.proto\"\xc9\a\n" +
+	"\x1fstatehouse/event/v1/event.proto\x12\x13statehouse.event.v1\x1a%statehouse/entity/v1/attributes.proto\x1a#statehouse/entity/v1/registry.proto\x1a statehouse/entity/v1/value.proto\"\xda\b\n" +
 	"\aPayload\x12H\n" +
 	"\rstate_changed\x18\x01 \x01(\v2!.statehouse.event.v1.StateChangedH\x00R\fstateChanged\x12K\n" +
 	"\x0estate_reported\x18\x02 \x01(\v2\".statehouse.event.v1.StateReportedH\x00R\rstateReported\x12T\n" +
@@ -858,12 +1088,14 @@ const file_statehouse_event_v1_event_proto_rawDesc = "" +
 	"\x11device_registered\x18\x06 \x01(\v2%.statehouse.event.v1.DeviceRegisteredH\x00R\x10deviceRegistered\x12Z\n" +
 	"\x13device_unregistered\x18\a \x01(\v2'.statehouse.event.v1.DeviceUnregisteredH\x00R\x12deviceUnregistered\x12N\n" +
 	"\x0farea_registered\x18\b \x01(\v2#.statehouse.event.v1.AreaRegisteredH\x00R\x0eareaRegistered\x12T\n" +
-	"\x11area_unregistered\x18\t \x01(\v2%.statehouse.event.v1.AreaUnregisteredH\x00R\x10areaUnregistered\x125\n" +
+	"\x11area_unregistered\x18\t \x01(\v2%.statehouse.event.v1.AreaUnregisteredH\x00R\x10areaUnregistered\x12K\n" +
+	"\x0ecommand_issued\x18\n" +
+	" \x01(\v2\".statehouse.event.v1.CommandIssuedH\x00R\rcommandIssued\x12N\n" +
+	"\x0fcommand_settled\x18\v \x01(\v2#.statehouse.event.v1.CommandSettledH\x00R\x0ecommandSettled\x125\n" +
 	"\x06system\x18\f \x01(\v2\x1b.statehouse.event.v1.SystemH\x00R\x06system\x12N\n" +
 	"\x0fhistory_removed\x18\r \x01(\v2#.statehouse.event.v1.HistoryRemovedH\x00R\x0ehistoryRemoved\x125\n" +
 	"\x06custom\x18\x0f \x01(\v2\x1b.statehouse.event.v1.CustomH\x00R\x06customB\x06\n" +
-	"\x04kindJ\x04\b\n" +
-	"\x10\vJ\x04\b\v\x10\f\"P\n" +
+	"\x04kind\"P\n" +
 	"\fStateChanged\x12@\n" +
 	"\n" +
 	"attributes\x18\x01 \x01(\v2 .statehouse.entity.v1.AttributesR\n" +
@@ -881,7 +1113,16 @@ const file_statehouse_event_v1_event_proto_rawDesc = "" +
 	"\x0eAreaRegistered\x12.\n" +
 	"\x04area\x18\x01 \x01(\v2\x1a.statehouse.entity.v1.AreaR\x04area\"+\n" +
 	"\x10AreaUnregistered\x12\x17\n" +
-	"\aarea_id\x18\x01 \x01(\tR\x06areaId\"N\n" +
+	"\aarea_id\x18\x01 \x01(\tR\x06areaId\"\xbc\x01\n" +
+	"\rCommandIssued\x12\x16\n" +
+	"\x06action\x18\x01 \x01(\tR\x06action\x129\n" +
+	"\targuments\x18\x02 \x03(\v2\x1b.statehouse.entity.v1.FieldR\targuments\x12\x1a\n" +
+	"\bdeadline\x18\x03 \x01(\x12R\bdeadline\x12<\n" +
+	"\bexpected\x18\x04 \x01(\v2 .statehouse.entity.v1.AttributesR\bexpected\"\x81\x01\n" +
+	"\x0eCommandSettled\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\x04R\acommand\x12=\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2#.statehouse.event.v1.CommandOutcomeR\aoutcome\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"N\n" +
 	"\x06System\x12\x12\n" +
 	"\x04what\x18\x01 \x01(\tR\x04what\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x16\n" +
@@ -893,7 +1134,13 @@ const file_statehouse_event_v1_event_proto_rawDesc = "" +
 	"\x06Custom\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x19\n" +
 	"\btype_url\x18\x02 \x01(\tR\atypeUrl\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\fR\x05valueBBZ@github.com/statehouse/statehouse/gen/statehouse/event/v1;eventv1b\x06proto3"
+	"\x05value\x18\x03 \x01(\fR\x05value*\xab\x01\n" +
+	"\x0eCommandOutcome\x12\x1f\n" +
+	"\x1bCOMMAND_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19COMMAND_OUTCOME_CONFIRMED\x10\x01\x12\x1a\n" +
+	"\x16COMMAND_OUTCOME_FAILED\x10\x02\x12\x1e\n" +
+	"\x1aCOMMAND_OUTCOME_SUPERSEDED\x10\x03\x12\x1d\n" +
+	"\x19COMMAND_OUTCOME_TIMED_OUT\x10\x04BBZ@github.com/statehouse/statehouse/gen/statehouse/event/v1;eventv1b\x06proto3"
 
 var (
 	file_statehouse_event_v1_event_proto_rawDescOnce sync.Once
@@ -907,48 +1154,58 @@ func file_statehouse_event_v1_event_proto_rawDescGZIP() []byte {
 	return file_statehouse_event_v1_event_proto_rawDescData
 }
 
-var file_statehouse_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_statehouse_event_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_statehouse_event_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_statehouse_event_v1_event_proto_goTypes = []any{
-	(*Payload)(nil),            // 0: statehouse.event.v1.Payload
-	(*StateChanged)(nil),       // 1: statehouse.event.v1.StateChanged
-	(*StateReported)(nil),      // 2: statehouse.event.v1.StateReported
-	(*EntityRegistered)(nil),   // 3: statehouse.event.v1.EntityRegistered
-	(*EntityUnregistered)(nil), // 4: statehouse.event.v1.EntityUnregistered
-	(*EntityRenamed)(nil),      // 5: statehouse.event.v1.EntityRenamed
-	(*DeviceRegistered)(nil),   // 6: statehouse.event.v1.DeviceRegistered
-	(*DeviceUnregistered)(nil), // 7: statehouse.event.v1.DeviceUnregistered
-	(*AreaRegistered)(nil),     // 8: statehouse.event.v1.AreaRegistered
-	(*AreaUnregistered)(nil),   // 9: statehouse.event.v1.AreaUnregistered
-	(*System)(nil),             // 10: statehouse.event.v1.System
-	(*HistoryRemoved)(nil),     // 11: statehouse.event.v1.HistoryRemoved
-	(*Custom)(nil),             // 12: statehouse.event.v1.Custom
-	(*v1.Attributes)(nil),      // 13: statehouse.entity.v1.Attributes
-	(*v1.Entity)(nil),          // 14: statehouse.entity.v1.Entity
-	(*v1.Device)(nil),          // 15: statehouse.entity.v1.Device
-	(*v1.Area)(nil),            // 16: statehouse.entity.v1.Area
+	(CommandOutcome)(0),        // 0: statehouse.event.v1.CommandOutcome
+	(*Payload)(nil),            // 1: statehouse.event.v1.Payload
+	(*StateChanged)(nil),       // 2: statehouse.event.v1.StateChanged
+	(*StateReported)(nil),      // 3: statehouse.event.v1.StateReported
+	(*EntityRegistered)(nil),   // 4: statehouse.event.v1.EntityRegistered
+	(*EntityUnregistered)(nil), // 5: statehouse.event.v1.EntityUnregistered
+	(*EntityRenamed)(nil),      // 6: statehouse.event.v1.EntityRenamed
+	(*DeviceRegistered)(nil),   // 7: statehouse.event.v1.DeviceRegistered
+	(*DeviceUnregistered)(nil), // 8: statehouse.event.v1.DeviceUnregistered
+	(*AreaRegistered)(nil),     // 9: statehouse.event.v1.AreaRegistered
+	(*AreaUnregistered)(nil),   // 10: statehouse.event.v1.AreaUnregistered
+	(*CommandIssued)(nil),      // 11: statehouse.event.v1.CommandIssued
+	(*CommandSettled)(nil),     // 12: statehouse.event.v1.CommandSettled
+	(*System)(nil),             // 13: statehouse.event.v1.System
+	(*HistoryRemoved)(nil),     // 14: statehouse.event.v1.HistoryRemoved
+	(*Custom)(nil),             // 15: statehouse.event.v1.Custom
+	(*v1.Attributes)(nil),      // 16: statehouse.entity.v1.Attributes
+	(*v1.Entity)(nil),          // 17: statehouse.entity.v1.Entity
+	(*v1.Device)(nil),          // 18: statehouse.entity.v1.Device
+	(*v1.Area)(nil),            // 19: statehouse.entity.v1.Area
+	(*v1.Field)(nil),           // 20: statehouse.entity.v1.Field
 }
 var file_statehouse_event_v1_event_proto_depIdxs = []int32{
-	1,  // 0: statehouse.event.v1.Payload.state_changed:type_name -> statehouse.event.v1.StateChanged
-	2,  // 1: statehouse.event.v1.Payload.state_reported:type_name -> statehouse.event.v1.StateReported
-	3,  // 2: statehouse.event.v1.Payload.entity_registered:type_name -> statehouse.event.v1.EntityRegistered
-	4,  // 3: statehouse.event.v1.Payload.entity_unregistered:type_name -> statehouse.event.v1.EntityUnregistered
-	5,  // 4: statehouse.event.v1.Payload.entity_renamed:type_name -> statehouse.event.v1.EntityRenamed
-	6,  // 5: statehouse.event.v1.Payload.device_registered:type_name -> statehouse.event.v1.DeviceRegistered
-	7,  // 6: statehouse.event.v1.Payload.device_unregistered:type_name -> statehouse.event.v1.DeviceUnregistered
-	8,  // 7: statehouse.event.v1.Payload.area_registered:type_name -> statehouse.event.v1.AreaRegistered
-	9,  // 8: statehouse.event.v1.Payload.area_unregistered:type_name -> statehouse.event.v1.AreaUnregistered
-	10, // 9: statehouse.event.v1.Payload.system:type_name -> statehouse.event.v1.System
-	11, // 10: statehouse.event.v1.Payload.history_removed:type_name -> statehouse.event.v1.HistoryRemoved
-	12, // 11: statehouse.event.v1.Payload.custom:type_name -> statehouse.event.v1.Custom
-	13, // 12: statehouse.event.v1.StateChanged.attributes:type_name -> statehouse.entity.v1.Attributes
-	14, // 13: statehouse.event.v1.EntityRegistered.entity:type_name -> statehouse.entity.v1.Entity
-	15, // 14: statehouse.event.v1.DeviceRegistered.device:type_name -> statehouse.entity.v1.Device
-	16, // 15: statehouse.event.v1.AreaRegistered.area:type_name -> statehouse.entity.v1.Area
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	2,  // 0: statehouse.event.v1.Payload.state_changed:type_name -> statehouse.event.v1.StateChanged
+	3,  // 1: statehouse.event.v1.Payload.state_reported:type_name -> statehouse.event.v1.StateReported
+	4,  // 2: statehouse.event.v1.Payload.entity_registered:type_name -> statehouse.event.v1.EntityRegistered
+	5,  // 3: statehouse.event.v1.Payload.entity_unregistered:type_name -> statehouse.event.v1.EntityUnregistered
+	6,  // 4: statehouse.event.v1.Payload.entity_renamed:type_name -> statehouse.event.v1.EntityRenamed
+	7,  // 5: statehouse.event.v1.Payload.device_registered:type_name -> statehouse.event.v1.DeviceRegistered
+	8,  // 6: statehouse.event.v1.Payload.device_unregistered:type_name -> statehouse.event.v1.DeviceUnregistered
+	9,  // 7: statehouse.event.v1.Payload.area_registered:type_name -> statehouse.event.v1.AreaRegistered
+	10, // 8: statehouse.event.v1.Payload.area_unregistered:type_name -> statehouse.event.v1.AreaUnregistered
+	11, // 9: statehouse.event.v1.Payload.command_issued:type_name -> statehouse.event.v1.CommandIssued
+	12, // 10: statehouse.event.v1.Payload.command_settled:type_name -> statehouse.event.v1.CommandSettled
+	13, // 11: statehouse.event.v1.Payload.system:type_name -> statehouse.event.v1.System
+	14, // 12: statehouse.event.v1.Payload.history_removed:type_name -> statehouse.event.v1.HistoryRemoved
+	15, // 13: statehouse.event.v1.Payload.custom:type_name -> statehouse.event.v1.Custom
+	16, // 14: statehouse.event.v1.StateChanged.attributes:type_name -> statehouse.entity.v1.Attributes
+	17, // 15: statehouse.event.v1.EntityRegistered.entity:type_name -> statehouse.entity.v1.Entity
+	18, // 16: statehouse.event.v1.DeviceRegistered.device:type_name -> statehouse.entity.v1.Device
+	19, // 17: statehouse.event.v1.AreaRegistered.area:type_name -> statehouse.entity.v1.Area
+	20, // 18: statehouse.event.v1.CommandIssued.arguments:type_name -> statehouse.entity.v1.Field
+	16, // 19: statehouse.event.v1.CommandIssued.expected:type_name -> statehouse.entity.v1.Attributes
+	0,  // 20: statehouse.event.v1.CommandSettled.outcome:type_name -> statehouse.event.v1.CommandOutcome
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_statehouse_event_v1_event_proto_init() }
@@ -966,6 +1223,8 @@ func file_statehouse_event_v1_event_proto_init() {
 		(*Payload_DeviceUnregistered)(nil),
 		(*Payload_AreaRegistered)(nil),
 		(*Payload_AreaUnregistered)(nil),
+		(*Payload_CommandIssued)(nil),
+		(*Payload_CommandSettled)(nil),
 		(*Payload_System)(nil),
 		(*Payload_HistoryRemoved)(nil),
 		(*Payload_Custom)(nil),
@@ -975,13 +1234,14 @@ func file_statehouse_event_v1_event_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statehouse_event_v1_event_proto_rawDesc), len(file_statehouse_event_v1_event_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   13,
+			NumEnums:      1,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_statehouse_event_v1_event_proto_goTypes,
 		DependencyIndexes: file_statehouse_event_v1_event_proto_depIdxs,
+		EnumInfos:         file_statehouse_event_v1_event_proto_enumTypes,
 		MessageInfos:      file_statehouse_event_v1_event_proto_msgTypes,
 	}.Build()
 	File_statehouse_event_v1_event_proto = out.File

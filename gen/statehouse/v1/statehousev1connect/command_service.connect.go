@@ -35,12 +35,21 @@ const (
 const (
 	// CommandServiceCallProcedure is the fully-qualified name of the CommandService's Call RPC.
 	CommandServiceCallProcedure = "/statehouse.v1.CommandService/Call"
+	// CommandServiceActionsProcedure is the fully-qualified name of the CommandService's Actions RPC.
+	CommandServiceActionsProcedure = "/statehouse.v1.CommandService/Actions"
 )
 
 // CommandServiceClient is a client for the statehouse.v1.CommandService service.
 type CommandServiceClient interface {
-	// Call has an entity do something. Scope: command.
+	// Call has an entity do something, and answers when that was sent, or with wait when it is settled. A command that was
+	// recorded and could not be sent is no error: its outcome says so. Scope: command.
+	//
+	// Errors: invalid where a word or a value is wrong; not_found; unsupported where the entity cannot do that; unavailable where
+	// no broker is connected or the device is offline: nothing was recorded then; failed_precondition where the entity is disabled;
+	// resource_exhausted where too many commands to it wait.
 	Call(context.Context, *v1.CallRequest) (*v1.CallResponse, error)
+	// Actions lists what an entity can be asked to do. Scope: read.
+	Actions(context.Context, *v1.ActionsRequest) (*v1.ActionsResponse, error)
 }
 
 // NewCommandServiceClient constructs a client for the statehouse.v1.CommandService service. By
@@ -60,12 +69,19 @@ func NewCommandServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(commandServiceMethods.ByName("Call")),
 			connect.WithClientOptions(opts...),
 		),
+		actions: connect.NewClient[v1.ActionsRequest, v1.ActionsResponse](
+			httpClient,
+			baseURL+CommandServiceActionsProcedure,
+			connect.WithSchema(commandServiceMethods.ByName("Actions")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // commandServiceClient implements CommandServiceClient.
 type commandServiceClient struct {
-	call *connect.Client[v1.CallRequest, v1.CallResponse]
+	call    *connect.Client[v1.CallRequest, v1.CallResponse]
+	actions *connect.Client[v1.ActionsRequest, v1.ActionsResponse]
 }
 
 // Call calls statehouse.v1.CommandService.Call.
@@ -77,10 +93,26 @@ func (c *commandServiceClient) Call(ctx context.Context, req *v1.CallRequest) (*
 	return nil, err
 }
 
+// Actions calls statehouse.v1.CommandService.Actions.
+func (c *commandServiceClient) Actions(ctx context.Context, req *v1.ActionsRequest) (*v1.ActionsResponse, error) {
+	response, err := c.actions.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // CommandServiceHandler is an implementation of the statehouse.v1.CommandService service.
 type CommandServiceHandler interface {
-	// Call has an entity do something. Scope: command.
+	// Call has an entity do something, and answers when that was sent, or with wait when it is settled. A command that was
+	// recorded and could not be sent is no error: its outcome says so. Scope: command.
+	//
+	// Errors: invalid where a word or a value is wrong; not_found; unsupported where the entity cannot do that; unavailable where
+	// no broker is connected or the device is offline: nothing was recorded then; failed_precondition where the entity is disabled;
+	// resource_exhausted where too many commands to it wait.
 	Call(context.Context, *v1.CallRequest) (*v1.CallResponse, error)
+	// Actions lists what an entity can be asked to do. Scope: read.
+	Actions(context.Context, *v1.ActionsRequest) (*v1.ActionsResponse, error)
 }
 
 // NewCommandServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -96,10 +128,18 @@ func NewCommandServiceHandler(svc CommandServiceHandler, opts ...connect.Handler
 		connect.WithSchema(commandServiceMethods.ByName("Call")),
 		connect.WithHandlerOptions(opts...),
 	)
+	commandServiceActionsHandler := connect.NewUnaryHandlerSimple(
+		CommandServiceActionsProcedure,
+		svc.Actions,
+		connect.WithSchema(commandServiceMethods.ByName("Actions")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/statehouse.v1.CommandService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case CommandServiceCallProcedure:
 			commandServiceCallHandler.ServeHTTP(w, r)
+		case CommandServiceActionsProcedure:
+			commandServiceActionsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -111,4 +151,8 @@ type UnimplementedCommandServiceHandler struct{}
 
 func (UnimplementedCommandServiceHandler) Call(context.Context, *v1.CallRequest) (*v1.CallResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("statehouse.v1.CommandService.Call is not implemented"))
+}
+
+func (UnimplementedCommandServiceHandler) Actions(context.Context, *v1.ActionsRequest) (*v1.ActionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("statehouse.v1.CommandService.Actions is not implemented"))
 }

@@ -1,0 +1,49 @@
+package dialect
+
+import (
+	"strings"
+	"time"
+
+	"github.com/statehouse/statehouse/eventstore"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/internal/command"
+)
+
+// answers says that a state answers a command that waits for one.
+func (b *Batch) answers(id string, a *entityv1.Attributes) bool {
+	for _, c := range b.Pending.PendingCommands(id) {
+		if c.GetExpected() != nil && command.Answers(c.GetExpected(), a) {
+			return true
+		}
+	}
+	return false
+}
+
+// settle makes the batch's last event, which says that an entity's state is a, the effect of the commands that it answers,
+// and appends that they are confirmed. Of several commands that one state answers, the last one is its cause.
+func (b *Batch) settle(id string, a *entityv1.Attributes, at time.Time) {
+	answer := len(b.Events) - 1
+	for _, c := range b.Pending.PendingCommands(id) {
+		if c.GetExpected() == nil || !command.Answers(c.GetExpected(), a) {
+			continue
+		}
+		b.Events[answer].CausePosition = eventstore.Position(c.GetPosition())
+		b.Events[answer].CorrelationID = Correlation(c)
+		b.Add(eventstore.Event{
+			Timestamp: at, Entity: id, CorrelationID: Correlation(c),
+			CausePosition: b.Pending.Position() + eventstore.Position(answer) + 1,
+			Payload: &eventv1.Payload{Kind: &eventv1.Payload_CommandSettled{CommandSettled: &eventv1.CommandSettled{
+				Command: c.GetPosition(), Outcome: eventv1.CommandOutcome_COMMAND_OUTCOME_CONFIRMED,
+			}}},
+		})
+	}
+}
+
+// Correlation is that of a command, empty where the store made it.
+func Correlation(c *entityv1.PendingCommand) string {
+	if strings.HasPrefix(c.GetCorrelationId(), "@") {
+		return ""
+	}
+	return c.GetCorrelationId()
+}

@@ -1,0 +1,137 @@
+package dialect
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/mqtt"
+)
+
+// House is where events go. [*statehouse.House] is one.
+type House interface {
+	Decide(ctx context.Context, decide func(p statehouse.Pending) ([]eventstore.Event, error)) (eventstore.Span, error)
+}
+
+// Intake is what every dialect has: the house, and what it counts and complains of. A dialect embeds one.
+type Intake struct {
+	house      House
+	source     string
+	log        *slog.Logger
+	Counters   Counters
+	complaints Complaints
+	options    Options
+}
+
+// Options are what all dialects let be set. The zero value works.
+type Options struct {
+	// SilentAfter is for how long an entity must have been silent for a report that changes nothing to be an event.
+	// Zero means one hour.
+	SilentAfter time.Duration
+	// MaxEntities is the most entities that the house may have for the dialect to add one, those of other sources and
+	// those that are gone and remembered included. Zero means 100,000. A device that would bring more is left out.
+	MaxEntities int
+	// MinInterval is the least time between two events about an entity of which nothing differs but numbers that it measures;
+	// what comes sooner is counted and not recorded. nil, or zero for an entity, means none.
+	MinInterval func(entity string) time.Duration
+	// Logger takes complaints; nil means none.
+	Logger *slog.Logger
+}
+
+const (
+	defaultSilentAfter = time.Hour
+	// DefaultMaxEntities is that of [Options].MaxEntities.
+	DefaultMaxEntities = 100_000
+)
+
+// Init makes the intake ready. Source names the dialect in its events and in the registry entries that it makes.
+func (in *Intake) Init(house House, source string, opts Options) {
+	if opts.SilentAfter == 0 {
+		opts.SilentAfter = defaultSilentAfter
+	}
+	if opts.MaxEntities == 0 {
+		opts.MaxEntities = DefaultMaxEntities
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	in.house, in.source, in.log, in.options = house, source, opts.Logger, opts
+}
+
+// House is where the dialect's events go.
+func (in *Intake) House() House { return in.house }
+
+// Source names the dialect in its events and in the registry entries that it makes.
+func (in *Intake) Source() string { return in.source }
+
+// NewBatch begins a decision whose events are of the time at.
+func (in *Intake) NewBatch(p statehouse.Pending, at time.Time) *Batch {
+	return &Batch{
+		Pending: p, Source: in.source, At: at, SilentAfter: in.options.SilentAfter, MaxEntities: in.options.MaxEntities,
+		MinInterval: in.options.MinInterval,
+	}
+}
+
+// Stats returns the counts so far.
+func (in *Intake) Stats() Stats {
+	s := in.Counters.stats()
+	s.Suppressed = in.complaints.Total()
+	return s
+}
+
+// Complain counts a message that is dropped and logs it, if there is room for it.
+func (in *Intake) Complain(m mqtt.Message, reason Reason, err error) {
+	in.Counters.Ignore(reason)
+	suppressed, ok := in.complaints.Allow(m.Topic, m.ReceivedAt)
+	if !ok {
+		return
+	}
+	problem := ""
+	if err != nil {
+		problem = Clip(err.Error())
+	}
+	in.log.Warn("message dropped", "source", in.source, "topic", Clip(m.Topic), "bytes", len(m.Payload),
+		"client", Clip(m.Client), "reason", string(reason), "error", problem, "suppressed_before", suppressed)
+}
+
+// Decide runs one decision about a message and counts what came of it. A message whose events the log refuses for what
+// they are is dropped: it would be refused again. Any other error of the decision or of the house is returned.
+func (in *Intake) Decide(ctx context.Context, m mqtt.Message, decide func(statehouse.Pending) (*Batch, error)) error {
+	recorded, tooSoon := 0, 0
+	var tooMany error
+	_, err := in.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
+		b, err := decide(p)
+		if err != nil {
+			return nil, err
+		}
+		recorded, tooMany, tooSoon = len(b.Events), b.TooMany(), b.tooSoon
+		return b.Events, nil
+	})
+	if err == nil {
+		for range tooSoon {
+			in.Counters.Ignore(ReasonTooSoon)
+		}
+	}
+	if err == nil && tooMany != nil {
+		in.Complain(m, ReasonTooMany, tooMany)
+	}
+	switch {
+	case errors.Is(err, eventstore.ErrTooLarge):
+		in.Complain(m, ReasonTooLarge, err)
+		return nil
+	case errors.Is(err, eventstore.ErrInvalid):
+		in.Complain(m, ReasonMalformed, err)
+		return nil
+	case err != nil:
+		return err
+	case recorded == 0 && m.Retained && tooMany == nil:
+		in.Counters.Ignore(ReasonRetained)
+	case recorded == 0 && tooMany == nil && tooSoon == 0:
+		in.Counters.Ignore(ReasonUnchanged)
+	}
+	in.Counters.Events.Add(uint64(recorded))
+	return nil
+}

@@ -1,0 +1,244 @@
+package discovery
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/protobuf/proto"
+
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+)
+
+// item is a known entity. Of its configuration it keeps no more than the text, and what was made of that as long as it is
+// used: a house of 40,000 entities is to fit in little memory.
+type item struct {
+	unique, device string
+	text           string // the definition's
+	key            string // what announced it
+	topics         []string
+	made           atomic.Pointer[compiled]
+}
+
+// compiled is an item's definition, read.
+type compiled struct {
+	definition
+	inputs []Input
+}
+
+func newItem(unique, device, text string) (*item, error) {
+	d, err := parseDefinition(text)
+	if err != nil {
+		return nil, err
+	}
+	return &item{unique: unique, device: device, text: text, key: d.key, topics: d.topics()}, nil
+}
+
+// catalog finds the known entities, by what they listen to and by what announced them.
+type catalog struct {
+	maxTopics int
+
+	mu      sync.RWMutex // guards what follows
+	items   map[string]*item
+	byTopic map[string][]*item
+	byKey   map[string]map[string]*item // by key, by unique id
+	// heard is the newest message on each availability topic.
+	heard map[string]string
+	// devices are what is known of each that has items, by id.
+	devices map[string]*known
+	// in use are the items whose definition is made, in no order: maxMade at most.
+	made map[*item]struct{}
+}
+
+// known is what was announced of a device, and how many items it has.
+type known struct {
+	facts string
+	items int
+}
+
+// maxMade is how many definitions are kept as values, at some 5 kB each.
+const maxMade = 4096
+
+func (c *catalog) init(maxTopics int) {
+	c.maxTopics = maxTopics
+	c.items, c.byTopic = map[string]*item{}, map[string][]*item{}
+	c.devices = map[string]*known{}
+	c.byKey, c.heard, c.made = map[string]map[string]*item{}, map[string]string{}, map[*item]struct{}{}
+}
+
+// put adds an item, in place of the one of its unique id.
+func (c *catalog) put(it *item) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.removeLocked(it.unique)
+	c.items[it.unique] = it
+	if c.devices[it.device] == nil {
+		c.devices[it.device] = &known{}
+	}
+	c.devices[it.device].items++
+	for _, topic := range it.topics {
+		c.byTopic[topic] = append(slices.Clip(c.byTopic[topic]), it) // readers hold the old slice
+	}
+	if c.byKey[it.key] == nil {
+		c.byKey[it.key] = map[string]*item{}
+	}
+	c.byKey[it.key][it.unique] = it
+}
+
+// remove takes an item out.
+func (c *catalog) remove(unique string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.removeLocked(unique)
+}
+
+func (c *catalog) removeLocked(unique string) {
+	it, ok := c.items[unique]
+	if !ok {
+		return
+	}
+	delete(c.items, unique)
+	delete(c.made, it)
+	if d := c.devices[it.device]; d.items > 1 {
+		d.items--
+	} else {
+		delete(c.devices, it.device)
+	}
+	for _, topic := range it.topics {
+		left := slices.DeleteFunc(slices.Clone(c.byTopic[topic]), func(o *item) bool { return o == it })
+		if len(left) == 0 {
+			delete(c.byTopic, topic)
+			delete(c.heard, topic)
+		} else {
+			c.byTopic[topic] = left
+		}
+	}
+	delete(c.byKey[it.key], unique)
+	if len(c.byKey[it.key]) == 0 {
+		delete(c.byKey, it.key)
+	}
+}
+
+// uses are the entities that listen to a topic. They must not be modified.
+func (c *catalog) uses(topic string) []*item {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.byTopic[topic]
+}
+
+// get is the item of a unique id, nil where there is none.
+func (c *catalog) get(unique string) *item {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.items[unique]
+}
+
+// setDevice remembers what was announced of a device that has items.
+func (c *catalog) setDevice(d *entityv1.Device) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if have := c.devices[d.GetId()]; have != nil {
+		have.facts = deviceFacts(d)
+	}
+}
+
+// hasDevice says that a device was announced like that.
+func (c *catalog) hasDevice(d *entityv1.Device) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	have := c.devices[d.GetId()]
+	return have != nil && have.facts == deviceFacts(d)
+}
+
+// deviceFacts are what its source says of a device, as bytes that are compared.
+func deviceFacts(d *entityv1.Device) string {
+	d = proto.CloneOf(d)
+	d.UserName, d.AreaId = "", ""
+	facts, err := proto.MarshalOptions{Deterministic: true}.Marshal(d)
+	if err != nil {
+		return "" // it is compared to nothing
+	}
+	return string(facts)
+}
+
+// announcedBy are the items that a key announced, by unique id.
+func (c *catalog) announcedBy(key string) map[string]*item {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return maps.Clone(c.byKey[key])
+}
+
+// keys are all that announced what is known, sorted.
+func (c *catalog) keys() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return sortedKeys(c.byKey)
+}
+
+func (c *catalog) topicNames() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Sorted(maps.Keys(c.byTopic))
+}
+
+var errTooManyTopics = errors.New("too many topics")
+
+// room says whether there is room for as many more topics.
+func (c *catalog) room(more int) error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if len(c.byTopic)+more > c.maxTopics {
+		return fmt.Errorf("%w: the devices listen to %d, and may to %d", errTooManyTopics, len(c.byTopic), c.maxTopics)
+	}
+	return nil
+}
+
+// hear remembers the newest message on an availability topic.
+func (c *catalog) hear(topic, payload string) {
+	const longest = 4096 // availability is a word, or a small object
+	if len(payload) > longest {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.byTopic[topic]) > 0 {
+		c.heard[topic] = payload
+	}
+}
+
+// lastHeard is the newest message on an availability topic.
+func (c *catalog) lastHeard(topic string) (string, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	payload, ok := c.heard[topic]
+	return payload, ok
+}
+
+// compile is an item's definition, read.
+func (c *catalog) compile(it *item) (*compiled, error) {
+	if made := it.made.Load(); made != nil {
+		return made, nil
+	}
+	d, err := parseDefinition(it.text)
+	if err != nil {
+		return nil, err
+	}
+	made := &compiled{definition: d, inputs: d.inputs()}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for other := range c.made {
+		if len(c.made) < maxMade {
+			break
+		}
+		other.made.Store(nil)
+		delete(c.made, other)
+	}
+	if c.items[it.unique] == it {
+		c.made[it] = struct{}{}
+		it.made.Store(made)
+	}
+	return made, nil
+}

@@ -1,0 +1,380 @@
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect/dialecttest"
+	"github.com/statehouse/statehouse/state"
+)
+
+// house is an engine of Home Assistant's discovery at a house in memory.
+type house struct {
+	testing.TB
+	memory *dialecttest.Memory
+	*Engine
+	now time.Time
+}
+
+func newHouse(t testing.TB) *house {
+	t.Helper()
+	h := &house{TB: t, memory: dialecttest.NewMemory(), now: dialecttest.Base}
+	h.restart()
+	return h
+}
+
+// restart is another process with the same log.
+func (h *house) restart() {
+	h.Engine = NewEngine(h.memory, NewHomeAssistant(HomeAssistantOptions{Covered: []string{"zigbee2mqtt/"}}), Options{
+		Now: func() time.Time { return h.now },
+	})
+}
+
+func (h *house) message(m mqtt.Message) []eventstore.Event {
+	h.Helper()
+	before := len(h.memory.Events)
+	m.ReceivedAt = h.now
+	if err := h.Handle(h.Context(), m); err != nil {
+		h.Fatalf("%s: %v", m.Topic, err)
+	}
+	return h.memory.Events[before:]
+}
+
+func (h *house) say(topic, payload string) []eventstore.Event {
+	h.Helper()
+	return h.message(mqtt.Message{Topic: topic, Payload: []byte(payload)})
+}
+
+func (h *house) stored(topic, payload string) []eventstore.Event {
+	h.Helper()
+	return h.message(mqtt.Message{Topic: topic, Payload: []byte(payload), Retained: true})
+}
+
+// pass lets time pass, and what happens at deadlines happen.
+func (h *house) pass(d time.Duration) []eventstore.Event {
+	h.Helper()
+	h.now = h.now.Add(d)
+	before := len(h.memory.Events)
+	if err := h.Start(h.Context()); err != nil {
+		h.Fatal(err)
+	}
+	for {
+		one, ok, _ := h.deadlines.due(h.now)
+		if !ok {
+			return h.memory.Events[before:]
+		}
+		if err := h.Engine.pass(h.Context(), one); err != nil {
+			h.Fatal(err)
+		}
+	}
+}
+
+// shown is an entity's state as JSON, and "none" where there is none.
+func (h *house) shown(id string) string {
+	h.Helper()
+	st, ok := h.memory.Cache.Get(id)
+	if !ok {
+		return "none"
+	}
+	text, err := state.JSON(st.Attributes)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return string(text)
+}
+
+func (h *house) expect(id, want string) {
+	h.Helper()
+	if got := h.shown(id); got != want {
+		h.Errorf("%s\n got %s\nwant %s", id, got, want)
+	}
+}
+
+func (h *house) expectKinds(events []eventstore.Event, want string) {
+	h.Helper()
+	var words []string
+	for _, e := range events {
+		words = append(words, strings.TrimSpace(string(eventstore.KindOf(e.Payload))+" "+e.Entity))
+	}
+	if got := strings.Join(words, ", "); got != want {
+		h.Errorf("events\n got %s\nwant %s", got, want)
+	}
+}
+
+const kitchenSensor = `{"name":"Temperature","uniq_id":"k_t","stat_t":"kitchen/t","unit_of_meas":"C","dev_cla":"temperature","dev":{"ids":"k","name":"Kitchen"}}`
+
+func TestADeviceAnnouncesItself(t *testing.T) {
+	h := newHouse(t)
+	h.expectKinds(h.say("homeassistant/sensor/k_t/config", kitchenSensor), "device_registered, entity_registered sensor.kitchen_temperature")
+	h.expectKinds(h.say("kitchen/t", "21.5"), "state_changed sensor.kitchen_temperature")
+	h.expect("sensor.kitchen_temperature", `{"number":21.5}`)
+	h.expectKinds(h.say("kitchen/t", "21.5"), "")
+	h.expectKinds(h.say("homeassistant/sensor/k_t/config", kitchenSensor), "")
+	e, _ := h.memory.Registry.Revision().Entity("sensor.kitchen_temperature")
+	if e.GetUnit() != "°C" || e.GetUniqueId() != "homeassistant/default/k/sensor/k_t" {
+		t.Errorf("%v", e)
+	}
+
+	// What the log knows needs no announcement.
+	h.restart()
+	h.expectKinds(h.stored("kitchen/t", "21.5"), "")
+	h.expectKinds(h.say("kitchen/t", "22"), "state_changed sensor.kitchen_temperature")
+	h.expectKinds(h.say("homeassistant/sensor/k_t/config", kitchenSensor), "")
+
+	// It goes by its new name, and keeps its id.
+	renamed := strings.Replace(kitchenSensor, `"name":"Kitchen"`, `"name":"Pantry"`, 1)
+	h.expectKinds(h.say("homeassistant/sensor/k_t/config", renamed), "device_registered")
+	h.expectKinds(h.say("homeassistant/sensor/k_t/config", ""), "entity_unregistered sensor.kitchen_temperature, device_unregistered")
+	h.expectKinds(h.say("kitchen/t", "23"), "")
+	h.expectKinds(h.say("homeassistant/sensor/k_t/config", ""), "")
+}
+
+func TestOneOfTwoEntitiesLeaves(t *testing.T) {
+	h := newHouse(t)
+	other := strings.NewReplacer("k_t", "k_h", "kitchen/t", "kitchen/h", "Temperature", "Humidity", `,"dev_cla":"temperature"`, "").Replace(kitchenSensor)
+	h.say("homeassistant/sensor/k_t/config", kitchenSensor)
+	h.expectKinds(h.say("homeassistant/sensor/k_h/config", other), "entity_registered sensor.kitchen_humidity")
+	h.expectKinds(h.say("homeassistant/sensor/k_t/config", ""), "entity_unregistered sensor.kitchen_temperature")
+	h.restart()
+	h.expectKinds(h.say("homeassistant/sensor/k_h/config", ""), "entity_unregistered sensor.kitchen_humidity, device_unregistered")
+}
+
+const twoInOne = `{"dev":{"ids":"d","name":"Desk"},"o":{"name":"x"},"state_topic":"desk","cmps":{
+	"a":{"p":"sensor","unique_id":"d_a","name":"A","value_template":"{{ value_json.a }}"},
+	"b":{"p":"sensor","unique_id":"d_b","name":"B","value_template":"{{ value_json.b }}"}}}`
+
+func TestADeviceAnnouncesAllAtOnce(t *testing.T) {
+	h := newHouse(t)
+	h.expectKinds(h.say("homeassistant/device/d/config", twoInOne), "device_registered, entity_registered sensor.desk_a, entity_registered sensor.desk_b")
+	h.expectKinds(h.say("desk", `{"a":1,"b":2}`), "state_changed sensor.desk_a, state_changed sensor.desk_b")
+	h.expectKinds(h.say("desk", `{"b":3}`), "state_changed sensor.desk_b")
+	h.expect("sensor.desk_a", `{"text":"1"}`)
+	without := strings.Replace(twoInOne, `"p":"sensor","unique_id":"d_b","name":"B","value_template":"{{ value_json.b }}"`, `"p":"sensor"`, 1)
+	h.expectKinds(h.say("homeassistant/device/d/config", without), "entity_unregistered sensor.desk_b")
+	h.expectKinds(h.say("homeassistant/device/d/config", ""), "entity_unregistered sensor.desk_a, device_unregistered")
+}
+
+func TestADeviceTakesOverWhatWasAnnouncedSingly(t *testing.T) {
+	h := newHouse(t)
+	h.say("homeassistant/sensor/d_a/config", `{"name":"A","unique_id":"d_a","state_topic":"desk/a","dev":{"ids":"d","name":"Desk"}}`)
+	h.say("desk/a", "5")
+	h.expectKinds(h.say("homeassistant/sensor/d_a/config", `{"migrate_discovery":true}`), "")
+	h.expectKinds(h.say("homeassistant/device/d/config", twoInOne), "entity_registered sensor.desk_a, entity_registered sensor.desk_b")
+	h.expectKinds(h.say("homeassistant/sensor/d_a/config", ""), "")
+	h.expect("sensor.desk_a", `{"text":"5"}`)
+	h.expectKinds(h.say("desk/a", "6"), "") // it listens to the other topic now
+	h.expectKinds(h.say("desk", `{"a":6}`), "state_changed sensor.desk_a")
+}
+
+func TestAvailability(t *testing.T) {
+	config := func(mode string) string {
+		return `{"name":"A","unique_id":"d_a","state_topic":"a","dev":{"ids":"d","name":"Desk"},"avty":[{"t":"one"},{"t":"two","pl_avail":"up","pl_not_avail":"down"}],"avty_mode":"` + mode + `"}`
+	}
+	for mode, want := range map[string]string{
+		"all":    "? ? offline online offline offline",
+		"any":    "? ? online online online offline",
+		"latest": "? offline online online offline offline",
+	} {
+		h := newHouse(t)
+		h.say("homeassistant/sensor/d_a/config", config(mode))
+		var got []string
+		note := func() {
+			st, _ := h.memory.Cache.Get("sensor.desk_a")
+			got = append(got, map[int32]string{0: "?", 1: "online", 2: "offline"}[int32(st.Attributes.GetAvailability())])
+		}
+		note()
+		for i, m := range [][2]string{{"one", "offline"}, {"two", "up"}, {"one", "online"}, {"two", "down"}, {"one", "offline"}} {
+			h.say(m[0], m[1])
+			if i == 2 {
+				h.say("one", "gibberish")
+			}
+			note()
+		}
+		if mode == "all" {
+			// One that is offline decides at once.
+			if got[1] != "offline" {
+				t.Errorf("%s: %s", mode, got)
+			}
+			got[1] = "?"
+		}
+		if diff := cmp.Diff(want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", mode, diff)
+		}
+	}
+}
+
+func TestWhoComesLaterIsAsAvailableAsTheOthers(t *testing.T) {
+	h := newHouse(t)
+	one := `{"name":"A","unique_id":"d_a","state_topic":"a","dev":{"ids":"d","name":"Desk"},"avty_t":"desk/status"}`
+	h.say("homeassistant/sensor/d_a/config", one)
+	h.say("desk/status", "offline")
+	two := strings.NewReplacer(`"A"`, `"B"`, "d_a", "d_b").Replace(one)
+	h.expectKinds(h.say("homeassistant/sensor/d_b/config", two), "entity_registered sensor.desk_b, state_changed sensor.desk_b")
+	h.expect("sensor.desk_b", `{"availability":"offline"}`)
+	h.expectKinds(h.say("desk/status", "online"), "state_changed sensor.desk_a, state_changed sensor.desk_b")
+}
+
+func TestSilenceMakesUnavailable(t *testing.T) {
+	h := newHouse(t)
+	h.say("homeassistant/sensor/x/config", `{"name":"A","unique_id":"x","state_topic":"x","expire_after":60,"dev":{"ids":"d","name":"Desk"}}`)
+	h.say("x", "1")
+	h.expect("sensor.desk_a", `{"availability":"online","text":"1"}`)
+	h.expectKinds(h.pass(40*time.Second), "")
+	h.expectKinds(h.say("x", "1"), "state_reported sensor.desk_a") // half of its time was over
+	h.expectKinds(h.pass(59*time.Second), "")
+	events := h.pass(time.Hour)
+	h.expectKinds(events, "state_changed sensor.desk_a")
+	if at := events[0].Timestamp; !at.Equal(dialecttest.Base.Add(100 * time.Second)) {
+		t.Errorf("offline since %s", at)
+	}
+	h.expect("sensor.desk_a", `{"availability":"offline","text":"1"}`)
+	h.expectKinds(h.pass(time.Hour), "")
+	h.expectKinds(h.say("x", "2"), "state_changed sensor.desk_a")
+	h.expect("sensor.desk_a", `{"availability":"online","text":"2"}`)
+
+	// A deadline that passes while nobody watches is recorded with its own time.
+	spoke := h.now
+	h.restart()
+	events = h.pass(24 * time.Hour)
+	h.expectKinds(events, "state_changed sensor.desk_a")
+	if at := events[0].Timestamp; !at.Equal(spoke.Add(time.Minute)) {
+		t.Errorf("offline since %s", at)
+	}
+	h.restart()
+	h.expectKinds(h.pass(24*time.Hour), "")
+}
+
+func TestABinarySensorThatOnlySaysOn(t *testing.T) {
+	h := newHouse(t)
+	h.say("homeassistant/binary_sensor/x/config", `{"name":"Motion","unique_id":"x","state_topic":"x","off_delay":30,"dev":{"ids":"d","name":"Hall"}}`)
+	h.say("x", "ON")
+	h.pass(20 * time.Second)
+	h.say("x", "ON")
+	h.expectKinds(h.pass(20*time.Second), "")
+	h.expect("binary_sensor.hall_motion", `{"on":true}`)
+	h.expectKinds(h.pass(20*time.Second), "state_changed binary_sensor.hall_motion")
+	h.expect("binary_sensor.hall_motion", `{"on":false}`)
+	h.say("x", "ON")
+	h.say("x", "OFF")
+	h.expectKinds(h.pass(time.Hour), "")
+}
+
+func TestWhatABrokerHadStored(t *testing.T) {
+	h := newHouse(t)
+	h.say("homeassistant/sensor/x/config", `{"name":"A","unique_id":"x","state_topic":"x","force_update":true,"dev":{"ids":"d","name":"Desk"}}`)
+	h.expectKinds(h.stored("x", "1"), "state_changed sensor.desk_a")
+	h.expectKinds(h.stored("x", "1"), "")
+	h.expectKinds(h.say("x", "1"), "state_reported sensor.desk_a") // every report counts
+	h.say("homeassistant/event/e/config", `{"name":"Bell","unique_id":"e","state_topic":"bell","event_types":["ring"],"dev":{"ids":"d","name":"Desk"}}`)
+	h.expectKinds(h.stored("bell", `{"event_type":"ring"}`), "")
+	h.expectKinds(h.say("bell", `{"event_type":"ring"}`), "state_changed event.desk_bell")
+}
+
+func TestWhatIsHostile(t *testing.T) {
+	h := newHouse(t)
+	h.say("homeassistant/sensor/k_t/config", kitchenSensor)
+	for _, payload := range []string{"", "{", "[]", "null", `{"name":5}`, `{"uniq_id":"k_t"}`, strings.Repeat("x", 2<<20)} {
+		if payload != "" {
+			h.expectKinds(h.say("homeassistant/sensor/k_t/config", payload), "")
+		}
+		h.say("kitchen/t", payload)
+	}
+	for i := range 2000 {
+		h.say(fmt.Sprintf("homeassistant/sensor/many%d/config", i), "{")
+	}
+	if s := h.Stats(); s.Ignored[dialect.ReasonMalformed] < 2000 || s.Suppressed < 1900 {
+		t.Errorf("%+v", s)
+	}
+	h.say("kitchen/t", "20")
+	h.expect("sensor.kitchen_temperature", `{"number":20}`)
+}
+
+// Whatever is announced, withdrawn and said, in whatever order: another process that reads the log knows the same.
+func TestARestartKnowsTheSame(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		h := newHouse(t)
+		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
+			n := rapid.IntRange(0, 3).Draw(rt, "entity")
+			device := rapid.IntRange(0, 1).Draw(rt, "device")
+			topic := fmt.Sprintf("homeassistant/sensor/s%d/config", n)
+			switch rapid.IntRange(0, 5).Draw(rt, "what") {
+			case 0:
+				h.say(topic, "")
+			case 1:
+				h.say("homeassistant/device/all/config", "")
+			case 2:
+				h.say("homeassistant/device/all/config", fmt.Sprintf(
+					`{"dev":{"ids":"d%d","name":"D"},"o":{"name":"x"},"state_topic":"all","cmps":{"a":{"p":"sensor","unique_id":"u%d"},"b":{"p":"sensor","unique_id":"u9"}}}`, device, n))
+			case 3:
+				h.say("all", "3")
+			default:
+				h.say(topic, fmt.Sprintf(`{"name":"N","unique_id":"u%d","state_topic":"t%d","dev":{"ids":"d%d","name":"D"}}`, n, n, device))
+			}
+		}
+		before := h.Engine
+		h.restart()
+		if err := h.Start(t.Context()); err != nil {
+			rt.Fatal(err)
+		}
+		known := func(e *Engine) []string {
+			var all []string
+			for unique, it := range e.catalog.items {
+				all = append(all, unique+" "+it.text+" "+strings.Join(it.topics, ","))
+			}
+			slices.Sort(all)
+			return append(all, e.Topics()...)
+		}
+		if diff := cmp.Diff(known(before), known(h.Engine)); diff != "" {
+			rt.Fatalf("the process that was there from the start and another one differ (-first +other):\n%s", diff)
+		}
+		for _, d := range h.memory.Registry.Revision().Devices.All() {
+			if len(h.memory.Registry.Revision().DeviceEntities(d.GetId())) == 0 {
+				rt.Errorf("device %s has no entities", d.GetId())
+			}
+		}
+	})
+}
+
+// topicList is a subscriber that notes what it is asked for.
+type topicList struct {
+	mu     sync.Mutex
+	topics []string
+	got    chan struct{}
+}
+
+func (l *topicList) Subscribe(topics ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.topics = append(l.topics, topics...)
+	l.got <- struct{}{}
+}
+
+func TestTopicsAreSubscribedTo(t *testing.T) {
+	list := &topicList{got: make(chan struct{}, 10)}
+	e := NewEngine(dialecttest.NewMemory(), NewHomeAssistant(HomeAssistantOptions{}), Options{Subscriber: list})
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { e.Run(ctx) })
+	for _, m := range [][2]string{{"homeassistant/sensor/k_t/config", kitchenSensor}, {"homeassistant/device/d/config", twoInOne}} {
+		if err := e.Handle(ctx, mqtt.Message{Topic: m[0], Payload: []byte(m[1]), ReceivedAt: dialecttest.Base}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-list.got
+	stop()
+	running.Wait()
+	if diff := cmp.Diff([]string{"desk", "kitchen/t"}, list.topics); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

@@ -1,0 +1,182 @@
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/statehouse/statehouse"
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
+)
+
+// maxDeviceEntities is five times what the richest real device has.
+const maxDeviceEntities = 1000
+
+// announce takes in what a message announces. What cannot be used of it is complained about, and the rest taken in.
+func (e *Engine) announce(ctx context.Context, m mqtt.Message) error {
+	announcements, err := e.translator.Translate(m.Topic, m.Payload)
+	if err != nil {
+		e.Complain(m, reasonOf(err), err)
+	}
+	for _, a := range announcements {
+		if err := e.apply(ctx, m, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply takes an announcement in.
+func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) error {
+	e.announcing.Lock()
+	defer e.announcing.Unlock()
+	switch {
+	case a.Migrates:
+		e.migrating[a.Key] = true
+		return nil
+	case a.Complete && len(a.Entities) == 0 && e.migrating[a.Key]:
+		delete(e.migrating, a.Key) // what it announced is another's by now, or will be
+		return nil
+	}
+	items, want, err := e.describe(a)
+	if err != nil {
+		e.Complain(m, dialect.ReasonMalformed, err)
+	}
+	if !a.Complete && e.knows(items) && (want.Device == nil || e.catalog.hasDevice(want.Device)) {
+		return nil // most messages of those whose reports announce
+	}
+	gone := map[string]*item{}
+	if a.Complete && (err == nil || len(items) > 0) {
+		gone = e.catalog.announcedBy(a.Key)
+		for _, it := range items {
+			delete(gone, it.unique)
+		}
+	}
+	if want.Device == nil && len(gone) == 0 {
+		return nil
+	}
+	registered := map[string]bool{}
+	err = e.Decide(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
+		clear(registered)
+		b := e.NewBatch(p, m.ReceivedAt)
+		b.Inherit = e.inheritance(b, items)
+		e.withdraw(b, gone, want.Device.GetId())
+		if want.Device != nil {
+			for _, entry := range b.Extend(want) {
+				registered[entry.GetUniqueId()] = true
+			}
+		}
+		return b, nil
+	})
+	if err != nil {
+		return err
+	}
+	for unique := range gone {
+		e.catalog.remove(unique)
+		e.deadlines.drop(unique)
+	}
+	for _, it := range items {
+		if !registered[it.unique] {
+			continue // there was no room for it
+		}
+		if known := e.catalog.get(it.unique); known == nil || known.text != it.text {
+			e.catalog.put(it)
+		}
+		e.wanted.add(it.topics...)
+	}
+	if want.Device != nil {
+		e.catalog.setDevice(want.Device)
+	}
+	return nil
+}
+
+// describe makes of an announcement what is to be registered, and the items that are then known. What is wrong with single
+// entities is in the error; the others are there.
+func (e *Engine) describe(a Announcement) (items []*item, want dialect.DeviceSpec, bad error) {
+	if a.Device == nil || len(a.Entities) == 0 {
+		return nil, want, nil
+	}
+	entities := a.Entities
+	if len(entities) > maxDeviceEntities {
+		bad = fmt.Errorf("a device with %d entities, at most %d are taken", len(entities), maxDeviceEntities)
+		entities = entities[:maxDeviceEntities]
+	}
+	device := proto.CloneOf(a.Device)
+	device.Id, device.Source, device.Address = e.Source()+"/"+a.Device.GetId(), e.Source(), a.Device.GetId()
+	if device.GetKind() == entityv1.DeviceKind_DEVICE_KIND_UNSPECIFIED {
+		device.Kind = entityv1.DeviceKind_DEVICE_KIND_DEVICE
+	}
+	if device.GetViaDevice() != "" {
+		device.ViaDevice = e.Source() + "/" + device.GetViaDevice()
+	}
+	want.Device = device
+	topics := 0
+	for _, one := range entities {
+		component, ok := components[one.Component]
+		if !ok {
+			bad = fmt.Errorf("%.40q is no component", one.Component)
+			continue
+		}
+		text, err := define(one.Component, a.Key, one.Config)
+		if err != nil {
+			bad = fmt.Errorf("%s %q: %w", one.Component, one.Key, err)
+			continue
+		}
+		spec := dialect.Spec{Domain: component.Domain, Key: one.domainKey(), Object: one.Object, Wish: one.Wish, Entity: proto.CloneOf(one.Entity)}
+		if spec.Entity.Capabilities == nil {
+			spec.Entity.Capabilities = &entityv1.Capabilities{}
+		}
+		component.Describe(one.Config, spec.Entity)
+		spec.Entity.Capabilities.Definition = dialect.StringValue(text)
+		it, err := newItem(dialect.UniqueID(device.GetId(), spec), device.GetId(), text)
+		if err != nil {
+			bad = err
+			continue
+		}
+		if topics += len(it.topics); e.catalog.room(topics) != nil {
+			bad = e.catalog.room(topics)
+			break
+		}
+		items, want.Entities = append(items, it), append(want.Entities, spec)
+	}
+	if len(items) == 0 {
+		want.Device = nil
+	}
+	return items, want, bad
+}
+
+// knows says that the catalog has all of these as they are.
+func (e *Engine) knows(items []*item) bool {
+	return !slices.ContainsFunc(items, func(it *item) bool {
+		known := e.catalog.get(it.unique)
+		return known == nil || known.text != it.text
+	})
+}
+
+// withdraw appends that entities are gone, and the devices that have none left, but the one that is announced.
+func (e *Engine) withdraw(b *dialect.Batch, gone map[string]*item, announced string) {
+	leaving := map[string]int{}
+	for _, it := range gone {
+		leaving[it.device]++
+	}
+	for _, unique := range sortedKeys(gone) {
+		it := gone[unique]
+		entry, ok := b.Pending.EntityByUniqueID(unique)
+		switch {
+		case !ok:
+		case it.device != announced && leaving[it.device] == len(b.Pending.DeviceEntities(it.device)):
+			// With the device, below.
+		default:
+			b.UnregisterEntity(entry.GetId())
+		}
+	}
+	for _, device := range sortedKeys(leaving) {
+		if device != announced && leaving[device] == len(b.Pending.DeviceEntities(device)) {
+			b.Unregister(device)
+		}
+	}
+}
