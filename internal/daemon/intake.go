@@ -156,11 +156,8 @@ func (f *retainedFeed) run(ctx context.Context, in *intake, retained func(topic 
 		f.topics = nil
 		f.mu.Unlock()
 		for _, topic := range topics {
-			m, ok := retained(topic)
-			if !ok {
-				continue
-			}
-			for in.Handle(ctx, m) != nil { // until the store takes it
+			// Until the store takes it; what is retained may be something else by then.
+			for m, ok := retained(topic); ok && in.Handle(ctx, m) != nil; m, ok = retained(topic) {
 				select {
 				case <-ctx.Done():
 					return
@@ -175,6 +172,9 @@ func (f *retainedFeed) run(ctx context.Context, in *intake, retained func(topic 
 func (in *intake) claims(registry registry.Revision, topic string) []api.Claim {
 	if in.ignores(topic) {
 		return []api.Claim{{Topic: topic, Dialect: source, Note: "ignored"}}
+	}
+	if topic == statusTopic {
+		return []api.Claim{{Topic: topic, Dialect: source, Note: "status"}}
 	}
 	var all []api.Claim
 	for _, d := range in.dialects {

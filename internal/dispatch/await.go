@@ -3,14 +3,23 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
 )
 
-// await returns when a command is settled.
+// grace is how long after its deadline the outcome of a command is waited for: it is recorded by then, unless the store cannot.
+const grace = 10 * time.Second
+
+// await returns when a command is settled, or when its deadline is over for a while.
 func (d *Dispatcher) await(ctx context.Context, cmd issued) (Result, error) {
+	waiting, stop := context.WithTimeout(ctx, cmd.Deadline.Sub(d.opts.Now())+grace)
+	defer stop()
 	q := eventstore.Query{After: cmd.Command, Kinds: []eventstore.Kind{eventstore.KindCommandSettled}}
-	for e, err := range d.house.Subscribe(ctx, q) {
+	for e, err := range d.house.Subscribe(waiting, q) {
+		if waiting.Err() != nil {
+			break
+		}
 		if err != nil {
 			return cmd.Result, fmt.Errorf("wait for what becomes of the command at position %d: %w", cmd.Command, err)
 		}
@@ -19,5 +28,8 @@ func (d *Dispatcher) await(ctx context.Context, cmd issued) (Result, error) {
 			return cmd.Result, nil
 		}
 	}
-	return cmd.Result, fmt.Errorf("wait for what becomes of the command at position %d: %w", cmd.Command, ctx.Err())
+	if err := ctx.Err(); err != nil {
+		return cmd.Result, fmt.Errorf("wait for what becomes of the command at position %d: %w", cmd.Command, err)
+	}
+	return cmd.Result, nil
 }

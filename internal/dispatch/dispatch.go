@@ -126,7 +126,8 @@ type Result struct {
 // issued is a command that was recorded.
 type issued struct {
 	Result
-	id       string
+	id       string // of the entity, when the command was given
+	unique   string // its unique id, by which it is found if it was renamed since
 	rendered dialect.Rendered
 	checked  command.Checked
 	corr     string
@@ -170,6 +171,7 @@ func (d *Dispatcher) issue(ctx context.Context, c Call) (cmd issued, err error) 
 		if err != nil {
 			return nil, err
 		}
+		cmd.unique = t.Entity.GetUniqueId()
 		if cmd.checked, err = command.Check(c.Request, t.Entity, t.State); err != nil {
 			return nil, err
 		}
@@ -252,6 +254,9 @@ func (d *Dispatcher) conclude(ctx context.Context, cmd *issued, outcome eventv1.
 	var at eventstore.Position
 	_, err := d.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
 		at = 0
+		if e, ok := p.EntityByUniqueID(cmd.unique); ok {
+			cmd.id = e.GetId()
+		}
 		c := pendingCommand(p, cmd.id, cmd.Command)
 		if c == nil {
 			return nil, nil

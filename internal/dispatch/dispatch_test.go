@@ -36,7 +36,8 @@ type rig struct {
 	now       time.Time
 	published []string
 	fail      error
-	silent    bool // no state answers
+	silent    bool   // no state answers
+	during    func() // is called while something is published
 }
 
 const lamp = "light.lamp"
@@ -122,6 +123,9 @@ func (r *rig) Render(t dialect.Target, c command.Checked) (dialect.Rendered, err
 
 // Publish implements [mqtt.Publisher].
 func (r *rig) Publish(_ context.Context, p mqtt.Publication) error {
+	if r.during != nil {
+		r.during()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.fail != nil {
@@ -352,6 +356,34 @@ func TestDeadlinesPassAlsoWhileNobodyWatches(t *testing.T) {
 	if len(r.published) != 1 {
 		t.Errorf("published: %q", r.published)
 	}
+}
+
+func TestWhoLeavesHasNotDoneIt(t *testing.T) {
+	r := newRig(t)
+	r.mustCall("on")
+	err := r.intake.Decide(t.Context(), mqtt.Message{}, func(p statehouse.Pending) (*dialect.Batch, error) {
+		b := r.intake.NewBatch(p, r.clock())
+		b.UnregisterEntity(lamp)
+		return b, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.expect(2, "3 command_issued light.lamp turn_on because of 0", "4 command_settled light.lamp 3 FAILED because of 3", "5 entity_unregistered light.lamp because of 0")
+}
+
+func TestARenameDoesNotLoseTheOutcome(t *testing.T) {
+	r := newRig(t)
+	r.fail = errors.New("the broker refused it")
+	r.during = func() {
+		r.append(eventstore.Event{Entity: lamp, Payload: &eventv1.Payload{Kind: &eventv1.Payload_EntityRenamed{
+			EntityRenamed: &eventv1.EntityRenamed{NewId: "light.other"},
+		}}})
+	}
+	if result := r.mustCall("on"); result.Outcome != eventv1.CommandOutcome_COMMAND_OUTCOME_FAILED {
+		t.Errorf("%+v", result)
+	}
+	r.expect(2, "3 command_issued light.lamp turn_on because of 0", "4 entity_renamed light.lamp because of 0", "5 command_settled light.other 3 FAILED because of 3")
 }
 
 func TestWhoWaitsIsTold(t *testing.T) {

@@ -27,11 +27,16 @@
 // again at the next connection; a filter of the handler that it refuses ends the connection. The broker's session remembers
 // topics of an earlier process, so that a handler may get messages that nobody asked for this time.
 //
+// What is retained on a topic that is subscribed to already comes again, since the topic is subscribed to again; within a
+// short time that is done once. A topic that a filter of the handler covers is subscribed to just until the broker has answered,
+// and only when it is asked for within a connection. A message that is published in that moment may come twice. What the end
+// of a connection leaves subscribed to is unsubscribed from at the next one.
+//
 // # Memory
 //
 // One message is held at a time; the network holds up the rest, and the broker is told how much it may send ahead. Up to
-// 1,000 messages wait for their acknowledgements, and up to 4 MiB of topics are remembered, each counted with 64 bytes more
-// than it has.
+// 1,000 messages wait for their acknowledgements. Up to 4 MiB of topics are remembered, and up to 4 MiB wait to be subscribed to
+// again, each counted with 64 bytes more than it has.
 //
 // # Testing
 //
@@ -200,6 +205,7 @@ func (c *Client) begun(n *conn) {
 		s.Connected, s.Since, s.SessionPresent = true, c.opts.Now(), present
 		s.Connects++
 		c.conn = n
+		c.topics.restart(present)
 	})
 	c.opts.Logger.Info("mqtt client: connected", "broker", c.opts.URL, "client", c.opts.ClientID, "session_present", present)
 }

@@ -46,7 +46,8 @@ type outgoing struct {
 
 // request is a packet that waits for its answer.
 type request struct {
-	filters []string    // of a SUBSCRIBE; a PUBLISH has none
+	kind    byte        // PUBLISH, SUBSCRIBE or UNSUBSCRIBE
+	filters []string    // a PUBLISH has none
 	answer  chan answer // has room for it
 }
 
@@ -116,10 +117,10 @@ func (n *conn) send(ctx context.Context, o outgoing) (taken bool, err error) {
 }
 
 // expect notes that a packet will wait for its answer, under a packet id that no other one has.
-func (n *conn) expect(filters []string) (uint16, *request) {
+func (n *conn) expect(kind byte, filters []string) (uint16, *request) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	r := &request{filters: filters, answer: make(chan answer, 1)}
+	r := &request{kind: kind, filters: filters, answer: make(chan answer, 1)}
 	for { // there are far fewer than there are ids
 		n.lastID++
 		if _, used := n.waiting[n.lastID]; !used && n.lastID != 0 {
@@ -129,12 +130,12 @@ func (n *conn) expect(filters []string) (uint16, *request) {
 	}
 }
 
-// answered takes the request that an answer is for out of those that wait; nil where none does.
-func (n *conn) answered(id uint16, subscribe bool) *request {
+// answered takes the request of a kind that an answer is for out of those that wait; nil where none does.
+func (n *conn) answered(id uint16, kind byte) *request {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r := n.waiting[id]
-	if r == nil || subscribe != (r.filters != nil) {
+	if r == nil || r.kind != kind {
 		return nil
 	}
 	delete(n.waiting, id)
@@ -143,7 +144,7 @@ func (n *conn) answered(id uint16, subscribe bool) *request {
 
 // converse subscribes, and takes messages and answers until something ends it.
 func (c *Client) converse(ctx context.Context, n *conn) error {
-	id, own := n.expect(c.filters)
+	id, own := n.expect(packets.SUBSCRIBE, c.filters)
 	if err := n.link.Write(subscription(id, c.filters)); err != nil {
 		return fmt.Errorf("mqtt client: subscribe: %w", err)
 	}
@@ -165,6 +166,8 @@ func (c *Client) converse(ctx context.Context, n *conn) error {
 			err = n.link.Write(&packets.Pubcomp{PacketID: p.PacketID, Properties: &packets.Properties{}})
 		case *packets.Suback:
 			err = c.subscribed(n, own, p)
+		case *packets.Unsuback:
+			err = n.unsubscribed(p)
 		case *packets.Puback:
 			n.acknowledged(p)
 		case *packets.Disconnect:

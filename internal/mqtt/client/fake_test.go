@@ -17,11 +17,13 @@ type fake struct {
 	ln    net.Listener
 	hail  packets.Properties
 	grant func(sub *packets.Subscribe) []byte                // the codes of a SUBACK, nil for none; without it all are granted
+	leave func(unsub *packets.Unsubscribe) []byte            // the same for an UNSUBACK
+	knows bool                                               // whether it says that it knows the session
 	got   func(p *peer, pk *packets.ControlPacket) (on bool) // what else came; false ends the connection
 	done  sync.WaitGroup
 
 	mu         sync.Mutex // guards what follows
-	subscribed [][]string // the filters of each SUBSCRIBE of the last connection
+	subscribed [][]string // the filters of each SUBSCRIBE of the last connection; with a minus, those of each UNSUBSCRIBE
 	peers      []*peer
 }
 
@@ -107,7 +109,7 @@ func (f *fake) serve(p *peer) {
 		switch c := pk.Content.(type) {
 		case *packets.Connect:
 			hail := f.hail
-			p.send(&packets.Connack{Properties: &hail})
+			p.send(&packets.Connack{SessionPresent: f.knows, Properties: &hail})
 			continue
 		case *packets.Subscribe:
 			var filters []string
@@ -126,6 +128,22 @@ func (f *fake) serve(p *peer) {
 			}
 			if codes != nil {
 				p.send(&packets.Suback{PacketID: c.PacketID, Reasons: codes, Properties: &packets.Properties{}})
+			}
+			continue
+		case *packets.Unsubscribe:
+			var filters []string
+			for _, topic := range c.Topics {
+				filters = append(filters, "-"+topic)
+			}
+			f.mu.Lock()
+			f.subscribed = append(f.subscribed, filters)
+			f.mu.Unlock()
+			codes := make([]byte, len(filters))
+			if f.leave != nil {
+				codes = f.leave(c)
+			}
+			if codes != nil {
+				p.send(&packets.Unsuback{PacketID: c.PacketID, Reasons: codes, Properties: &packets.Properties{}})
 			}
 			continue
 		case *packets.Pingreq:

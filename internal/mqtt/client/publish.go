@@ -92,13 +92,13 @@ func (n *conn) publish(ctx context.Context, p mqtt.Publication) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%d messages wait for the broker's acknowledgements: %w", cap(n.room), ctx.Err())
 	}
-	id, r := n.expect(nil)
+	id, r := n.expect(packets.PUBLISH, nil)
 	pk.PacketID = id
 	taken, err := n.send(ctx, outgoing{packet: pk})
 	if !taken {
 		// One that was taken keeps its id and its room until the broker answers: another message under its id would be
 		// taken for it.
-		n.answered(id, false)
+		n.answered(id, packets.PUBLISH)
 		<-n.room
 	}
 	if err != nil {
@@ -166,7 +166,7 @@ func packetSize(rest int) int {
 
 // acknowledged gives a message's publisher the answer. One for which nobody waits is none of ours.
 func (n *conn) acknowledged(p *packets.Puback) {
-	if r := n.answered(p.PacketID, false); r != nil {
+	if r := n.answered(p.PacketID, packets.PUBLISH); r != nil {
 		<-n.room
 		r.answer <- answer{[]byte{p.ReasonCode}, p.Properties.ReasonString}
 	}

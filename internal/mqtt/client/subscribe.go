@@ -23,9 +23,12 @@ const (
 
 // topics are those that Subscribe was given, in that order.
 type topics struct {
-	list  []string
-	known map[string]struct{}
-	bytes int
+	list    []string
+	known   map[string]int // their places in the list
+	bytes   int
+	sent    int // how many of the list were subscribed to in this connection
+	repeats repeats
+	leaving []string // those that are to be unsubscribed from, until the broker has answered; never more than a packet has
 }
 
 // errNoRoom says that there are too many topics.
@@ -40,26 +43,33 @@ func (t *topics) add(topic string) (added bool, err error) {
 		return false, errNoRoom
 	}
 	if t.known == nil {
-		t.known = map[string]struct{}{}
+		t.known = map[string]int{}
 	}
 	topic = strings.Clone(topic) // it may be a piece of a large payload
-	t.known[topic] = struct{}{}
+	t.known[topic] = len(t.list)
 	t.list = append(t.list, topic)
 	t.bytes += len(topic) + topicOverhead
 	return true, nil
 }
 
+// restart is for a new connection: all topics are subscribed to, which brings all that is retained. A session that the broker
+// does not know has nothing to leave.
+func (t *topics) restart(present bool) {
+	t.sent, t.repeats = 0, repeats{}
+	if !present {
+		t.leaving = nil
+	}
+}
+
 // Subscribe implements [mqtt.Subscriber]. A topic without wildcards that none of the handler's filters covers is subscribed to
-// at QoS 1, now and at every later connection. One that cannot be, or that there is no room for, is logged and counted.
+// at QoS 1, now and at every later connection; of any other one, what is retained comes again. One that cannot be, or that
+// there is no room for, is logged and counted.
 func (c *Client) Subscribe(topics ...string) {
 	var added, left int
 	var why error
 	c.mu.Lock()
 	for _, topic := range topics {
-		isNew, err := false, checkSubscription(topic)
-		if err == nil && !c.covered(topic) {
-			isNew, err = c.topics.add(topic)
-		}
+		isNew, err := c.want(topic)
 		if isNew {
 			added++
 		}
@@ -79,6 +89,25 @@ func (c *Client) Subscribe(topics ...string) {
 		default: // it is said already
 		}
 	}
+}
+
+// want notes a topic, with the lock held, and says whether there is something to do for it.
+func (c *Client) want(topic string) (more bool, err error) {
+	if err := checkSubscription(topic); err != nil {
+		return false, err
+	}
+	if !c.covered(topic) {
+		if added, err := c.topics.add(topic); added || err != nil {
+			return added, err
+		}
+		if c.topics.known[topic] >= c.topics.sent {
+			return false, nil
+		}
+	}
+	if c.conn == nil {
+		return false, nil // the next connection brings all that is retained
+	}
+	return c.topics.repeats.add(topic)
 }
 
 // checkSubscription says why a topic cannot be subscribed to.
@@ -113,7 +142,7 @@ func subscription(id uint16, filters []string) *packets.Subscribe {
 
 // subscribed looks at the broker's answer to a SUBSCRIBE, of which own is that of the handler's filters.
 func (c *Client) subscribed(n *conn, own *request, p *packets.Suback) error {
-	r := n.answered(p.PacketID, true)
+	r := n.answered(p.PacketID, packets.SUBSCRIBE)
 	if r == nil || len(p.Reasons) != len(r.filters) {
 		return errors.New("mqtt client: the broker's SUBACK does not fit the SUBSCRIBE")
 	}
@@ -135,7 +164,7 @@ func (c *Client) subscribed(n *conn, own *request, p *packets.Suback) error {
 }
 
 // subscribeTopics says "online" when the handler's filters are in force, and subscribes to the topics that there are, and to
-// those that are added, until the connection ends.
+// those that are added or asked for again, until the connection ends.
 func (c *Client) subscribeTopics(ctx context.Context, n *conn) {
 	select {
 	case <-n.granted:
@@ -143,47 +172,52 @@ func (c *Client) subscribeTopics(ctx context.Context, n *conn) {
 		return
 	}
 	c.birth(ctx, n)
-	for next := 0; ; {
-		batch := c.topicsFrom(next, min(maxBatchBytes, n.maxPacket))
-		if len(batch) == 0 {
-			select {
-			case <-c.more:
-			case <-n.ended:
+	if !c.leave(ctx, n) {
+		return
+	}
+	for {
+		for batch := c.newTopics(n); len(batch) > 0; batch = c.newTopics(n) {
+			if !c.subscribeBatch(ctx, n, batch) {
 				return
 			}
-			continue
 		}
-		next += len(batch)
-		if !c.subscribeBatch(ctx, n, batch) {
+		if !c.repeat(ctx, n) {
+			return
+		}
+		select {
+		case <-c.more:
+		case <-n.ended:
 			return
 		}
 	}
 }
 
-// topicsFrom are the topics from one on that go into a packet of some bytes, the first in any case.
-func (c *Client) topicsFrom(next, most int) []string {
+// newTopics are the next ones that were not subscribed to in this connection.
+func (c *Client) newTopics(n *conn) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	rest, end := subscribeHeader, next
-	for ; end < len(c.topics.list) && end-next < maxBatch; end++ {
-		rest += filterOverhead + len(c.topics.list[end])
-		if end > next && packetSize(rest) > most {
-			break
+	t := &c.topics
+	first := t.sent
+	t.sent += n.fit(t.list[first:])
+	return t.list[first:t.sent:t.sent] // what is behind is only ever added to
+}
+
+// fit is how many of some topics go into one packet, the first in any case.
+func (n *conn) fit(topics []string) int {
+	most, rest := min(maxBatchBytes, n.maxPacket), subscribeHeader
+	for i, topic := range topics {
+		rest += filterOverhead + len(topic)
+		if i == maxBatch || i > 0 && packetSize(rest) > most {
+			return i
 		}
 	}
-	return c.topics.list[next:end:end] // what is behind is only ever added to
+	return len(topics)
 }
 
 // subscribeBatch subscribes to some topics, and says whether the connection goes on.
 func (c *Client) subscribeBatch(ctx context.Context, n *conn, batch []string) bool {
-	id, r := n.expect(batch)
-	if _, err := n.send(ctx, outgoing{packet: subscription(id, batch)}); err != nil {
-		return false // the reader says why the connection ends
-	}
-	var a answer
-	select {
-	case a = <-r.answer:
-	case <-n.ended:
+	a, ok := n.ask(ctx, packets.SUBSCRIBE, batch)
+	if !ok {
 		return false
 	}
 	var refused, lossy int
@@ -200,7 +234,7 @@ func (c *Client) subscribeBatch(ctx context.Context, n *conn, batch []string) bo
 	}
 	if refused > 0 {
 		c.change(func(s *Status) { s.TopicsRefused += int64(refused) })
-		c.opts.Logger.Error("mqtt client: the broker refused subscriptions: nothing of these topics will be heard; allow them there",
+		c.opts.Logger.Error("mqtt client: the broker refused subscriptions: nothing of these topics will be heard, or not what is retained there; allow them there",
 			"topics", refused, "first", batch[first], "code", fmt.Sprintf("%#x", a.codes[first]), "reason", meaning(a.codes[first], a.reason))
 	}
 	if lossy > 0 {

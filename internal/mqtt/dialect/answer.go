@@ -40,6 +40,18 @@ func (b *Batch) settle(id string, a *entityv1.Attributes, at time.Time) {
 	}
 }
 
+// abandon appends that the commands to an entity that leaves have failed.
+func (b *Batch) abandon(id string) {
+	for _, c := range b.Pending.PendingCommands(id) {
+		b.Add(eventstore.Event{
+			Entity: id, CorrelationID: Correlation(c), CausePosition: eventstore.Position(c.GetPosition()),
+			Payload: &eventv1.Payload{Kind: &eventv1.Payload_CommandSettled{CommandSettled: &eventv1.CommandSettled{
+				Command: c.GetPosition(), Outcome: eventv1.CommandOutcome_COMMAND_OUTCOME_FAILED, Reason: "the entity was removed",
+			}}},
+		})
+	}
+}
+
 // Correlation is that of a command, empty where the store made it.
 func Correlation(c *entityv1.PendingCommand) string {
 	if strings.HasPrefix(c.GetCorrelationId(), "@") {

@@ -350,6 +350,7 @@ func (b *Batch) UnregisterEntity(id string) {
 		b.freed = make(map[string]bool)
 	}
 	b.freed[id] = true
+	b.abandon(id)
 	b.Add(eventstore.Event{Entity: id, Payload: &eventv1.Payload{
 		Kind: &eventv1.Payload_EntityUnregistered{EntityUnregistered: &eventv1.EntityUnregistered{}},
 	}})

@@ -60,7 +60,7 @@ func (b *Batch) Report(id string, r Report) error {
 	default:
 		return nil
 	}
-	if !r.Stored {
+	if r.Spoken && !r.Stored { // that a device is gone is no answer
 		b.settle(id, r.New, r.At)
 	}
 	return nil
@@ -68,7 +68,7 @@ func (b *Batch) Report(id string, r Report) error {
 
 // isTooSoon says that a report changes nothing but a measured number, before the entity's minimum interval is over.
 func (b *Batch) isTooSoon(id string, r Report) bool {
-	if b.MinInterval == nil || b.Has(id) || r.At.Sub(r.Before.UpdatedAt) >= b.MinInterval(id) || !r.At.After(r.Before.UpdatedAt) {
+	if b.MinInterval == nil || r.Always || b.Has(id) || r.At.Sub(r.Before.UpdatedAt) >= b.MinInterval(id) || !r.At.After(r.Before.UpdatedAt) {
 		return false
 	}
 	_, was := r.Old.GetSensor().GetValue().(*entityv1.Sensor_Number)

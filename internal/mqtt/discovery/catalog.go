@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,7 +27,13 @@ type item struct {
 // compiled is an item's definition, read.
 type compiled struct {
 	definition
-	inputs []Input
+	inputs  []Input
+	reaches []reach
+}
+
+// listensForAvailability says that a topic is one of an entity's availability.
+func (d *compiled) listensForAvailability(topic string) bool {
+	return slices.ContainsFunc(d.reaches, func(r reach) bool { return r.topic == topic })
 }
 
 func newItem(unique, device, text string) (*item, error) {
@@ -45,8 +52,10 @@ type catalog struct {
 	items   map[string]*item
 	byTopic map[string][]*item
 	byKey   map[string]map[string]*item // by key, by unique id
-	// heard is the newest message on each availability topic.
-	heard map[string]string
+	// stored is what a broker had stored on each topic when it last said so.
+	stored map[string][sha256.Size]byte
+	// gone is told a topic that nobody listens to any more.
+	gone func(topic string)
 	// devices are what is known of each that has items, by id.
 	devices map[string]*known
 	// in use are the items whose definition is made, in no order: maxMade at most.
@@ -62,11 +71,12 @@ type known struct {
 // maxMade is how many definitions are kept as values, at some 5 kB each.
 const maxMade = 4096
 
-func (c *catalog) init(maxTopics int) {
+func (c *catalog) init(maxTopics int, gone func(topic string)) {
+	c.gone = gone
 	c.maxTopics = maxTopics
 	c.items, c.byTopic = map[string]*item{}, map[string][]*item{}
 	c.devices = map[string]*known{}
-	c.byKey, c.heard, c.made = map[string]map[string]*item{}, map[string]string{}, map[*item]struct{}{}
+	c.byKey, c.stored, c.made = map[string]map[string]*item{}, map[string][sha256.Size]byte{}, map[*item]struct{}{}
 }
 
 // put adds an item, in place of the one of its unique id.
@@ -81,6 +91,7 @@ func (c *catalog) put(it *item) {
 	c.devices[it.device].items++
 	for _, topic := range it.topics {
 		c.byTopic[topic] = append(slices.Clip(c.byTopic[topic]), it) // readers hold the old slice
+		delete(c.stored, topic)                                      // it is news to this one
 	}
 	if c.byKey[it.key] == nil {
 		c.byKey[it.key] = map[string]*item{}
@@ -111,7 +122,8 @@ func (c *catalog) removeLocked(unique string) {
 		left := slices.DeleteFunc(slices.Clone(c.byTopic[topic]), func(o *item) bool { return o == it })
 		if len(left) == 0 {
 			delete(c.byTopic, topic)
-			delete(c.heard, topic)
+			delete(c.stored, topic)
+			c.gone(topic)
 		} else {
 			c.byTopic[topic] = left
 		}
@@ -186,35 +198,30 @@ func (c *catalog) topicNames() []string {
 
 var errTooManyTopics = errors.New("too many topics")
 
-// room says whether there is room for as many more topics.
-func (c *catalog) room(more int) error {
+// room says whether there is room for the topics of an item, beside others that are about to be listened to; those are added.
+func (c *catalog) room(it *item, more map[string]bool) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if len(c.byTopic)+more > c.maxTopics {
+	for _, topic := range it.topics {
+		if len(c.byTopic[topic]) == 0 {
+			more[topic] = true
+		}
+	}
+	if len(c.byTopic)+len(more) > c.maxTopics {
 		return fmt.Errorf("%w: the devices listen to %d, and may to %d", errTooManyTopics, len(c.byTopic), c.maxTopics)
 	}
 	return nil
 }
 
-// hear remembers the newest message on an availability topic.
-func (c *catalog) hear(topic, payload string) {
-	const longest = 4096 // availability is a word, or a small object
-	if len(payload) > longest {
-		return
-	}
+// sameStored says that a broker had stored the same on a topic when it last said what it has, and remembers it.
+func (c *catalog) sameStored(topic string, payload [sha256.Size]byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before, ok := c.stored[topic]
 	if len(c.byTopic[topic]) > 0 {
-		c.heard[topic] = payload
+		c.stored[topic] = payload
 	}
-}
-
-// lastHeard is the newest message on an availability topic.
-func (c *catalog) lastHeard(topic string) (string, bool) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	payload, ok := c.heard[topic]
-	return payload, ok
+	return ok && before == payload
 }
 
 // compile is an item's definition, read.
@@ -226,7 +233,7 @@ func (c *catalog) compile(it *item) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &compiled{definition: d, inputs: d.inputs()}
+	made := &compiled{definition: d, inputs: d.inputs(), reaches: reachesOf(d.config)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for other := range c.made {

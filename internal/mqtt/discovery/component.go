@@ -10,6 +10,7 @@ import (
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/internal/template"
+	"github.com/statehouse/statehouse/state"
 )
 
 // Config is the configuration of one entity: the keys of Home Assistant's MQTT discovery, written out, with "~" put in.
@@ -66,6 +67,17 @@ type Said struct {
 	Payload *template.Payload
 	// At is when it was so.
 	At time.Time
+
+	read func() (*entityv1.Value, error) // what JSON answers; nil where nobody shares it
+}
+
+// JSON is Text as JSON. It is read at most once, before the writer's turn where it looks like an object, so that an input of many
+// entities costs no more than of one. The value must not be modified.
+func (s Said) JSON() (*entityv1.Value, error) {
+	if s.read == nil {
+		return state.ValueFromJSON([]byte(s.Text))
+	}
+	return s.read()
 }
 
 // Unknown says that the message says that the value is not known.

@@ -21,81 +21,139 @@ type kind int
 const (
 	expires  kind = iota // the entity was silent for too long: it is offline
 	turnsOff             // a binary sensor that only says on is off again
-	kinds
 )
+
+// due is what names a deadline: of each entity there is one of a kind.
+type due struct {
+	unique string
+	kind   kind
+}
 
 // deadline is when something happens to an entity if nothing is heard of it before. At the zero time it does not.
 type deadline struct {
-	unique string
-	kind   kind
-	at     time.Time
+	due
+	at time.Time
 }
 
-// deadlines are what is due, the next first. A later deadline of the same entity and kind takes the place of an earlier one.
+// deadlines are what is due, the next first. They are set and looked at in the writer's turn, so that what is heard of an entity
+// and what passes for want of it have one order.
 type deadlines struct {
-	mu   sync.Mutex // guards what follows; a leaf of the lock order
-	at   map[string]*[kinds]time.Time
-	heap dueHeap
-	poke chan struct{} // has Run look again
+	mu      sync.Mutex // guards what follows; a leaf of the lock order
+	slots   map[due]*slot
+	heap    slotHeap
+	expired map[string]bool // entities that were silent for too long, by unique id
+	poke    chan struct{}   // has Run look again
+}
+
+// slot is a deadline's place; its index is -1 while what happens then is being recorded.
+type slot struct {
+	deadline
+	index int
 }
 
 func (d *deadlines) init() {
-	d.at, d.poke = map[string]*[kinds]time.Time{}, make(chan struct{}, 1)
+	d.slots, d.expired, d.poke = map[due]*slot{}, map[string]bool{}, make(chan struct{}, 1)
 }
 
-// set sets a deadline.
+// set sets a deadline, or takes it away at the zero time. An entity that gets one to expire was heard of.
 func (d *deadlines) set(one deadline) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	have := d.at[one.unique]
-	if have == nil {
-		if one.at.IsZero() {
-			return
-		}
-		have = &[kinds]time.Time{}
-		d.at[one.unique] = have
+	if one.kind == expires {
+		delete(d.expired, one.unique)
 	}
-	queued := !have[one.kind].IsZero() && !have[one.kind].After(one.at)
-	have[one.kind] = one.at
-	if one.at.IsZero() || queued {
-		return // what is queued is looked at when it is due, and queued again
+	d.setLocked(one)
+}
+
+func (d *deadlines) setLocked(one deadline) {
+	s := d.slots[one.due]
+	switch {
+	case one.at.IsZero():
+		d.dropLocked(one.due)
+		return
+	case s == nil:
+		s = &slot{deadline: one}
+		d.slots[one.due] = s
+		heap.Push(&d.heap, s)
+	case s.index < 0:
+		s.at = one.at
+		heap.Push(&d.heap, s)
+	default:
+		s.at = one.at
+		heap.Fix(&d.heap, s.index)
 	}
-	heap.Push(&d.heap, one)
-	if d.heap[0] == one {
+	if s.index == 0 {
 		wake(d.poke)
 	}
+}
+
+func (d *deadlines) dropLocked(which due) {
+	s := d.slots[which]
+	if s == nil {
+		return
+	}
+	if s.index >= 0 {
+		heap.Remove(&d.heap, s.index)
+	}
+	delete(d.slots, which)
 }
 
 // drop takes an entity's deadlines away.
 func (d *deadlines) drop(unique string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.at, unique)
+	delete(d.expired, unique)
+	d.dropLocked(due{unique, expires})
+	d.dropLocked(due{unique, turnsOff})
 }
 
-// due takes the next deadline that has passed; else it returns when the next one is, zero for never.
-func (d *deadlines) due(now time.Time) (one deadline, ok bool, next time.Time) {
+// next takes the next deadline that has passed; else it returns when the next one is, zero for never.
+func (d *deadlines) next(now time.Time) (one deadline, ok bool, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for len(d.heap) > 0 {
-		first := d.heap[0]
-		have := d.at[first.unique]
-		switch {
-		case have == nil || have[first.kind].IsZero():
-			heap.Pop(&d.heap) // it was taken away
-		case have[first.kind].After(first.at):
-			first.at = have[first.kind] // it was heard of since
-			d.heap[0] = first
-			heap.Fix(&d.heap, 0)
-		case first.at.After(now):
-			return deadline{}, false, first.at
-		default:
-			heap.Pop(&d.heap)
-			have[first.kind] = time.Time{}
-			return first, true, time.Time{}
-		}
+	if len(d.heap) == 0 {
+		return deadline{}, false, time.Time{}
 	}
-	return deadline{}, false, time.Time{}
+	first := d.heap[0]
+	if first.at.After(now) {
+		return deadline{}, false, first.at
+	}
+	heap.Pop(&d.heap)
+	first.index = -1
+	return first.deadline, true, time.Time{}
+}
+
+// holds says that nothing was heard of an entity since one of its deadlines was taken.
+func (d *deadlines) holds(one deadline) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.slots[one.due]
+	return s != nil && s.index < 0 && s.at.Equal(one.at)
+}
+
+// passed ends a deadline that was taken: it is recorded, or, if not, due again. What was heard meanwhile stands.
+func (d *deadlines) passed(one deadline, recorded bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.slots[one.due]
+	if s == nil || s.index >= 0 {
+		return
+	}
+	if !recorded {
+		heap.Push(&d.heap, s)
+		return
+	}
+	delete(d.slots, one.due)
+	if one.kind == expires {
+		d.expired[one.unique] = true
+	}
+}
+
+// silent says that an entity was silent for too long, and was not heard of since.
+func (d *deadlines) silent(unique string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.expired[unique]
 }
 
 func wake(poke chan struct{}) {
@@ -105,40 +163,48 @@ func wake(poke chan struct{}) {
 	}
 }
 
-type dueHeap []deadline
+type slotHeap []*slot
 
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *dueHeap) Push(x any)        { *h = append(*h, x.(deadline)) }
-func (h *dueHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return last
+func (h slotHeap) Len() int           { return len(h) }
+func (h slotHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h slotHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
 }
 
-// deadlinesAfter are those of an entity that was heard of.
-func (r *reading) deadlinesAfter(a *entityv1.Attributes, heard time.Time) []deadline {
-	return deadlinesOf(r.unique, r.made.config, a, heard)
+// Push implements [heap.Interface].
+func (h *slotHeap) Push(x any) {
+	s := x.(*slot)
+	s.index = len(*h)
+	*h = append(*h, s)
+}
+
+// Pop implements [heap.Interface].
+func (h *slotHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return last
 }
 
 // deadlines are those of a known entity after a restart, from when the log last heard of it.
 func (it *item) deadlines(st state.State) []deadline {
 	d, err := parseDefinition(it.text)
-	if err != nil || st.Attributes.GetDomain() == nil || st.Attributes.GetAvailability() == offline {
+	if err != nil || st.Attributes.GetDomain() == nil {
 		return nil
 	}
 	return deadlinesOf(it.unique, d.config, st.Attributes, st.UpdatedAt)
 }
 
+// deadlinesOf are those of an entity whose attributes are a and that was heard of.
 func deadlinesOf(unique string, c Config, a *entityv1.Attributes, heard time.Time) []deadline {
 	var all []deadline
 	if after := c.seconds(keyExpireAfter); after > 0 {
-		all = append(all, deadline{unique, expires, heard.Add(after)})
+		all = append(all, deadline{due{unique, expires}, heard.Add(after)})
 	}
 	if after := c.seconds(keyOffDelay); after > 0 && a.GetBinarySensor() != nil {
-		one := deadline{unique: unique, kind: turnsOff}
+		one := deadline{due: due{unique, turnsOff}}
 		if a.GetBinarySensor().GetOn() {
 			one.at = heard.Add(after)
 		}
@@ -147,13 +213,13 @@ func deadlinesOf(unique string, c Config, a *entityv1.Attributes, heard time.Tim
 	return all
 }
 
-// pass records what happens at a deadline, at its time.
+// pass records what happens at a deadline, at its time, unless the entity was heard of since.
 func (e *Engine) pass(ctx context.Context, one deadline) error {
 	m := mqtt.Message{Topic: one.unique, ReceivedAt: one.at}
-	return e.Decide(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
+	err := e.Decide(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
 		b := e.NewBatch(p, one.at)
 		entry, ok := p.EntityByUniqueID(one.unique)
-		if !ok || !dialect.Enabled(entry) {
+		if !ok || !dialect.Enabled(entry) || !e.deadlines.holds(one) {
 			return b, nil
 		}
 		_, old := b.StateOf(entry.GetId())
@@ -169,6 +235,8 @@ func (e *Engine) pass(ctx context.Context, one deadline) error {
 		}
 		return b, nil
 	})
+	e.deadlines.passed(one, err == nil)
+	return err
 }
 
 // retryAfter is how long a deadline waits that could not be recorded.
@@ -187,26 +255,20 @@ func (e *Engine) Run(ctx context.Context) {
 	if e.opts.Subscriber != nil {
 		subscribing.Go(func() { e.wanted.run(ctx, e.opts.Subscriber) })
 	}
-	for {
-		one, ok, next := e.deadlines.due(e.opts.Now())
-		switch {
-		case ok:
-			if err := e.pass(ctx, one); err != nil {
-				e.deadlines.set(one)
-				if !sleep(ctx, retryAfter, nil) {
-					return
-				}
-			}
-			if ctx.Err() != nil {
+	for ctx.Err() == nil {
+		one, ok, next := e.deadlines.next(e.opts.Now())
+		if ok {
+			if e.pass(ctx, one) != nil && !sleep(ctx, retryAfter, nil) {
 				return
 			}
-		case next.IsZero():
-			next = e.opts.Now().Add(time.Hour)
-			fallthrough
-		default:
-			if !sleep(ctx, max(next.Sub(e.opts.Now()), time.Millisecond), e.deadlines.poke) {
-				return
-			}
+			continue
+		}
+		wait := time.Hour
+		if !next.IsZero() {
+			wait = max(next.Sub(e.opts.Now()), time.Millisecond)
+		}
+		if !sleep(ctx, wait, e.deadlines.poke) {
+			return
 		}
 	}
 }

@@ -104,7 +104,10 @@ func (d definition) inputs() []Input {
 
 // setJSONAttributes keeps the fields of an object as they are.
 func setJSONAttributes(a *entityv1.Attributes, s Said) error {
-	v, err := state.ValueFromJSON([]byte(s.Text))
+	if len(s.Text) > dialect.MaxState {
+		return fmt.Errorf("%w: an object of %d bytes, at most %d are kept", ErrUnfit, len(s.Text), dialect.MaxState)
+	}
+	v, err := s.JSON()
 	if err != nil || v.GetStructValue() == nil {
 		return unfit(s, "a JSON object")
 	}

@@ -86,7 +86,7 @@ func trackerSetter(c Config) setter {
 // for the input that all components have.
 func trackerPlaceSetter(c Config) setter {
 	return func(a *entityv1.Attributes, s Said) error {
-		o := object(s.Text)
+		o := s.object()
 		if o == nil {
 			return unfit(s, "an object with latitude and longitude")
 		}

@@ -49,6 +49,10 @@ type Engine struct {
 	migrating map[string]bool
 
 	catalog   catalog
+	reachable reachable
+	// reaching is held while what a message says of availability is heard and decided. It comes before the leaves of the lock
+	// order and is held with no other.
+	reaching  sync.Mutex
 	deadlines deadlines
 	wanted    wanted
 }
@@ -64,7 +68,8 @@ func NewEngine(house dialect.House, t Translator, opts Options) *Engine {
 	}
 	e := &Engine{translator: t, opts: opts, ready: make(chan struct{}), migrating: map[string]bool{}}
 	e.Init(house, sourceName(t.Name(), opts.Broker), opts.Options)
-	e.catalog.init(opts.MaxTopics)
+	e.catalog.init(opts.MaxTopics, e.reachable.forget)
+	e.reachable.init()
 	e.deadlines.init()
 	e.wanted.init()
 	return e

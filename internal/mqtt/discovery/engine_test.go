@@ -70,7 +70,7 @@ func (h *house) pass(d time.Duration) []eventstore.Event {
 		h.Fatal(err)
 	}
 	for {
-		one, ok, _ := h.deadlines.due(h.now)
+		one, ok, _ := h.deadlines.next(h.now)
 		if !ok {
 			return h.memory.Events[before:]
 		}

@@ -26,7 +26,7 @@ var eventComponent = Component{
 			if s.Unknown() || s.Text == "{}" {
 				return "", nil, ErrIgnored
 			}
-			o := object(s.Text)
+			o := s.object()
 			if o == nil {
 				return "", nil, unfit(s, "an object with event_type")
 			}

@@ -231,7 +231,7 @@ func TestLightWithoutPayload(t *testing.T) {
 	for text, says := range map[string]string{
 		`{"schema": "json", "command_topic": "x", "state_topic": "y"}`: `{"state": "ON"}`,
 		`{"schema": "template", "command_topic": "x", "state_topic": "y", "command_on_template": "1", "command_off_template": "0",
-			"red_template": "{{ value }}", "green_template": "{{ value }}", "blue_template": "{{ value }}"}`: "7",
+			"red_template": "{{ value }}", "green_template": "{{ value }}", "blue_template": "{{ value }}"}`: "7,7,7",
 	} {
 		p := newPart(t, lightComponent, text)
 		if err := p.component.Inputs(p.config)[0].Set(p.attributes, Said{Text: says}); err != nil || p.attributes.GetLight() == nil {

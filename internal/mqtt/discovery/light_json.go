@@ -50,15 +50,13 @@ func lightJSONDescribe(c Config, e *entityv1.Entity) {
 
 func lightJSONInputs(c Config) []Input {
 	sources := c.Sources("state_topic", "")
-	// A template, which only a list of topics has, makes another text than the payload, which else is read once for all.
-	made := slices.ContainsFunc(sources, func(s Source) bool { return s.Template != nil })
 	from := func(set func(a *entityv1.Attributes, n dialect.Node) error) Input {
 		return Input{Sources: sources, Set: unlessEmpty(func(a *entityv1.Attributes, s Said) error {
-			n, err := lightJSONObject(s, made)
-			if err != nil {
-				return err
+			o := s.object()
+			if o == nil {
+				return unfit(s, "an object of JSON")
 			}
-			return set(a, n)
+			return set(a, o.Node)
 		})}
 	}
 	scale := c.Float("brightness_scale", 255)
@@ -68,21 +66,6 @@ func lightJSONInputs(c Config) []Input {
 		from(func(a *entityv1.Attributes, n dialect.Node) error { return lightJSONColor(c, a, n) }),
 		from(lightJSONEffect),
 	)
-}
-
-// lightJSONObject is what a message says.
-func lightJSONObject(s Said, made bool) (dialect.Node, error) {
-	var v *entityv1.Value
-	var err error
-	if made || s.Payload == nil {
-		v, err = state.ValueFromJSON([]byte(s.Text))
-	} else {
-		v, err = s.Payload.JSON()
-	}
-	if err != nil || v.GetStructValue() == nil {
-		return dialect.Node{}, unfit(s, "an object of JSON")
-	}
-	return dialect.Node{Value: v}, nil
 }
 
 func lightJSONOn(a *entityv1.Attributes, n dialect.Node) error {

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"math"
+	"strings"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/command"
@@ -15,9 +16,23 @@ var lightTemplate = lightSchema{
 	describe: lightTemplateDescribe, inputs: lightTemplateInputs, command: lightTemplateCommand,
 }
 
-// lightHasRGB says that a light has the three templates of a color.
-func lightHasRGB(c Config) bool {
-	return c.Str("red_template") != "" && c.Str("green_template") != "" && c.Str("blue_template") != ""
+// lightColorTemplate makes one text of the three templates of a color, with commas between what they say, so that all of it is
+// rendered before the writer's turn. It is nil where one of the three is missing or is no template, or where they are too long together.
+// The filter keeps what a template sets from the next.
+func lightColorTemplate(c Config) *template.Template {
+	var parts []string
+	for _, key := range []string{"red_template", "green_template", "blue_template"} {
+		one, err := template.Compile(c.Str(key))
+		if err != nil || one.Text() == "" {
+			return nil
+		}
+		parts = append(parts, "{% filter trim %}"+one.Text()+"{% endfilter %}")
+	}
+	all, err := template.Compile(strings.Join(parts, ","))
+	if err != nil {
+		return nil
+	}
+	return all
 }
 
 func lightTemplateDescribe(c Config, e *entityv1.Entity) {
@@ -27,10 +42,11 @@ func lightTemplateDescribe(c Config, e *entityv1.Entity) {
 	lightFeature(e, &entityv1.Feature{Name: "on"}, says && has("state_template"), true)
 	add(&entityv1.Feature{Name: "brightness"}, has("brightness_template"))
 	add(lightTemperature(c), has("color_temp_template"))
-	add(&entityv1.Feature{Name: "rgb"}, lightHasRGB(c))
+	colored := lightColorTemplate(c) != nil
+	add(&entityv1.Feature{Name: "rgb"}, colored)
 	lightFeature(e, lightEffects(c), says && has("effect_template"), c.Has("effect_list"))
 	lightFeature(e, lightFlash(), false, true)
-	lightFeature(e, &entityv1.Feature{Name: "color_mode"}, says && (lightHasRGB(c) || has("color_temp_template")), false)
+	lightFeature(e, &entityv1.Feature{Name: "color_mode"}, says && (colored || has("color_temp_template")), false)
 }
 
 func lightTemplateInputs(c Config) []Input {
@@ -46,12 +62,12 @@ func lightTemplateInputs(c Config) []Input {
 		from("color_temp_template", lightTemplateTemperature(c)),
 		from("effect_template", lightPutEffect),
 	}
-	if lightHasRGB(c) {
-		green, err := template.Compile(c.Str("green_template"))
-		blue, otherErr := template.Compile(c.Str("blue_template"))
-		if err == nil && otherErr == nil { // a template that does not compile has been refused before
-			inputs = append(inputs, from("red_template", lightTemplateColor(green, blue)))
+	if color := lightColorTemplate(c); color != nil {
+		in := from("red_template", lightTemplateColor)
+		for i := range in.Sources {
+			in.Sources[i].Template = color
 		}
+		inputs = append(inputs, in)
 	}
 	return inputsOf(inputs...)
 }
@@ -66,36 +82,25 @@ func lightTemplateTemperature(c Config) setter {
 	}
 }
 
-// lightTemplateColor takes red from what its template says, and green and blue from the same message.
-func lightTemplateColor(green, blue *template.Template) setter {
-	return func(a *entityv1.Attributes, s Said) error {
-		payload := s.Payload
-		if payload == nil {
-			payload = template.NewPayload([]byte(s.Text))
+// lightTemplateColor takes what the three templates of a color say together. A message that has no red speaks of no color.
+func lightTemplateColor(a *entityv1.Attributes, s Said) error {
+	switch {
+	case strings.HasPrefix(s.Text, ","):
+		return ErrIgnored
+	case s.Text == "None,None,None":
+		if l := lightOf(a); l.GetColorMode() == entityv1.ColorMode_COLOR_MODE_RGB {
+			l.ColorMode = 0
 		}
-		text := s.Text
-		for _, t := range []*template.Template{green, blue} {
-			channel, err := t.Render(payload, nil)
-			if err != nil {
-				return unfit(s, "red, and green and blue with it")
-			}
-			text += "," + channel
-		}
-		if text == "None,None,None" {
-			if l := lightOf(a); l.GetColorMode() == entityv1.ColorMode_COLOR_MODE_RGB {
-				l.ColorMode = 0
-			}
-			lightPutColor(lightOf(a), "rgb", nil)
-			return nil
-		}
-		color, err := lightParseColor("rgb", text)
-		if err != nil {
-			return err
-		}
-		lightPutColor(lightOf(a), "rgb", color)
-		lightOf(a).ColorMode = entityv1.ColorMode_COLOR_MODE_RGB
+		lightPutColor(lightOf(a), "rgb", nil)
 		return nil
 	}
+	color, err := lightParseColor("rgb", s.Text)
+	if err != nil {
+		return err
+	}
+	lightPutColor(lightOf(a), "rgb", color)
+	lightOf(a).ColorMode = entityv1.ColorMode_COLOR_MODE_RGB
+	return nil
 }
 
 // lightTemplateCommand renders a template, which sees what is asked for, and nothing of what is not.

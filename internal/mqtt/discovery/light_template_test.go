@@ -1,6 +1,14 @@
 package discovery
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/template"
+)
 
 func TestLightTemplate(t *testing.T) {
 	t.Parallel()
@@ -41,4 +49,54 @@ func TestLightTemplateKelvin(t *testing.T) {
 		facetAsked("turn_on brightness=3", "has no brightness"),
 		facetAsked("turn_on rgb=1,2,3", "rgb"),
 	})
+}
+
+// lightTemplated is a light with three templates of a color.
+func lightTemplated(red, green, blue string) string {
+	return fmt.Sprintf(`{"schema": "template", "command_topic": "x/set", "state_topic": "x", "command_on_template": "on", "command_off_template": "off",
+		"red_template": %q, "green_template": %q, "blue_template": %q}`, red, green, blue)
+}
+
+// TestLightTemplateColorsKeepApart has templates that would be something else if they were simply put together.
+func TestLightTemplateColorsKeepApart(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ red, green, blue, payload, want string }{
+		"blanks":                   {" {{ 1 }}\n", "\n 2 ", "{{ 3 }} ", "x", `{"color_mode":"rgb","rgb":{"red":1,"green":2,"blue":3}}`},
+		"what another sets":        {"{% set n = 1 %}{{ n }}", "{{ n | default(2) }}", "{{ n | default(3) }}", "x", `{"color_mode":"rgb","rgb":{"red":1,"green":2,"blue":3}}`},
+		"stripped by another":      {"1 {%- if true -%} 1 {%- endif -%}", "{%- if true -%} 2 {%- endif -%}", "3", "x", `{"color_mode":"rgb","rgb":{"red":11,"green":2,"blue":3}}`},
+		"no red":                   {"{{ value_json.r | default('') }}", "2", "3", `{}`, `{}`},
+		"all of it, or nothing":    {"{{ value_json.r }}", "{{ value_json.g }}", "{{ value_json.b }}", `{"r":1,"g":2}`, `{}`},
+		"raw, and a comment":       {"{% raw %}1{% endraw %}", "2{# {% endfilter %} #}", "{{ '3' }}", "x", `{"color_mode":"rgb","rgb":{"red":1,"green":2,"blue":3}}`},
+		"several numbers at once":  {"1,2", "3", "", "x", `{}`},
+		"a brace at its end":       {"1{", "2", "3", "x", `{}`},
+		"what ends another's text": {"1{% endfilter %}", "2", "3{% filter trim %}", "x", `{}`},
+	} {
+		if got := newPart(t, lightComponent, lightTemplated(c.red, c.green, c.blue)).say("x", c.payload); got != c.want {
+			t.Errorf("%s: %s, where %s was expected", name, got, c.want)
+		}
+	}
+}
+
+// TestLightTemplatesThatAreTooLong has three that fit one by one. Nothing is said of a color that cannot be read.
+func TestLightTemplatesThatAreTooLong(t *testing.T) {
+	t.Parallel()
+	long := "7{# " + strings.Repeat("x", 30_000) + " #}"
+	p := newPart(t, lightComponent, lightTemplated(long, long, long))
+	if got := facetFeatureText(p.entity); got != "on w, flash w [short long]" {
+		t.Errorf("it has %s", got)
+	}
+	if got := p.say("x", "x"); got != "{}" {
+		t.Errorf("it is %s", got)
+	}
+}
+
+// TestLightTemplateSetRendersNothing has a payload that says something else than what was made of it before.
+func TestLightTemplateSetRendersNothing(t *testing.T) {
+	t.Parallel()
+	p := newPart(t, lightComponent, lightTemplated("{{ value }}", "{{ value }}", "{{ value }}"))
+	said := Said{Text: "1,2,3", Payload: template.NewPayload([]byte("9")), At: time.Time{}}
+	a := &entityv1.Attributes{}
+	if err := p.component.Inputs(p.config)[0].Set(a, said); err != nil || a.GetLight().GetRgb().GetGreen() != 2 {
+		t.Errorf("error %v, and %v", err, a)
+	}
 }

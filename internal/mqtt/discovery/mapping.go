@@ -151,6 +151,13 @@ func (m *Mapping) first(key string) (bool, error) {
 	return true, nil
 }
 
+// Forget implements [Forgetter].
+func (m *Mapping) Forget(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.announced, key)
+}
+
 func (d *mapped) fits(levels []string) bool {
 	if len(levels) < len(d.levels) {
 		return false

@@ -9,7 +9,6 @@ import (
 	"github.com/statehouse/statehouse/internal/command"
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/template"
-	"github.com/statehouse/statehouse/state"
 )
 
 // openingComponents are covers, valves, locks and alarm panels.
@@ -108,12 +107,13 @@ func scaledSources(c Config, topicKey, templateKey string) []Source {
 	return sources
 }
 
-// object is a text that is a JSON object, nil where it is anything else.
-func object(text string) *Config {
-	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
+// object is what is said where that is a JSON object, nil where it is anything else. It must not be modified. Nothing else is
+// read: that would be in the writer's turn.
+func (s Said) object() *Config {
+	if !strings.HasPrefix(strings.TrimSpace(s.Text), "{") {
 		return nil
 	}
-	v, err := state.ValueFromJSON([]byte(text))
+	v, err := s.JSON()
 	if err != nil || v.GetStructValue() == nil {
 		return nil
 	}
@@ -121,6 +121,9 @@ func object(text string) *Config {
 	c.Value = v
 	return &c
 }
+
+// object is a text that is a JSON object, nil where it is anything else.
+func object(text string) *Config { return Said{Text: text}.object() }
 
 // stateWord is what a word of the state means.
 type stateWord[S comparable] struct {

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -36,12 +37,15 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 	defer e.announcing.Unlock()
 	switch {
 	case a.Migrates:
-		e.migrating[a.Key] = true
+		if len(e.catalog.announcedBy(a.Key)) > 0 {
+			e.migrating[a.Key] = true
+		}
 		return nil
 	case a.Complete && len(a.Entities) == 0 && e.migrating[a.Key]:
 		delete(e.migrating, a.Key) // what it announced is another's by now, or will be
 		return nil
 	}
+	delete(e.migrating, a.Key) // it goes on by itself
 	items, want, err := e.describe(a)
 	if err != nil {
 		e.Complain(m, dialect.ReasonMalformed, err)
@@ -50,7 +54,7 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 		return nil // most messages of those whose reports announce
 	}
 	gone := map[string]*item{}
-	if a.Complete && (err == nil || len(items) > 0) {
+	if a.Complete && err == nil {
 		gone = e.catalog.announcedBy(a.Key)
 		for _, it := range items {
 			delete(gone, it.unique)
@@ -59,10 +63,17 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 	if want.Device == nil && len(gone) == 0 {
 		return nil
 	}
+	for _, it := range items {
+		if d, err := e.catalog.compile(it); err == nil {
+			e.prepare(d)
+		}
+	}
 	registered := map[string]bool{}
 	err = e.Decide(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
 		clear(registered)
 		b := e.NewBatch(p, m.ReceivedAt)
+		want := want
+		want.Device = fillDevice(want.Device, p)
 		b.Inherit = e.inheritance(b, items)
 		e.withdraw(b, gone, want.Device.GetId())
 		if want.Device != nil {
@@ -73,7 +84,11 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 		return b, nil
 	})
 	if err != nil {
+		e.forget(a.Key)
 		return err
+	}
+	if len(registered) < len(items) {
+		e.forget(a.Key) // there was no room; there may be later
 	}
 	for unique := range gone {
 		e.catalog.remove(unique)
@@ -114,7 +129,7 @@ func (e *Engine) describe(a Announcement) (items []*item, want dialect.DeviceSpe
 		device.ViaDevice = e.Source() + "/" + device.GetViaDevice()
 	}
 	want.Device = device
-	topics := 0
+	topics := map[string]bool{}
 	for _, one := range entities {
 		component, ok := components[one.Component]
 		if !ok {
@@ -137,9 +152,13 @@ func (e *Engine) describe(a Announcement) (items []*item, want dialect.DeviceSpe
 			bad = err
 			continue
 		}
-		if topics += len(it.topics); e.catalog.room(topics) != nil {
-			bad = e.catalog.room(topics)
+		if err := e.catalog.room(it, topics); err != nil {
+			bad = err
 			break
+		}
+		if other := e.catalog.get(it.unique); a.Complete && other != nil && other.key != a.Key && !e.migrating[other.key] {
+			bad = fmt.Errorf("%s %.80q is announced on %.80q already: give one of them another unique_id", one.Component, one.Key, other.key)
+			continue
 		}
 		items, want.Entities = append(items, it), append(want.Entities, spec)
 	}
@@ -179,4 +198,37 @@ func (e *Engine) withdraw(b *dialect.Batch, gone map[string]*item, announced str
 			b.Unregister(device)
 		}
 	}
+}
+
+// forget tells the translator that an announcement came to nothing.
+func (e *Engine) forget(key string) {
+	if f, ok := e.translator.(Forgetter); ok {
+		f.Forget(key)
+	}
+}
+
+// fillDevice is a device with what its announcement leaves out as it is known, or named after its id: of several entities
+// only one may say what the device is.
+func fillDevice(d *entityv1.Device, p statehouse.Pending) *entityv1.Device {
+	if d == nil {
+		return nil
+	}
+	have, _ := p.Device(d.GetId())
+	d = proto.CloneOf(d)
+	if haID(d.GetName()) == d.GetAddress() {
+		d.Name = have.GetName() // the announcement has none
+	}
+	for _, f := range []struct {
+		to   *string
+		from string
+	}{
+		{&d.Name, cmp.Or(have.GetName(), d.GetAddress())}, {&d.Manufacturer, have.GetManufacturer()}, {&d.Model, have.GetModel()},
+		{&d.ModelId, have.GetModelId()}, {&d.SoftwareVersion, have.GetSoftwareVersion()}, {&d.HardwareVersion, have.GetHardwareVersion()},
+		{&d.SerialNumber, have.GetSerialNumber()}, {&d.ViaDevice, have.GetViaDevice()},
+	} {
+		if *f.to == "" {
+			*f.to = f.from
+		}
+	}
+	return d
 }

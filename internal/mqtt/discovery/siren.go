@@ -37,7 +37,7 @@ func sirenSetter(c Config) setter {
 		a.Domain = &entityv1.Attributes_Siren{Siren: &entityv1.Siren{On: on}}
 	})
 	return func(a *entityv1.Attributes, s Said) error {
-		o := object(s.Text)
+		o := s.object()
 		switch {
 		case s.Text == "{}":
 			return ErrIgnored

@@ -16,6 +16,12 @@ type Translator interface {
 	Translate(topic string, payload []byte) ([]Announcement, error)
 }
 
+// Forgetter is a translator that announces what it remembers to have announced only once. Forget says that an announcement came
+// to nothing, so that it has to be made again.
+type Forgetter interface {
+	Forget(key string)
+}
+
 // Announcement is what is said of the entities of one device.
 type Announcement struct {
 	// Key names what announces: the discovery topic. Entities that the same key announced before and does not now are gone

@@ -5,7 +5,6 @@ import (
 	"github.com/statehouse/statehouse/internal/command"
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
-	"github.com/statehouse/statehouse/state"
 )
 
 // updateComponent is the version of software, and the one that it could have.
@@ -52,16 +51,15 @@ func updateOf(a *entityv1.Attributes) *entityv1.Update {
 // before what the object does.
 func updateSetter(c Config) setter {
 	return func(a *entityv1.Attributes, s Said) error {
-		v, err := state.ValueFromJSON([]byte(s.Text))
-		isObject := err == nil && v.GetStructValue() != nil
-		if isObject && len(v.GetStructValue().GetFields()) == 0 {
+		o := s.object()
+		if o != nil && len(o.Value.GetStructValue().GetFields()) == 0 {
 			return ErrIgnored
 		}
 		u := updateOf(a)
-		if !isObject {
+		if o == nil {
 			u.InstalledVersion = version(dialect.StringValue(s.Text))
 		} else {
-			setUpdateObject(a, u, v.GetStructValue())
+			setUpdateObject(a, u, o.Value.GetStructValue())
 		}
 		for key, field := range map[string]**string{
 			"title": &u.Title, "release_summary": &u.ReleaseSummary, "release_url": &u.ReleaseUrl,
@@ -94,7 +92,8 @@ func setUpdateObject(a *entityv1.Attributes, u *entityv1.Update, o *entityv1.Str
 		case name == "in_progress":
 			u.InProgress = nil
 			if b, ok := v.GetKind().(*entityv1.Value_BoolValue); ok {
-				u.InProgress, left = &b.BoolValue, nil
+				is := b.BoolValue // the message's is shared
+				u.InProgress, left = &is, nil
 			}
 		case name == "update_percentage":
 			u.UpdatePercentage = nil

@@ -49,7 +49,7 @@ func vacuumFeatures(c Config) []string {
 }
 
 func setVacuum(a *entityv1.Attributes, s Said) error {
-	o := object(s.Text)
+	o := s.object()
 	if o == nil {
 		return unfit(s, "an object with state, battery_level and fan_speed")
 	}

@@ -69,7 +69,7 @@ func valveSetter(c Config) setter {
 	positioned, scale := c.Flag("reports_position", false), positionScale(c)
 	return func(a *entityv1.Attributes, s Said) error {
 		word, position := s.Text, s.Text
-		o := object(s.Text)
+		o := s.object()
 		if o != nil {
 			word, position = o.Word("state", ""), o.Word("position", "")
 		}

@@ -14,7 +14,8 @@
 // What a device comes to have does not depend on the order of its messages, on messages that come twice, or on announcements
 // that never come: names and keys are made of the topic alone. An announcement is made when something is said for the
 // first time. Announcements of Shelly devices are never complete, since no message of theirs is: what was announced stays. They are
-// made again when the device says that it is online.
+// made again when the device says that it is online, and after one came to nothing: what a device says is then taken for the
+// first that it says. Tasmota's need no such memory: each of its messages announces all that it speaks of.
 //
 // # Values
 //

@@ -20,7 +20,10 @@ type shelly1Device struct {
 	lights map[string]lightParts // by component, what it is known to have
 }
 
-var _ discovery.Translator = (*Shelly1)(nil)
+var (
+	_ discovery.Translator = (*Shelly1)(nil)
+	_ discovery.Forgetter  = (*Shelly1)(nil)
+)
 
 var errShelly = errors.New("no message of a Shelly's")
 
@@ -47,10 +50,7 @@ func (t *Shelly1) Translate(topic string, payload []byte) ([]discovery.Announcem
 		return nil, nil
 	case what == "online":
 		if string(payload) == "true" { // whatever was lost of what was announced is announced again
-			t.memory.renew(id, func(d *shelly1Device) (keep bool) {
-				d.known = nil
-				return true
-			})
+			t.Forget(shelly1Prefix + id)
 		}
 		return nil, nil
 	}
@@ -66,6 +66,15 @@ func (t *Shelly1) Translate(topic string, payload []byte) ([]discovery.Announcem
 		return err
 	})
 	return all, err
+}
+
+// Forget has the device of a key be announced again as its messages speak of what it has. That is known to be more than they say
+// of a light, which is announced whole.
+func (t *Shelly1) Forget(key string) {
+	t.memory.renew(strings.TrimPrefix(key, shelly1Prefix), func(d *shelly1Device) (keep bool) {
+		d.known = nil
+		return true
+	})
 }
 
 // announce takes in what a device says of itself. Later generations speak here, too, and have their topics elsewhere.

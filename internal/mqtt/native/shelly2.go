@@ -21,7 +21,10 @@ type shelly2Device struct {
 	known known
 }
 
-var _ discovery.Translator = (*Shelly2)(nil)
+var (
+	_ discovery.Translator = (*Shelly2)(nil)
+	_ discovery.Forgetter  = (*Shelly2)(nil)
+)
 
 // Name is "shelly2".
 func (*Shelly2) Name() string { return "shelly2" }
@@ -46,10 +49,7 @@ func (t *Shelly2) Translate(topic string, payload []byte) ([]discovery.Announcem
 		return nil, nil
 	case what == "online":
 		if string(payload) == "true" { // whatever was lost of what was announced is announced again
-			t.memory.renew(id, func(d *shelly2Device) (keep bool) {
-				d.known = nil
-				return true
-			})
+			t.Forget(id)
 		}
 		return nil, nil
 	case isStatus && !shelly2Knows(component), !isStatus && what != "events/rpc":
@@ -74,6 +74,14 @@ func (t *Shelly2) Translate(topic string, payload []byte) ([]discovery.Announcem
 		return nil
 	})
 	return all, err
+}
+
+// Forget has the device of a key be announced again as its messages speak of what it has.
+func (t *Shelly2) Forget(key string) {
+	t.memory.renew(key, func(d *shelly2Device) (keep bool) {
+		d.known = nil
+		return true
+	})
 }
 
 // announce takes in what a device says of itself, under its id or where all do.
