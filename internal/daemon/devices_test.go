@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -144,4 +145,53 @@ func waitFor(t *testing.T, d *Daemon, id string, is func(s state.State, ok bool)
 		}
 	}
 	t.Fatalf("%s is not as it should be; there are %q", id, slices.Sorted(maps.Keys(maps.Collect(d.house.Now().Registry.Entities.All()))))
+}
+
+// Devices that announce themselves unretained wait for somebody who says that it is there.
+func TestTheBirthOfMQTTDiscovery(t *testing.T) {
+	d, err := Start(t.Context(), testConfig(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := d.MQTTURL()
+	seen := make(chan mqtt.Message, 10)
+	own := testConfig(t)
+	own.MQTT = MQTT{Broker: Broker{URL: url}}
+	listener, err := client.New(client.Options{
+		Endpoint: client.Endpoint{URL: url}, Handler: births{seen}, ClientID: "listener", StatusTopic: "listener/status",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = listener.Run(ctx) })
+	for !listener.Connected() {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond) // its subscription
+	second, err := Start(t.Context(), own, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := <-seen; m.Topic != "homeassistant/status" || string(m.Payload) != "online" || m.Retained {
+		t.Errorf("%+v", m)
+	}
+	stop()
+	running.Wait()
+	if err := errors.Join(second.Close(), d.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// births notes who says that it listens to MQTT discovery.
+type births struct{ seen chan mqtt.Message }
+
+// Filters implements [mqtt.Handler].
+func (births) Filters() []string { return []string{"homeassistant/status"} }
+
+// Handle implements [mqtt.Handler].
+func (b births) Handle(_ context.Context, m mqtt.Message) error {
+	b.seen <- m
+	return nil
 }

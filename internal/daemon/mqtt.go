@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/statehouse/statehouse/internal/dispatch"
+	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/broker"
 	"github.com/statehouse/statehouse/internal/mqtt/client"
 )
@@ -136,7 +139,43 @@ func (d *Daemon) runDevices(ctx context.Context) {
 	} else {
 		opts.Publisher = d.client.Load()
 	}
+	if slices.Contains(d.cfg.Dialects, dialectHomeAssistant) {
+		d.background.Go(func() { d.birth(ctx, opts.Publisher) })
+	}
 	dispatcher := dispatch.New(d.house, opts)
 	d.dispatcher.Store(dispatcher)
 	d.background.Go(func() { dispatcher.Run(ctx) })
+}
+
+// birth says on each connection that somebody listens to MQTT discovery, as Home Assistant does: devices that announce themselves
+// unretained do so again then.
+func (d *Daemon) birth(ctx context.Context, p mqtt.Publisher) {
+	const look = time.Second
+	said := int64(-1)
+	for {
+		connection := int64(0)
+		if c := d.client.Load(); c != nil {
+			if s := c.Status(); s.Connected {
+				connection = s.Connects
+			} else {
+				connection = said
+			}
+		}
+		if connection != said {
+			message := mqtt.Publication{Topic: d.cfg.HomeAssistant.Prefix + "/status", Payload: []byte(statusOnline)}
+			if err := p.Publish(ctx, message); err == nil {
+				said = connection
+			} else if ctx.Err() == nil {
+				d.log.Warn("could not say that MQTT discovery is listened to", "topic", message.Topic, "error", err)
+			}
+		}
+		if d.client.Load() == nil && said >= 0 {
+			return // the embedded broker has one connection
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(look):
+		}
+	}
 }

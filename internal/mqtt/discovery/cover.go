@@ -115,7 +115,7 @@ func coverPositionSetter(c Config) setter {
 	worded := listens(c, "state_topic")
 	return func(a *entityv1.Attributes, s Said) error {
 		text, tilt := s.Text, Said{}
-		if o := object(s.Text); o != nil {
+		if o := s.object(); o != nil {
 			text, tilt.Text = o.Word("position", ""), o.Word("tilt_position", "")
 		}
 		n, ok := parseNumber(text)

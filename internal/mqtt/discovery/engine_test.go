@@ -378,3 +378,17 @@ func TestTopicsAreSubscribedTo(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+func TestAMessageRunsFewTemplatesThatTakeTooLong(t *testing.T) {
+	h := newHouse(t)
+	var parts []string
+	for i := range 200 {
+		parts = append(parts, fmt.Sprintf(`"c%d":{"p":"sensor","unique_id":"u%d","value_template":"{%% for a in range(100000) %%}{%% for b in range(1000) %%}{%% endfor %%}{%% endfor %%}%d"}`, i, i, i))
+	}
+	h.say("homeassistant/device/d/config", `{"dev":{"ids":"d","name":"D"},"o":{"name":"x"},"state_topic":"s","cmps":{"fine":{"p":"sensor","unique_id":"a","name":"Fine"},`+strings.Join(parts, ",")+`}}`)
+	h.say("s", "1")
+	h.expect("sensor.d_fine", `{"text":"1"}`)
+	if s := h.Stats(); s.Ignored[dialect.ReasonMalformed] != 1 {
+		t.Errorf("%+v", s)
+	}
+}

@@ -26,7 +26,7 @@ var infraredComponent = Component{
 			if s.Unknown() || s.Text == "null" || s.Text == `""` {
 				return "", nil, ErrIgnored
 			}
-			o := object(s.Text)
+			o := s.object()
 			if o == nil || !infraredTimings(o.List("timings")) {
 				return "", nil, unfit(s, "an object with timings, a list of whole numbers")
 			}

@@ -122,9 +122,6 @@ func (s Said) object() *Config {
 	return &c
 }
 
-// object is a text that is a JSON object, nil where it is anything else.
-func object(text string) *Config { return Said{Text: text}.object() }
-
 // stateWord is what a word of the state means.
 type stateWord[S comparable] struct {
 	word  string

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
@@ -36,7 +38,14 @@ type message struct {
 	mqtt.Message
 	payload  *template.Payload
 	rendered map[*template.Template]rendered
+	tooLong  int // templates that took more than they may
 }
+
+// tooLongPatience is how many templates of one message may take more than they may; the others are not run then. A hostile publisher can
+// have a thousand entities listen to one topic, each with another template.
+const tooLongPatience = 3
+
+var errTooManyTooLong = fmt.Errorf("%w: %d templates of this message did", template.ErrTooLong, tooLongPatience)
 
 // rendered is what a template makes of a message.
 type rendered struct {
@@ -162,12 +171,18 @@ func (m *message) render(t *template.Template) rendered {
 	if ok {
 		return made
 	}
-	if made.text = string(m.Payload); t != nil {
-		made.text, made.err = t.Render(m.payload, nil)
+	switch made.text = string(m.Payload); {
+	case t == nil:
+	case m.tooLong >= tooLongPatience:
+		made.err = errTooManyTooLong
+	default:
+		if made.text, made.err = t.Render(m.payload, nil); errors.Is(made.err, template.ErrTooLong) {
+			m.tooLong++
+		}
 	}
 	text := made.text
 	made.read = sync.OnceValues(func() (*entityv1.Value, error) { return state.ValueFromJSON([]byte(text)) })
-	if made.err == nil && text != "" && (text[0] == '{' || text[0] == '[') {
+	if start := strings.TrimSpace(text); made.err == nil && start != "" && (start[0] == '{' || start[0] == '[') {
 		_, _ = made.read() // now, and not in the writer's turn; whoever needs it sees its error
 	}
 	m.rendered[t] = made
