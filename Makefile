@@ -22,7 +22,8 @@ test: ## Run all tests; needs Go and nothing else.
 	CGO_ENABLED=0 $(GO) test ./...
 	cd bench && CGO_ENABLED=0 $(GO) test ./...
 
-acceptance: ## Run the official Home Assistant client against a house; needs node and npm, and fetches it.
+acceptance: ## Run others' programs, unchanged, against this one: Mosquitto, Zigbee2MQTT, Home Assistant's client; says what it needs.
+	ACCEPTANCE_REQUIRED=1 $(GO) test -tags acceptance -run Acceptance -count=1 -timeout 30m -v ./internal/acceptance
 	$(GO) test -tags acceptance -run Acceptance -count=1 -v ./internal/hass
 
 bench: ## Measure everything beside its peers and write bench/RESULTS.md; takes minutes, and wants a quiet machine.

@@ -20,7 +20,7 @@ import (
 
 // groups are all measures, in the order in which they run. Each group is a file of its own.
 func groups() []Measure {
-	return slices.Concat(mapMeasures(), logMeasures(), snapshotMeasures(), pastMeasures())
+	return slices.Concat(mapMeasures(), logMeasures(), snapshotMeasures(), pastMeasures(), daemonMeasures())
 }
 
 func main() {

@@ -246,6 +246,20 @@ func TestTheChainOfCausesIsOneCorrelation(t *testing.T) {
 	}
 }
 
+// Zigbee2MQTT dates the answer to a command when it last heard of the device, which may be long before.
+func TestNoEffectIsBeforeItsCause(t *testing.T) {
+	r := newRig(t)
+	result := r.mustCall("on")
+	issued := r.clock()
+	r.wait(-time.Minute)
+	r.report(true, 255)
+	for e, err := range r.house.Read(t.Context(), eventstore.Query{After: result.Command}) {
+		if err != nil || !e.Timestamp.Equal(issued) {
+			t.Errorf("%s is of %s, and the command of %s (%v)", e.Kind, e.Timestamp, issued, err)
+		}
+	}
+}
+
 func TestALaterCommandSupersedes(t *testing.T) {
 	r := newRig(t)
 	r.mustCall("on")

@@ -20,6 +20,17 @@ func (b *Batch) answers(id string, a *entityv1.Attributes) bool {
 	return false
 }
 
+// notBefore is at or, where the state answers a command that was given later, when that was given: a report may be of the time
+// at which the device was last heard of, and no effect comes before its cause.
+func (b *Batch) notBefore(id string, a *entityv1.Attributes, at time.Time) time.Time {
+	for _, c := range b.Pending.PendingCommands(id) {
+		if issued := time.Unix(0, c.GetIssued()).UTC(); issued.After(at) && c.GetExpected() != nil && command.Answers(c.GetExpected(), a) {
+			at = issued
+		}
+	}
+	return at
+}
+
 // settle makes the batch's last event, which says that an entity's state is a, the effect of the commands that it answers,
 // and appends that they are confirmed. Of several commands that one state answers, the last one is its cause.
 func (b *Batch) settle(id string, a *entityv1.Attributes, at time.Time) {

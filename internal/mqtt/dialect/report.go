@@ -43,6 +43,9 @@ func (b *Batch) Report(id string, r Report) error {
 	if IsEmpty(r.New) {
 		r.New.Domain = nil
 	}
+	if r.Spoken && !r.Stored {
+		r.At = b.notBefore(id, r.New, r.At)
+	}
 	switch {
 	case b.isTooSoon(id, r):
 		b.tooSoon++

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"sync"
@@ -20,6 +21,7 @@ type item struct {
 	unique, device string
 	text           string // the definition's
 	key            string // what announced it
+	facts          uint64 // of what its source says of it in the registry
 	topics         []string
 	made           atomic.Pointer[compiled]
 }
@@ -36,12 +38,37 @@ func (d *compiled) listensForAvailability(topic string) bool {
 	return slices.ContainsFunc(d.reaches, func(r reach) bool { return r.topic == topic })
 }
 
-func newItem(unique, device, text string) (*item, error) {
+// newItem is the item of an entity with that registry entry.
+func newItem(unique, device, text string, entry *entityv1.Entity) (*item, error) {
 	d, err := parseDefinition(text)
 	if err != nil {
 		return nil, err
 	}
-	return &item{unique: unique, device: device, text: text, key: d.key, topics: d.topics()}, nil
+	return &item{unique: unique, device: device, text: text, key: d.key, facts: entityFacts(entry), topics: d.topics()}, nil
+}
+
+// entityFacts is a hash of what its source says of an entity in the registry.
+func entityFacts(e *entityv1.Entity) uint64 {
+	said := &entityv1.Entity{
+		Name: e.GetName(), DeviceClass: e.GetDeviceClass(), Unit: e.GetUnit(), StateClass: e.GetStateClass(), Category: e.GetCategory(),
+		Disabled: e.GetDisabled(), Property: e.GetProperty(), Capabilities: e.GetCapabilities(),
+	}
+	facts, err := proto.MarshalOptions{Deterministic: true}.Marshal(said)
+	if err != nil {
+		return 0 // an entity that cannot be written is not in the registry
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(facts) // it never fails
+	return h.Sum64()
+}
+
+// topicsOf are all topics of items.
+func topicsOf(items []*item) []string {
+	var topics []string
+	for _, it := range items {
+		topics = append(topics, it.topics...)
+	}
+	return topics
 }
 
 // catalog finds the known entities, by what they listen to and by what announced them.

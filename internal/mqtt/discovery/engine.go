@@ -102,7 +102,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		devices = p.Devices(e.Source())
 		for _, device := range devices {
 			for _, entry := range p.DeviceEntities(device.GetId()) {
-				it, err := newItem(entry.GetUniqueId(), device.GetId(), definitionOf(entry))
+				it, err := newItem(entry.GetUniqueId(), device.GetId(), definitionOf(entry), entry)
 				if err != nil {
 					continue // of an older program: it is announced again
 				}

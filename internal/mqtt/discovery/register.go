@@ -3,6 +3,7 @@ package discovery
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,8 +21,11 @@ const maxDeviceEntities = 1000
 // announce takes in what a message announces. What cannot be used of it is complained about, and the rest taken in.
 func (e *Engine) announce(ctx context.Context, m mqtt.Message) error {
 	announcements, err := e.translator.Translate(m.Topic, m.Payload)
-	if err != nil {
-		e.Complain(m, reasonOf(err), err)
+	switch {
+	case errors.Is(err, ErrCovered): // nothing is wrong, and a large house has thousands of them
+		e.Counters.Ignore(dialect.ReasonCopy)
+	case err != nil:
+		e.Complain(m, dialect.ReasonMalformed, err)
 	}
 	for _, a := range announcements {
 		if err := e.apply(ctx, m, a); err != nil {
@@ -50,9 +54,6 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 	if err != nil {
 		e.Complain(m, dialect.ReasonMalformed, err)
 	}
-	if !a.Complete && e.knows(items) && (want.Device == nil || e.catalog.hasDevice(want.Device)) {
-		return nil // most messages of those whose reports announce
-	}
 	gone := map[string]*item{}
 	if a.Complete && err == nil {
 		gone = e.catalog.announcedBy(a.Key)
@@ -60,8 +61,9 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 			delete(gone, it.unique)
 		}
 	}
-	if want.Device == nil && len(gone) == 0 {
-		return nil
+	if len(gone) == 0 && e.knows(items) && (want.Device == nil || e.catalog.hasDevice(want.Device)) {
+		e.wanted.add(topicsOf(items)...)
+		return nil // most of what is retained, and most messages of devices that are known by their reports
 	}
 	for _, it := range items {
 		if d, err := e.catalog.compile(it); err == nil {
@@ -98,7 +100,7 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 		if !registered[it.unique] {
 			continue // there was no room for it
 		}
-		if known := e.catalog.get(it.unique); known == nil || known.text != it.text {
+		if known := e.catalog.get(it.unique); known == nil || known.text != it.text || known.facts != it.facts {
 			e.catalog.put(it)
 		}
 		e.wanted.add(it.topics...)
@@ -147,7 +149,7 @@ func (e *Engine) describe(a Announcement) (items []*item, want dialect.DeviceSpe
 		}
 		component.Describe(one.Config, spec.Entity)
 		spec.Entity.Capabilities.Definition = dialect.StringValue(text)
-		it, err := newItem(dialect.UniqueID(device.GetId(), spec), device.GetId(), text)
+		it, err := newItem(dialect.UniqueID(device.GetId(), spec), device.GetId(), text, spec.Entity)
 		if err != nil {
 			bad = err
 			continue
@@ -172,7 +174,7 @@ func (e *Engine) describe(a Announcement) (items []*item, want dialect.DeviceSpe
 func (e *Engine) knows(items []*item) bool {
 	return !slices.ContainsFunc(items, func(it *item) bool {
 		known := e.catalog.get(it.unique)
-		return known == nil || known.text != it.text
+		return known == nil || known.text != it.text || known.facts != it.facts
 	})
 }
 

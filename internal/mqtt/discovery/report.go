@@ -239,11 +239,3 @@ func (e *Engine) availability(r *reading, before entityv1.Availability, heard bo
 		return before
 	}
 }
-
-// reasonOf is why an announcement is dropped.
-func reasonOf(err error) dialect.Reason {
-	if errors.Is(err, ErrCovered) {
-		return dialect.ReasonCopy
-	}
-	return dialect.ReasonMalformed
-}
