@@ -38,10 +38,10 @@ func (d *device) Handle(_ context.Context, m mqtt.Message) error {
 	return nil
 }
 
-func connect(t *testing.T, url string) *device {
+func connect(t *testing.T, at *Daemon) *device {
 	t.Helper()
 	d := &device{got: make(chan mqtt.Message, 100)}
-	c, err := client.New(client.Options{Endpoint: client.Endpoint{URL: url}, Handler: d, ClientID: "things", StatusTopic: "things/status"})
+	c, err := client.New(client.Options{Endpoint: client.Endpoint{URL: at.MQTTURL()}, Handler: d, ClientID: "things", StatusTopic: "things/status"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +50,18 @@ func connect(t *testing.T, url string) *device {
 	running.Go(func() { _ = c.Run(ctx) })
 	t.Cleanup(func() { stop(); running.Wait() })
 	d.Client = c
-	for !c.Connected() {
+	subscribed(at, "things/status")
+	return d
+}
+
+// subscribed waits until the client with that status topic is: it says so after the broker has acknowledged its subscriptions.
+func subscribed(at *Daemon, statusTopic string) {
+	for {
+		if m, ok := at.broker.Load().RetainedOn(statusTopic); ok && string(m.Payload) == statusOnline {
+			return
+		}
 		time.Sleep(time.Millisecond)
 	}
-	return d
 }
 
 func (d *device) say(t *testing.T, topic, payload string, retain bool) {
@@ -79,7 +87,7 @@ func TestThingsOfEveryEcosystem(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	things := connect(t, d.MQTTURL())
+	things := connect(t, d)
 	// The state is retained before anybody knows what it is.
 	things.say(t, "esp/relay/state", "OFF", true)
 	things.say(t, "esp/ignored", "ON", false)
@@ -166,10 +174,7 @@ func TestTheBirthOfMQTTDiscovery(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = listener.Run(ctx) })
-	for !listener.Connected() {
-		time.Sleep(time.Millisecond)
-	}
-	time.Sleep(100 * time.Millisecond) // its subscription
+	subscribed(d, "listener/status")
 	second, err := Start(t.Context(), own, Options{})
 	if err != nil {
 		t.Fatal(err)
