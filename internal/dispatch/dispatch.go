@@ -14,7 +14,8 @@
 //
 // While no broker is there a command fails at once and nothing is recorded. Nothing is published later than right after it
 // was recorded: a process that ends in between publishes nothing after its restart, and the command times out. Deadlines
-// that passed while nobody watched are settled by [Dispatcher.Run] when it starts.
+// that passed while nobody watched are settled by [Dispatcher.Run] when it starts. A broker keeps a command for a device that is away no
+// longer than its deadline.
 //
 // # Concurrency
 //
@@ -234,6 +235,7 @@ func (d *Dispatcher) publish(ctx context.Context, cmd *issued) error {
 	ctx, cancel := context.WithDeadline(ctx, cmd.Deadline)
 	defer cancel()
 	for _, p := range cmd.rendered.Publications {
+		p.Expiry = max(cmd.Deadline.Sub(d.opts.Now()), time.Second) // for a device that is away longer it is too late
 		if err := d.opts.Publisher.Publish(ctx, p); err != nil {
 			if errors.Is(err, mqtt.ErrUnknownOutcome) {
 				return nil // the device answers, or the deadline passes

@@ -131,6 +131,9 @@ func (r *rig) Publish(_ context.Context, p mqtt.Publication) error {
 	if r.fail != nil {
 		return r.fail
 	}
+	if p.Expiry <= 0 || p.Retain {
+		r.Errorf("%s: a command that may come too late: %+v", p.Topic, p)
+	}
 	r.published = append(r.published, p.Topic+": "+string(p.Payload))
 	return nil
 }

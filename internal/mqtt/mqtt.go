@@ -38,6 +38,18 @@ type Publication struct {
 	// QoS is 0 or 1.
 	QoS    byte
 	Retain bool
+	// Expiry is how long brokers keep the message for a subscriber that is away, in whole seconds, a part of one counting as one.
+	// Zero means for as long as they keep its session.
+	Expiry time.Duration
+}
+
+// ExpirySeconds is Expiry as MQTT has it, 0 for none.
+func (p Publication) ExpirySeconds() uint32 {
+	if p.Expiry <= 0 {
+		return 0
+	}
+	const most = 1<<32 - 1
+	return uint32(min((p.Expiry+time.Second-1)/time.Second, most))
 }
 
 // Publisher publishes messages. Publish returns when the broker has the message, where its QoS is 1 and acknowledged, and

@@ -361,19 +361,24 @@ func (b *Broker) Addr() net.Addr { return b.ln.ln.Addr() }
 // Publish publishes a message of the daemon's own, which its handler does not see. It returns when the message is retained,
 // if it is to be, and queued for kept sessions, durably both. ctx is looked at before that, not during.
 func (b *Broker) Publish(ctx context.Context, topic string, payload []byte, qos byte, retain bool) error {
+	return b.publish(ctx, mqtt.Publication{Topic: topic, Payload: payload, QoS: qos, Retain: retain})
+}
+
+func (b *Broker) publish(ctx context.Context, p mqtt.Publication) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if qos > 2 {
-		return fmt.Errorf("mqtt broker: publish on %q: QoS %d: use 0, 1 or 2", topic, qos)
+	if p.QoS > 2 {
+		return fmt.Errorf("mqtt broker: publish on %q: QoS %d: use 0, 1 or 2", p.Topic, p.QoS)
 	}
-	if err := mqtt.ValidTopic(topic); err != nil {
+	if err := mqtt.ValidTopic(p.Topic); err != nil {
 		return fmt.Errorf("mqtt broker: publish: %w", err)
 	}
-	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos, Retain: retain},
-		TopicName: topic, Payload: slices.Clone(payload)}
+	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: p.QoS, Retain: p.Retain},
+		TopicName: p.Topic, Payload: slices.Clone(p.Payload)}
+	pk.Properties.MessageExpiryInterval = p.ExpirySeconds()
 	if err := b.accept(ctx, incoming{pk: pk, own: true}); err != nil {
-		return fmt.Errorf("mqtt broker: publish on %q: %w", topic, err)
+		return fmt.Errorf("mqtt broker: publish on %q: %w", p.Topic, err)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func (p publisher) Publish(ctx context.Context, m mqtt.Publication) error {
 	if err := p.check(m); err != nil {
 		return fmt.Errorf("mqtt broker: publish on %.80q: %w", m.Topic, err)
 	}
-	return p.b.Publish(ctx, m.Topic, m.Payload, m.QoS, m.Retain)
+	return p.b.publish(ctx, m)
 }
 
 // check says why a message cannot be published.

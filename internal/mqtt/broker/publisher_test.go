@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/broker"
@@ -133,5 +134,49 @@ func TestHandlerOfEverything(t *testing.T) {
 	}
 	if s := b.Stats(); s.Handled != 2 || s.Failed != 0 || s.Wills != 1 || s.WillsLost != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestExpiry: what is too late for a subscriber that was away does not come, whoever published it and whether the broker was restarted
+// meanwhile.
+func TestExpiry(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		opts := broker.Options{DataPath: dataPath(t)}
+		b := start(t, opts)
+		away := dial(t, b)
+		away.join(hello{version: 4, id: "away", kept: true})
+		away.subscribe(1, "set/#", 1)
+		_ = away.c.Close()
+		eventually(t, "disconnect", func() bool { return b.Stats().Connected == 0 })
+		for _, m := range []mqtt.Publication{
+			{Topic: "set/a", Payload: []byte("late"), QoS: 1, Expiry: time.Millisecond},
+			{Topic: "set/b", Payload: []byte("for ever"), QoS: 1},
+			{Topic: "set/c", Payload: []byte("in time"), QoS: 1, Expiry: time.Hour},
+		} {
+			if err := b.Publisher().Publish(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if restart {
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			b = start(t, opts)
+		}
+		time.Sleep(3200 * time.Millisecond) // the library looks once a second, at whole seconds
+		again := dial(t, b)
+		if !again.join(hello{version: 4, id: "away", kept: true}) {
+			t.Fatal("the session is gone")
+		}
+		var got []string
+		for range 2 {
+			m := again.message()
+			got = append(got, m.payload)
+			again.idPacket(tPuback, m.id)
+		}
+		again.expectSilence(50 * time.Millisecond)
+		if !slices.Equal(got, []string{"for ever", "in time"}) {
+			t.Errorf("restarted: %v: %q", restart, got)
+		}
 	}
 }

@@ -82,6 +82,9 @@ func (n *conn) publish(ctx context.Context, p mqtt.Publication) error {
 	}
 	// The writer may be at it when the caller has left.
 	pk := &packets.Publish{Topic: p.Topic, Payload: bytes.Clone(p.Payload), QoS: p.QoS, Retain: p.Retain, Properties: &packets.Properties{}}
+	if seconds := p.ExpirySeconds(); seconds > 0 {
+		pk.Properties.MessageExpiry = &seconds
+	}
 	if p.QoS == 0 {
 		return outcome(n.send(ctx, outgoing{packet: pk}))
 	}

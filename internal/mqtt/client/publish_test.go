@@ -388,3 +388,28 @@ func TestPublishStuck(t *testing.T) {
 		t.Errorf("at the end: %v", err)
 	}
 }
+
+// TestPublishExpiry: a message says for how long it is good, in whole seconds, or nothing.
+func TestPublishExpiry(t *testing.T) {
+	got := make(chan *uint32, 10)
+	f := &fake{got: func(p *peer, pk *packets.ControlPacket) bool {
+		m, ok := pk.Content.(*packets.Publish)
+		switch {
+		case ok && m.Topic == "set/x":
+			got <- m.Properties.MessageExpiry
+		case ok && m.QoS > 0: // that it is there
+			p.ack(m.PacketID, 0, "")
+		}
+		return true
+	}}
+	c, _ := run(t, client.Options{Endpoint: f.start(t), Handler: &recorder{}})
+	eventually(t, "connection", c.Connected)
+	for expiry, want := range map[time.Duration]uint32{0: 0, time.Millisecond: 1, 1500 * time.Millisecond: 2, time.Minute: 60} {
+		if err := c.Publish(soon(t, 10*time.Second), mqtt.Publication{Topic: "set/x", Expiry: expiry}); err != nil {
+			t.Fatal(err)
+		}
+		if e := <-got; (e == nil) != (want == 0) || e != nil && *e != want {
+			t.Errorf("%s: %v", expiry, e)
+		}
+	}
+}
