@@ -157,7 +157,8 @@ func argInt(what string, a any, otherwise int) (int, error) {
 	if !small || i > 1<<40 || i < -1<<40 {
 		return 0, failBound("%s: an integer as large as that", what)
 	}
-	return int(i), nil
+	const far = 1 << 30 // beyond every bound, and an int of 32 bits
+	return int(max(-far, min(far, i))), nil
 }
 
 func argString(what string, a any) (string, error) {

@@ -1,7 +1,6 @@
 package template
 
 import (
-	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -153,7 +152,7 @@ func splitting(name string, fromEnd bool) *builtin {
 			return nil, err
 		}
 		if limit < 0 {
-			limit = math.MaxInt32
+			limit = 1 << 30
 		}
 		if sep := or(a[1], nil); sep != nil {
 			by, err := argString(name+"()", sep)

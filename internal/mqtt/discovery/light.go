@@ -78,8 +78,8 @@ func lightCheck(c Config) error {
 	return nil
 }
 
-// lightMaxScale is the end of the longest scale: 32 bits are more than any lamp has steps.
-const lightMaxScale = 1<<32 - 1
+// lightMaxScale is the end of the longest scale: 31 bits are more than any lamp has steps.
+const lightMaxScale = 1<<31 - 1
 
 // When a light of the default schema gets its payload for on.
 const (
