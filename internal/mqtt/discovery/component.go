@@ -161,9 +161,9 @@ func (c Config) Flag(key string, otherwise bool) bool {
 
 // Publish is a message on the topic that a key names. Its quality of service is 1, since the broker's acknowledgement is the
 // least that a command is to get, and it is never retained, whatever the configuration asks for: a broker would give a device
-// that comes back tomorrow what was wanted today. The template
-// under templateKey, where there is one, makes the payload of vars, and of value where that is not among them; else value
-// is the payload. It fails where there is no such topic or the template does.
+// that comes back tomorrow what was wanted today. The template under templateKey, where there is one, makes the payload of
+// vars, and of value where that is not among them; else value is the payload. It fails where there is no such topic or the
+// template does.
 func (c Config) Publish(topicKey, templateKey string, value string, vars map[string]any) (mqtt.Publication, error) {
 	p := mqtt.Publication{Topic: c.Str(topicKey), Payload: []byte(value), QoS: 1}
 	if p.Topic == "" {

@@ -79,9 +79,6 @@ func NewEngine(house dialect.House, t Translator, opts Options) *Engine {
 // as it becomes known.
 func (e *Engine) Filters() []string { return e.translator.Filters() }
 
-// Topics are what the known devices publish on, sorted.
-func (e *Engine) Topics() []string { return e.catalog.topicNames() }
-
 // Start makes known what the registry knows. It is called before the first message; Handle does it otherwise.
 func (e *Engine) Start(ctx context.Context) error {
 	select {

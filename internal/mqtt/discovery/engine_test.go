@@ -333,7 +333,7 @@ func TestARestartKnowsTheSame(t *testing.T) {
 				all = append(all, unique+" "+it.text+" "+strings.Join(it.topics, ","))
 			}
 			slices.Sort(all)
-			return append(all, e.Topics()...)
+			return append(all, e.catalog.topicNames()...)
 		}
 		if diff := cmp.Diff(known(before), known(h.Engine)); diff != "" {
 			rt.Fatalf("the process that was there from the start and another one differ (-first +other):\n%s", diff)

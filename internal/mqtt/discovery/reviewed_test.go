@@ -290,4 +290,4 @@ func TestEverythingAtOnce(t *testing.T) {
 // askingSubscriber asks the engine while that subscribes.
 type askingSubscriber struct{ e *Engine }
 
-func (n askingSubscriber) Subscribe(...string) { n.e.Topics() }
+func (n askingSubscriber) Subscribe(...string) { n.e.catalog.topicNames() }

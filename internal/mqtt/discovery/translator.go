@@ -50,6 +50,7 @@ type Announced struct {
 	// Object is what follows the device's name in the entity's id, empty for the main entity. Wish, where it is not empty, is
 	// what follows the domain instead of all that.
 	Object, Wish string
-	// Config is the configuration with the keys that the component needs, those for names and classes left out.
+	// Config is the configuration with the keys that the component and the engine need at run time. Class and unit are among
+	// them, since what a message means depends on them; names are not.
 	Config Config
 }
