@@ -402,7 +402,7 @@ func TestSnapshotsMoveTheirWAL(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.db")
 	l := openSaved(t, path)
 	l.touch(0, 10)
-	if err := l.s.inTurn(t.Context(), func(w *writer, ctx context.Context) error { return storage.MoveWAL(ctx, w.conn) }); err != nil {
+	if err := l.s.inTurn(t.Context(), func(w *writer, ctx context.Context) error { return w.s.db.MoveWAL(ctx, w.conn) }); err != nil {
 		t.Fatal(err)
 	}
 	row := snapshotRow{

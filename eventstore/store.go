@@ -200,7 +200,7 @@ func ensureUUID(ctx context.Context, db *storage.DB) ([]byte, error) {
 			Scan(&isNew); unread != nil || !isNew { // nothing of a damaged file is changed
 			return nil, err
 		}
-		if err := storage.MoveWAL(ctx, db.Writer()); err != nil {
+		if err := db.MoveWAL(ctx, db.Writer()); err != nil {
 			return nil, fmt.Errorf("uuid: %w", err)
 		}
 	}

@@ -352,7 +352,7 @@ func (w *writer) recover(ctx context.Context) error {
 		return err
 	}
 	w.conn = conn
-	if err := storage.MoveWAL(ctx, conn); err != nil {
+	if err := w.s.db.MoveWAL(ctx, conn); err != nil {
 		return err
 	}
 	if err := w.s.loadBase(ctx, conn); err != nil {

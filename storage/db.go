@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -58,6 +59,9 @@ type DB struct {
 	mu        sync.Mutex // guards the rest
 	writer    *sql.DB    // which Reopen replaces
 	preserved bool       // the keeper is to be the last that is closed
+	// doubted says that a sync of the WAL may have failed: as long as [DB.MoveWAL] has not mended that, nothing may be moved
+	// into the database, at the end neither.
+	doubted bool
 
 	close func() error // does its work once
 }
@@ -98,6 +102,7 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 func (db *DB) open(ctx context.Context, opts Options) (err error) {
 	if info, err := os.Stat(realPath(db.path) + walSuffix); err == nil {
 		db.inherited = info.Size() > 0
+		db.doubted = db.inherited
 	}
 	if db.damage, err = checkFiles(db.path); err != nil {
 		return err
@@ -123,7 +128,7 @@ func (db *DB) open(ctx context.Context, opts Options) (err error) {
 	if err := checkSQLite(ctx, db.writer); err != nil {
 		return err
 	}
-	if err := migrate(ctx, db.writer, db.damage, db.inherited); err != nil {
+	if err := db.migrate(ctx); err != nil {
 		if !isNew {
 			err = schemaError(err)
 		}
@@ -224,22 +229,60 @@ func (db *DB) Preserve() {
 }
 
 // InheritedWAL says that the process that had the database before did not close it. It may have ended because a sync had
-// failed: then what reads back from the WAL, since the kernel has it in memory, need not be on the disk, no sync will bring
-// it there, and whatever is committed behind it would be lost with it. [MoveWAL] goes before whatever is written.
+// failed, so that [DB.MoveWAL] goes before whatever is written.
 func (db *DB) InheritedWAL() bool { return db.inherited }
 
-// MoveWAL moves all of the WAL into the database, synced, and empties it.
-func MoveWAL(ctx context.Context, db interface {
+// MoveWAL makes the WAL durable whatever became of earlier syncs, moves all of it into the database, synced, and empties it.
+// conn is the one that writes, outside of a transaction.
+//
+// When a sync fails, Linux takes the pages that were to be written for clean: they read back, they are not on the disk, and
+// no later sync brings them there. Moved from there into the database, they would be durable, and the WAL on the disk would
+// still end before them: until its new size is on the disk, or where the power is cut between two pages of the move, that
+// shorter WAL is taken for the newer truth and lays old pages over new ones.
+func (db *DB) MoveWAL(ctx context.Context, conn interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }) error {
+	if err := rewrite(db.Beside(walSuffix)); err != nil {
+		return fmt.Errorf("write the WAL once more: %w", err)
+	}
 	var busy, frames, moved int
-	if err := db.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &moved); err != nil {
+	if err := conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &moved); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	if busy != 0 {
 		return errors.New("checkpoint: a reader was in the way")
 	}
+	db.mu.Lock()
+	db.doubted = false
+	db.mu.Unlock()
 	return nil
+}
+
+// rewrite writes a file's contents over themselves and syncs them, so that every page of it is written, also those that the
+// kernel takes for written. It is fine that there is no such file.
+func rewrite(path string) (err error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	buffer := make([]byte, 1<<20)
+	for at := int64(0); ; {
+		n, err := f.ReadAt(buffer, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if n == 0 {
+			return f.Sync()
+		}
+		if _, err := f.WriteAt(buffer[:n], at); err != nil {
+			return err
+		}
+		at += int64(n)
+	}
 }
 
 // Reader is the pool of connections that only read.
@@ -252,10 +295,12 @@ func (db *DB) Writer() *sql.DB {
 	return db.writer
 }
 
-// Reopen replaces the connection that writes by a new one, and with it whatever SQLite believed about the file.
+// Reopen replaces the connection that writes by a new one, and with it whatever SQLite believed about the file: after a commit
+// that failed. [DB.MoveWAL] goes before whatever is written.
 func (db *DB) Reopen(ctx context.Context) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	db.doubted = true
 	if err := db.writer.Close(); err != nil {
 		return fmt.Errorf("reopen %s: %w", db.path, err)
 	}
@@ -279,7 +324,7 @@ func (db *DB) release() error {
 	defer db.mu.Unlock()
 	// The writer goes last: closing the last connection moves the WAL into the database, which the others may not do.
 	order := []*sql.DB{db.keeper, db.reader, db.writer}
-	if db.preserved {
+	if db.preserved || db.doubted {
 		order = []*sql.DB{db.reader, db.writer, db.keeper}
 	}
 	var errs []error

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -15,15 +14,15 @@ var migrations embed.FS
 
 // migrate brings the schema up to this program's version, forward only, each step in a transaction of its own. That of a
 // damaged database must be up to it. An inherited WAL is moved into the database before the first step.
-func migrate(ctx context.Context, db *sql.DB, damage error, inherited bool) error {
+func (db *DB) migrate(ctx context.Context) error {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	if err := checkVersions(ctx, db); err != nil {
+	if err := checkVersions(ctx, db.writer); err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
+	p, err := goose.NewProvider(goose.DialectSQLite3, db.writer, dir)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
@@ -37,11 +36,11 @@ func migrate(ctx context.Context, db *sql.DB, damage error, inherited bool) erro
 	if current == latest {
 		return nil
 	}
-	if damage != nil {
-		return fmt.Errorf("%w; and its format %d is that of an older version, which alone can read it as it is", damage, current)
+	if db.damage != nil {
+		return fmt.Errorf("%w; and its format %d is that of an older version, which alone can read it as it is", db.damage, current)
 	}
-	if inherited {
-		if err := MoveWAL(ctx, db); err != nil {
+	if db.inherited {
+		if err := db.MoveWAL(ctx, db.writer); err != nil {
 			return fmt.Errorf("migrations: %w", err)
 		}
 	}
