@@ -7,7 +7,7 @@ BUF       = $(GO) tool -modfile=tools/go.mod buf
 LINT      = $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test acceptance check bench defects soak fmt-check vet lint generate generated race fuzz test-386 clean
+.PHONY: help build demo test acceptance check bench defects soak fmt-check vet lint generate generated race fuzz test-386 web web-check web-test web-shots clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,22 @@ test-386: ## Run all tests as a 32-bit program.
 
 fuzz: ## Run every fuzz target for FUZZTIME (15s), two at a time.
 	@GO=$(GO) scripts/fuzz.sh $(FUZZTIME)
+
+web: ## Build the page of web/ into internal/web/dist, which is committed; needs Node 20 and npm.
+	cd web && npm ci --silent
+	$(BUF) generate --template web/buf.gen.yaml
+	cd web && npm run --silent types && npm run --silent build
+
+web-check: ## Fail if what is committed of the page is not what web/ builds.
+	@before=$$(mktemp -d) && cp -R internal/web/dist web/src/gen "$$before" && $(MAKE) --no-print-directory web && \
+	diff -rq "$$before/dist" internal/web/dist && diff -rq "$$before/gen" web/src/gen; result=$$?; rm -rf "$$before"; \
+	if [ $$result -ne 0 ]; then echo "the page was not up to date; it is now: commit it"; exit 1; fi
+
+web-test: build ## Try the page in a real browser, on the recorded house; needs Chromium (or CHROMIUM=path), Node 20 and npm.
+	cd web && npm ci --silent && npm run --silent test
+
+web-shots: build ## The same for the pictures of docs/page.md, which it writes anew.
+	cd web && npm ci --silent && npm run --silent shots
 
 clean: ## Remove what was built.
 	rm -rf bin dist

@@ -432,6 +432,17 @@ func TestTheRest(t *testing.T) {
 	if r, err := c.Registry(ctx, At{}); changes != 3 || err != nil || len(r.Areas) != 1 || r.Position != 31 {
 		t.Error(changes, r, err)
 	}
+	dense, err := c.Density(ctx, AtPosition(5), AtPosition(31), 7)
+	if err != nil || dense.From.Position != 5 || dense.To.Position != 31 || !dense.Begin.Equal(dense.From.RecordedAt) ||
+		!dense.End.Equal(dense.To.RecordedAt) || len(dense.Counts) != 7 || len(dense.Positions) != 7 || dense.Positions[6] != 31 {
+		t.Error(dense, err)
+	}
+	if dense, err := c.Density(ctx, AtOldest(), At{}, 1, "sensor.s1", "sensor.s2"); err != nil || !slices.Equal(dense.Counts, []uint64{20}) {
+		t.Error(dense, err)
+	}
+	if _, err := c.Density(ctx, At{}, AtPosition(1), 0); !errors.Is(err, eventstore.ErrInvalid) {
+		t.Error(err)
+	}
 	if as, err := c.CreateSnapshot(ctx); err != nil || as.Position != 31 {
 		t.Error(as, err)
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -68,6 +69,30 @@ func (c *Client) History(ctx context.Context, id state.EntityID, from, to At) it
 			return timeline.Step{Event: parseEvent(s.GetEvent()), Before: parseState(s.GetBefore()), After: parseState(s.GetAfter())}
 		}), nil
 	})
+}
+
+// Density is how many events were recorded in each of some equal parts of the time between two moments.
+type Density struct {
+	From, To AsOf
+	// Begin and End are the times of the moments. The present ends when it is answered.
+	Begin, End time.Time
+	// Counts are the events of each part, and Positions those at their ends.
+	Counts    []uint64
+	Positions []eventstore.Position
+}
+
+// Density is how many events were recorded in each of some equal parts of the time between two moments, 200 where parts is 0, and
+// 2,000 at most. Where entities are given it is those about them, and the server reads them all.
+func (c *Client) Density(ctx context.Context, from, to At, parts uint32, entities ...state.EntityID) (Density, error) {
+	res, err := c.timeline.Density(ctx, &statehousev1.DensityRequest{From: from.required(), To: to.wire, Parts: parts, EntityIds: entities})
+	if err != nil {
+		return Density{}, errorOf(ctx, err)
+	}
+	return Density{
+		From: parseAsOf(res.GetFrom()), To: parseAsOf(res.GetTo()), Begin: parseTime(res.GetBegin()), End: parseTime(res.GetEnd()),
+		Counts:    res.GetCounts(),
+		Positions: convert(res.GetPositions(), func(p uint64) eventstore.Position { return eventstore.Position(p) }),
+	}, nil
 }
 
 // Link is one event of a chain of causes.

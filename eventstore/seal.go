@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/statehouse/statehouse/storage"
@@ -19,8 +20,12 @@ import (
 type sealer struct {
 	s    *Store
 	last Position // everything up to it is sealed, or cannot be
-	run  *run
+	run  *run     // that of the step under way
 }
+
+// sealRuns are those of steps. What the log has of names and of large events would stay in one for good, and a house rests
+// more than it seals: the collector takes those that wait in the pool.
+var sealRuns = sync.Pool{New: func() any { return newRun() }}
 
 // The sealer rests after each run for a multiple of the time that the run took. While events keep coming it takes a tenth
 // of one processor, or a third if it is far behind; when they stop it does not rest.
@@ -74,7 +79,7 @@ func (s *Store) Seal(ctx context.Context) error {
 	if err := s.writable(); err != nil {
 		return fmt.Errorf("seal the log: %w", err)
 	}
-	b := sealer{s: s, run: newRun()}
+	b := sealer{s: s}
 	for until := s.Head(); b.last < until; {
 		if _, err := b.step(ctx, 1); err != nil {
 			return fmt.Errorf("seal the log: %w", err)
@@ -88,6 +93,8 @@ func (s *Store) Seal(ctx context.Context) error {
 func (b *sealer) step(ctx context.Context, atLeast int) (more bool, err error) {
 	b.s.sealStep.Lock()
 	defer b.s.sealStep.Unlock()
+	b.run = sealRuns.Get().(*run)
+	defer sealRuns.Put(b.run)
 	if err := b.s.removeRest(ctx); err != nil {
 		return false, err
 	}

@@ -32,11 +32,20 @@ const (
 	maxFrame = 2*sealedBytes + MaxEventBytes
 )
 
-var zstdEncoder = sync.OnceValues(func() (*zstd.Encoder, error) {
-	// The row has a checksum of its own. One goroutine: sealing must not take the processors from what the house does.
-	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
-		zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
-})
+// zstdEncoders are those that seal. One takes 5 MB, and is there while something is sealed: the collector takes those that
+// wait in the pool.
+var zstdEncoders sync.Pool
+
+func zstdEncoder() (*zstd.Encoder, error) {
+	if z, ok := zstdEncoders.Get().(*zstd.Encoder); ok {
+		return z, nil
+	}
+	// The row has a checksum of its own. One goroutine: sealing must not take the processors from what the house does. The
+	// window is what next to no frame is larger than; with that of the level, 8 MiB, an encoder takes 20 MB.
+	const window = 1 << 20
+	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithWindowSize(window),
+		zstd.WithLowerEncoderMem(true), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+}
 
 var zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
 	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxFrame))
@@ -51,7 +60,12 @@ type entry struct {
 // sealSegment makes the segment of consecutive events, at most sealedEvents of them, the first of which has the
 // position first. after is the chain's value after the last one. It says which entities the events are about, sorted.
 func sealSegment(first Position, entries []entry, after chain) (*segment, []string, error) {
-	e := sealing{entries: entries}
+	z, err := zstdEncoder()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer zstdEncoders.Put(z)
+	e := sealing{entries: entries, encoder: z}
 	body, err := e.body()
 	if err != nil {
 		return nil, nil, fmt.Errorf("seal positions %d to %d: %w", first, first+Position(len(entries))-1, err)
@@ -68,6 +82,7 @@ func sealSegment(first Position, entries []entry, after chain) (*segment, []stri
 // sealing is the state of sealSegment.
 type sealing struct {
 	entries  []entry
+	encoder  *zstd.Encoder
 	entities []string // sorted
 	entityOf []uint16 // by position
 	ranks    []int32  // the events in entity order
@@ -98,12 +113,8 @@ func (s *sealing) frame(columns []byte) error {
 	if len(columns) > maxFrame {
 		return fmt.Errorf("%w: a frame of %d bytes", ErrTooLarge, len(columns))
 	}
-	z, err := zstdEncoder()
-	if err != nil {
-		return err
-	}
 	runtime.Gosched() // sealing is done in the background: see sealer.add
-	frame := z.EncodeAll(columns, nil)
+	frame := s.encoder.EncodeAll(columns, nil)
 	s.head = binary.AppendUvarint(s.head, uint64(len(columns)))
 	s.head = binary.AppendUvarint(s.head, uint64(len(frame)))
 	s.frames = append(s.frames, frame)

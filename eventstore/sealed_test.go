@@ -164,7 +164,7 @@ func FuzzSealed(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, n uint16, columns, facts, planes, body []byte) {
-		inside := sealing{head: []byte{0, 0, 0, 0, 1}}
+		inside := sealing{head: []byte{0, 0, 0, 0, 1}, encoder: z}
 		for _, frame := range [][]byte{columns, facts, planes} {
 			if err := inside.frame(frame); err != nil {
 				return // too large for a frame

@@ -53,7 +53,7 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	if s.opts.SealAfter > 0 {
 		sealing, stop := context.WithCancel(background)
 		s.stopSealer = stop
-		s.sealer.Go(func() { (&sealer{s: s, run: newRun()}).loop(sealing) })
+		s.sealer.Go(func() { (&sealer{s: s}).loop(sealing) })
 	}
 	return nil
 }

@@ -16,6 +16,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -41,6 +42,7 @@ type Registry struct {
 	// immutable maps and needs no builder.
 	pending *Revision // nil when nothing is pending
 	faults  []error   // of the last Restore
+	sharing sharing
 }
 
 var (
@@ -79,8 +81,8 @@ func emptyRevision() *Revision {
 
 		Pending: immutable.New[string, *entityv1.PendingCommands](),
 
-		byUnique: immutable.New[string, string](),
-		byDevice: immutable.New[string, []string](),
+		byUnique: immutable.New[string, *entityv1.Entity](),
+		byDevice: immutable.New[string, []*entityv1.Entity](),
 	}
 }
 
@@ -108,7 +110,7 @@ func (r *Registry) Apply(_ context.Context, _ storage.Tx, e eventstore.Event) er
 		return fmt.Errorf("registry: event %d does not follow %d", e.Position, p.Position)
 	}
 	p.Position = e.Position
-	return p.apply(e)
+	return p.apply(e, &r.sharing)
 }
 
 // mutable is what is pending, to be changed in place: what fails is discarded as a whole.
@@ -136,7 +138,7 @@ func (r *Registry) Fold(_ context.Context, _ storage.Tx, events *eventstore.Run)
 			if err != nil {
 				return err
 			}
-			if err := p.apply(e); err != nil {
+			if err := p.apply(e, &r.sharing); err != nil {
 				return err
 			}
 		}
@@ -169,10 +171,10 @@ func (r *Registry) Adopt(fresh eventstore.Projector) {
 }
 
 // apply makes of the revision what it is after an event.
-func (r *Revision) apply(e eventstore.Event) error {
+func (r *Revision) apply(e eventstore.Event, s *sharing) error {
 	switch p := e.Payload.GetKind().(type) {
 	case *eventv1.Payload_EntityRegistered:
-		return r.setEntity(p.EntityRegistered.GetEntity())
+		return r.setEntity(s.entity(p.EntityRegistered.GetEntity()))
 	case *eventv1.Payload_EntityUnregistered:
 		r.unregisterEntity(e.Entity)
 	case *eventv1.Payload_EntityRenamed:
@@ -199,8 +201,8 @@ func (r *Revision) apply(e eventstore.Event) error {
 // setEntity adds or replaces an entity's entry and keeps the indexes.
 func (r *Revision) setEntity(e *entityv1.Entity) error {
 	if u := e.GetUniqueId(); u != "" {
-		if owner, ok := r.byUnique.Get(u); ok && owner != e.GetId() {
-			return fmt.Errorf("%w: entity %s: unique id %q belongs to %s", eventstore.ErrInvalid, e.GetId(), u, owner)
+		if owner, ok := r.byUnique.Get(u); ok && owner.GetId() != e.GetId() {
+			return fmt.Errorf("%w: entity %s: unique id %q belongs to %s", eventstore.ErrInvalid, e.GetId(), u, owner.GetId())
 		}
 	}
 	if before, ok := r.Entities.Get(e.GetId()); ok && before.GetUniqueId() != e.GetUniqueId() {
@@ -209,13 +211,13 @@ func (r *Revision) setEntity(e *entityv1.Entity) error {
 	r.deleteEntity(e.GetId())
 	r.Entities = r.Entities.Set(e.GetId(), e)
 	if u := e.GetUniqueId(); u != "" {
-		r.byUnique = r.byUnique.Set(u, e.GetId())
+		r.byUnique = r.byUnique.Set(u, e)
 		r.FormerEntities = r.FormerEntities.Delete(u)
 	}
 	if d := e.GetDeviceId(); d != "" {
-		ids, _ := r.byDevice.Get(d)
-		at, _ := slices.BinarySearch(ids, e.GetId())
-		r.byDevice = r.byDevice.Set(d, slices.Insert(slices.Clone(ids), at, e.GetId()))
+		entries, _ := r.byDevice.Get(d)
+		at, _ := slices.BinarySearchFunc(entries, e.GetId(), compareID)
+		r.byDevice = r.byDevice.Set(d, slices.Concat(entries[:at], []*entityv1.Entity{e}, entries[at:]))
 	}
 	return nil
 }
@@ -257,16 +259,19 @@ func (r *Revision) deleteEntity(id string) {
 	if e.GetUniqueId() != "" {
 		r.byUnique = r.byUnique.Delete(e.GetUniqueId())
 	}
-	ids, _ := r.byDevice.Get(e.GetDeviceId())
-	at, ok := slices.BinarySearch(ids, id)
+	entries, _ := r.byDevice.Get(e.GetDeviceId())
+	at, ok := slices.BinarySearchFunc(entries, id, compareID)
 	switch {
 	case !ok:
-	case len(ids) == 1:
+	case len(entries) == 1:
 		r.byDevice = r.byDevice.Delete(e.GetDeviceId())
 	default:
-		r.byDevice = r.byDevice.Set(e.GetDeviceId(), slices.Delete(slices.Clone(ids), at, at+1))
+		r.byDevice = r.byDevice.Set(e.GetDeviceId(), slices.Concat(entries[:at], entries[at+1:]))
 	}
 }
+
+// compareID orders entries by id.
+func compareID(e *entityv1.Entity, id string) int { return cmp.Compare(e.GetId(), id) }
 
 // renameEntity gives an entity another id.
 func (r *Revision) renameEntity(from, to string) error {

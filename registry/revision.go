@@ -26,8 +26,8 @@ type Revision struct {
 	// Pending are the commands that wait for their answers, by the id of their entity.
 	Pending *immutable.Map[string, *entityv1.PendingCommands]
 
-	byUnique *immutable.Map[string, string]
-	byDevice *immutable.Map[string, []string] // each sorted
+	byUnique *immutable.Map[string, *entityv1.Entity]
+	byDevice *immutable.Map[string, []*entityv1.Entity] // each sorted by id
 }
 
 // Entity is the entry of an entity.
@@ -41,23 +41,14 @@ func (r Revision) Area(id string) (*entityv1.Area, bool) { return r.Areas.Get(id
 
 // EntityByUniqueID is the entry of the entity with that unique id at its source.
 func (r Revision) EntityByUniqueID(uniqueID string) (*entityv1.Entity, bool) {
-	id, ok := r.byUnique.Get(uniqueID)
-	if !ok {
-		return nil, false
-	}
-	return r.Entities.Get(id)
+	return r.byUnique.Get(uniqueID)
 }
 
-// DeviceEntities are the entries of a device's entities, sorted by id.
+// DeviceEntities are the entries of a device's entities, sorted by id. The list is shared and must not be modified: it is
+// asked for with every message of a device, in the writer's turn.
 func (r Revision) DeviceEntities(deviceID string) []*entityv1.Entity {
-	ids, _ := r.byDevice.Get(deviceID)
-	entries := make([]*entityv1.Entity, 0, len(ids))
-	for _, id := range ids {
-		if e, ok := r.Entities.Get(id); ok {
-			entries = append(entries, e)
-		}
-	}
-	return entries
+	entries, _ := r.byDevice.Get(deviceID)
+	return slices.Clip(entries)
 }
 
 // DevicesBySource are all devices that a source registered, sorted by id.

@@ -1,13 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
-
-	"google.golang.org/protobuf/proto"
+	"sync"
 
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
@@ -63,7 +63,12 @@ type loading struct {
 // load makes a revision of the records of a snapshot.
 func load(parts iter.Seq2[eventstore.SnapshotPart, error]) (*Revision, error) {
 	var l loading
-	for records, err := range eventstore.DecodeParts(parts, decode) {
+	sharings := sync.Pool{New: func() any { return new(sharing) }}
+	for records, err := range eventstore.DecodeParts(parts, func(p eventstore.SnapshotPart) ([]*entityv1.RegistryRecord, error) {
+		s := sharings.Get().(*sharing)
+		defer sharings.Put(s)
+		return decode(p, s)
+	}) {
 		if err != nil {
 			return nil, fmt.Errorf("registry record: %w", err)
 		}
@@ -76,13 +81,13 @@ func load(parts iter.Seq2[eventstore.SnapshotPart, error]) (*Revision, error) {
 	return l.revision()
 }
 
-func decode(p eventstore.SnapshotPart) (records []*entityv1.RegistryRecord, err error) {
+func decode(p eventstore.SnapshotPart, s *sharing) (records []*entityv1.RegistryRecord, err error) {
 	for raw, err := range p.Records() {
 		if err != nil {
 			return nil, err
 		}
-		record := &entityv1.RegistryRecord{}
-		if err := proto.Unmarshal(raw, record); err != nil {
+		record, err := s.record(raw)
+		if err != nil {
 			return nil, err
 		}
 		if record.GetRemoved() && !p.Delta {
@@ -129,26 +134,38 @@ func (l *loading) revision() (*Revision, error) {
 		FormerEntities: l.formerEntities.Map(), FormerDevices: l.formerDevices.Map(),
 		Pending: l.pending.Map(),
 	}
-	var byUnique immutable.Builder[string, string]
-	byDevice := map[string][]string{}
+	var byUnique immutable.Builder[string, *entityv1.Entity]
+	var ofDevices []*entityv1.Entity
 	for id, e := range r.Entities.All() {
 		if u := e.GetUniqueId(); u != "" {
 			if owner, ok := byUnique.Get(u); ok {
-				return nil, fmt.Errorf("registry record: %s and %s have one unique id, %q", min(id, owner), max(id, owner), u)
+				return nil, fmt.Errorf("registry record: %s and %s have one unique id, %q", min(id, owner.GetId()), max(id, owner.GetId()), u)
 			}
-			byUnique.Set(u, id)
+			byUnique.Set(u, e)
 		}
-		if d := e.GetDeviceId(); d != "" {
-			byDevice[d] = append(byDevice[d], id)
+		if e.GetDeviceId() != "" {
+			ofDevices = append(ofDevices, e)
 		}
 	}
-	var sorted immutable.Builder[string, []string]
-	for d, ids := range byDevice {
-		slices.Sort(ids)
-		sorted.Set(d, ids)
-	}
-	r.byUnique, r.byDevice = byUnique.Map(), sorted.Map()
+	r.byUnique, r.byDevice = byUnique.Map(), byDevice(ofDevices)
 	return r, nil
+}
+
+// byDevice is the index of entries by device, which each has. It reorders them.
+func byDevice(entries []*entityv1.Entity) *immutable.Map[string, []*entityv1.Entity] {
+	slices.SortFunc(entries, func(a, b *entityv1.Entity) int {
+		return cmp.Or(cmp.Compare(a.GetDeviceId(), b.GetDeviceId()), cmp.Compare(a.GetId(), b.GetId()))
+	})
+	var index immutable.Builder[string, []*entityv1.Entity]
+	for len(entries) > 0 {
+		d, n := entries[0].GetDeviceId(), 1
+		for n < len(entries) && entries[n].GetDeviceId() == d {
+			n++
+		}
+		index.Set(d, slices.Clone(entries[:n])) // lists of one device must not keep the entries of all others alive
+		entries = entries[n:]
+	}
+	return index.Map()
 }
 
 // SnapshotFaults are the snapshots that the last Restore could not use, and why.

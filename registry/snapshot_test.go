@@ -1,11 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,11 +119,30 @@ func sameRevision(got, want Revision) error {
 		sameMaps("former entities", maps.Collect(got.FormerEntities.All()), maps.Collect(want.FormerEntities.All())),
 		sameMaps("pending commands", maps.Collect(got.Pending.All()), maps.Collect(want.Pending.All())),
 		sameMaps("former devices", maps.Collect(got.FormerDevices.All()), maps.Collect(want.FormerDevices.All())))
-	if got.Position != want.Position || !maps.Equal(maps.Collect(got.byUnique.All()), maps.Collect(want.byUnique.All())) ||
-		fmt.Sprint(maps.Collect(got.byDevice.All())) != fmt.Sprint(maps.Collect(want.byDevice.All())) {
-		wrong = append(wrong, fmt.Errorf("the indexes at %d differ from those at %d", got.Position, want.Position))
+	if got.Position != want.Position {
+		wrong = append(wrong, fmt.Errorf("position %d, want %d", got.Position, want.Position))
 	}
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, checkIndexes(got), checkIndexes(want))...)
+}
+
+// checkIndexes says where the indexes of a revision are not what follows from its entries: they have the very same messages.
+func checkIndexes(r Revision) error {
+	byUnique, byDevice := map[string]*entityv1.Entity{}, map[string][]*entityv1.Entity{}
+	for _, e := range r.Entities.All() {
+		if u := e.GetUniqueId(); u != "" {
+			byUnique[u] = e
+		}
+		if d := e.GetDeviceId(); d != "" {
+			byDevice[d] = append(byDevice[d], e)
+		}
+	}
+	for _, entries := range byDevice {
+		slices.SortFunc(entries, func(a, b *entityv1.Entity) int { return cmp.Compare(a.GetId(), b.GetId()) })
+	}
+	if !maps.Equal(maps.Collect(r.byUnique.All()), byUnique) || !maps.EqualFunc(maps.Collect(r.byDevice.All()), byDevice, slices.Equal) {
+		return fmt.Errorf("the indexes at %d are not those of the entries", r.Position)
+	}
+	return nil
 }
 
 func sameMaps[M proto.Message](what string, got, want map[string]M) error {

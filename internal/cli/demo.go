@@ -78,7 +78,8 @@ func (c *demoCmd) Run(a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.daemon.Close()) }()
-	if err := d.printf("HTTP on %s, MQTT on %s, database %s\n", d.daemon.URL(), d.daemon.MQTTURL(), cfg.DB); err != nil {
+	if err := d.printf("HTTP on %s, MQTT on %s, database %s\nOpen %s in a browser; the token to sign in with is in %s\n",
+		d.daemon.URL(), d.daemon.MQTTURL(), cfg.DB, d.daemon.URL(), daemon.FirstTokenPath(cfg.DB)); err != nil {
 		return err
 	}
 	return d.run(c)

@@ -105,6 +105,7 @@ type Daemon struct {
 	stopBackground context.CancelFunc
 	background     sync.WaitGroup
 	verifier       *verifier
+	memory         *memory // nil where it is not the daemon's to look after
 
 	run     string // the correlation of the daemon's own events
 	ready   atomic.Bool
@@ -115,7 +116,9 @@ type Daemon struct {
 
 // Run runs a daemon until ctx ends, which is no error, and closes it.
 func Run(ctx context.Context, cfg Config, opts Options) error {
-	d, err := Start(ctx, cfg, opts)
+	m := startMemory()
+	defer m.stop()
+	d, err := startWith(ctx, cfg, opts, m)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // it was told to stop before it was up
@@ -130,7 +133,12 @@ func Run(ctx context.Context, cfg Config, opts Options) error {
 // Start starts a daemon and returns when it is ready. The defaults of cfg must be set; what [Config.Check] says against it
 // is said before anything is opened. The context ends the start and nothing after it.
 func Start(ctx context.Context, cfg Config, opts Options) (*Daemon, error) {
-	d := &Daemon{cfg: cfg, opts: opts, log: opts.Logger, run: "run-" + rand.Text()}
+	return startWith(ctx, cfg, opts, nil)
+}
+
+// startWith is Start of who may look after the memory of the process.
+func startWith(ctx context.Context, cfg Config, opts Options, m *memory) (*Daemon, error) {
+	d := &Daemon{cfg: cfg, opts: opts, log: opts.Logger, memory: m, run: "run-" + rand.Text()}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -206,6 +214,7 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	}
 	d.background.Go(func() { d.verifier.run(running) })
 	d.background.Go(func() { newRetention(d).run(running) })
+	d.background.Go(d.memory.release) // of what the start took
 	d.ready.Store(true)
 	d.log.Info("ready", "http", d.server.URL(), "mqtt", d.MQTTAddr(), "db", d.cfg.DB)
 	return nil

@@ -128,9 +128,12 @@ type retainedFeed struct {
 	mu     sync.Mutex // guards topics
 	topics []string
 	poke   chan struct{}
+	took   func(messages int) // is told when nothing waits any more
 }
 
-func newRetainedFeed() *retainedFeed { return &retainedFeed{poke: make(chan struct{}, 1)} }
+func newRetainedFeed(took func(messages int)) *retainedFeed {
+	return &retainedFeed{poke: make(chan struct{}, 1), took: took}
+}
 
 // Subscribe implements [mqtt.Subscriber].
 func (f *retainedFeed) Subscribe(topics ...string) {
@@ -165,6 +168,7 @@ func (f *retainedFeed) run(ctx context.Context, in *intake, retained func(topic 
 				}
 			}
 		}
+		f.took(len(topics))
 	}
 }
 

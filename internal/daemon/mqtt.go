@@ -27,7 +27,7 @@ func (d *Daemon) startMQTT(ctx context.Context) error {
 	if d.cfg.MQTT.Broker.URL != "" {
 		return d.startClient(ctx)
 	}
-	feed := newRetainedFeed()
+	feed := newRetainedFeed(d.memory.took)
 	in := newIntake(d.dialects(feed), d.cfg.MQTT.Ignore, true)
 	d.intake.Store(in)
 	opts := d.parts.broker

@@ -30,6 +30,7 @@ func FuzzRequests(f *testing.F) {
 			`{"query":{"after":"2","until":"3","since":"9999-12-31T23:59:59.999999999Z","kinds":["x"]},"backward":true,"cursor":{"database":"x","position":"1"}}`,
 			`{"events":[{"entityId":"light.a","timestamp":"1600-01-01T00:00:00Z","payload":{"stateChanged":{}},"causePosition":"18446744073709551615"}],"conditions":[{"logPosition":"0"}],"idempotencyKey":"k"}`,
 			`{"events":[{"entityId":"light.a","payload":{"entityRegistered":{"entity":{"id":"light.b"}}}},{"payload":{"deviceRegistered":{}}},{"payload":{"areaUnregistered":{"areaId":"x"}}}]}`,
+			`{"from":{"time":"1600-01-01T00:00:00Z"},"to":{"time":"2400-01-01T00:00:00Z"},"parts":2000,"entityIds":["light.a"]}`,
 			`{"areaId":"attic","deviceId":"d","name":"Attic","dryRun":true}`,
 		} {
 			f.Add(uint8(i), text)

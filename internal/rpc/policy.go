@@ -39,6 +39,7 @@ var policy = map[string]rule{
 	statehousev1connect.TimelineServiceDiffProcedure:    {scope: access.Read, partial: true},
 	statehousev1connect.TimelineServiceHistoryProcedure: {scope: access.Read, partial: true, stream: true},
 	statehousev1connect.TimelineServiceWhyProcedure:     {scope: access.Read, partial: true},
+	statehousev1connect.TimelineServiceDensityProcedure: {scope: access.Read, partial: true},
 
 	statehousev1connect.RegistryServiceListProcedure:       {scope: access.Read, partial: true},
 	statehousev1connect.RegistryServiceEditEntityProcedure: {scope: access.Write, partial: true},

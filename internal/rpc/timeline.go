@@ -72,7 +72,11 @@ func (s timelineService) Diff(ctx context.Context, req *statehousev1.DiffRequest
 		return out.flush()
 	}
 	for _, c := range diff.Changes {
-		if err := out.add(newChange(before, after, c)); err != nil {
+		w := newChange(before, after, c)
+		if req.GetStatesOnly() {
+			bare(w)
+		}
+		if err := out.add(w); err != nil {
 			return err
 		}
 	}
@@ -92,6 +96,16 @@ func newChange(before, after timeline.Moment, c api.EntityChange) *statehousev1.
 		w.After = newVersion(after, c.After)
 	}
 	return w
+}
+
+// bare leaves of a change what makes the later states of the earlier ones.
+func bare(w *statehousev1.EntityChange) {
+	if w.Before != nil {
+		w.Before = &statehousev1.EntityVersion{State: &statehousev1.State{EntityId: w.GetBefore().GetState().GetEntityId()}}
+	}
+	if w.After != nil {
+		w.After.Entry = nil
+	}
 }
 
 func newVersion(m timeline.Moment, v *api.Version) *statehousev1.EntityVersion {

@@ -79,7 +79,7 @@ func TestEveryRouteAsksWho(t *testing.T) {
 	h := newHouse(t)
 	furnish(t, h)
 	s := start(t, Options{House: h, Tokens: openTokens(t)})
-	public := map[string]bool{"/healthz": true, "/readyz": true}
+	public := map[string]bool{"/healthz": true, "/readyz": true, "/{$}": true, "/assets/{file}": true, "/favicon.svg": true}
 	for _, r := range append(routes(s), profileRoutes()...) {
 		if r.public != public[r.pattern] || r.public != (r.scope == 0) {
 			t.Errorf("%s %s: public %v, scope %q", r.method, r.pattern, r.public, r.scope)
@@ -107,7 +107,7 @@ func TestEveryRouteAsksWho(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/", "/nothing", "/v1/", "/api/states", "/debug/pprof/"} {
+	for _, path := range []string{"/nothing", "/index.html", "/assets/", "/assets/x/y", "/v1/", "/api/states", "/debug/pprof/"} {
 		if got := send(t, "GET", s.URL()+path, "", "none"); got.status != 401 {
 			t.Errorf("%s: %d", path, got.status)
 		}

@@ -313,7 +313,7 @@ func TestWhereAndTags(t *testing.T) {
 func TestUnknownRoutes(t *testing.T) {
 	s := start(t, Options{House: newHouse(t)})
 	for path, want := range map[string]api.Code{
-		"/": api.CodeNotFound, "/v1": api.CodeNotFound, "/v1/": api.CodeNotFound, "/v1/states/a.b/c": api.CodeNotFound,
+		"/index.html": api.CodeNotFound, "/v1": api.CodeNotFound, "/v1/": api.CodeNotFound, "/v1/states/a.b/c": api.CodeNotFound,
 		"/v2/states": api.CodeNotFound, "/favicon.ico": api.CodeNotFound, "/debug/pprof/": api.CodeNotFound,
 		"/at/@1/v1/states": api.CodeNotFound, "/statehouse.v1.NoService/Get": api.CodeNotFound,
 	} {

@@ -36,7 +36,7 @@ type houseHandler func(h *statehouse.House, w http.ResponseWriter, r *http.Reque
 
 // routes are the routes of both doors.
 func routes(s *Server) []route {
-	return slices.Concat(readRoutes(s), editRoutes(s), commandRoutes(s), adminRoutes(s))
+	return slices.Concat(pageRoutes(), readRoutes(s), editRoutes(s), commandRoutes(s), adminRoutes(s))
 }
 
 // readRoutes are those that change nothing.
@@ -111,7 +111,7 @@ func anyMethod(serve func(http.ResponseWriter, *http.Request) error) []route {
 func unknown(_ http.ResponseWriter, r *http.Request) error {
 	return notFound("there is no %.200q; there are /v1/info, /v1/states, /v1/states/{entity_id}, /v1/registry, "+
 		"/v1/position, /v1/diff, /v1/why, /v1/why/{entity_id}, /v1/history/{entity_id}, /v1/snapshots, "+
-		"/v1/events, /v1/changes, /v1/entities/{entity_id}/commands, /healthz, /readyz and /metrics, Home Assistant's interface below /api/, and gRPC", access.Redact(r.URL.Path))
+		"/v1/events, /v1/changes, /v1/entities/{entity_id}/commands, /healthz, /readyz and /metrics, Home Assistant's interface below /api/, gRPC, and the page at /", access.Redact(r.URL.Path))
 }
 
 // endpoint answers the methods of one pattern, and counts, times and logs what it answers.

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -122,8 +123,11 @@ func (x *ResolveResponse) GetDatabase() string {
 type DiffRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required: not set is the present, and then nothing would be different.
-	From          *At `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	To            *At `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	From *At `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	To   *At `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// Leave out registry entries, and of the earlier moment all but the entity's id: for who keeps the states of a moment, and goes
+	// on to another one.
+	StatesOnly    bool `protobuf:"varint,3,opt,name=states_only,json=statesOnly,proto3" json:"states_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -170,6 +174,13 @@ func (x *DiffRequest) GetTo() *At {
 		return x.To
 	}
 	return nil
+}
+
+func (x *DiffRequest) GetStatesOnly() bool {
+	if x != nil {
+		return x.StatesOnly
+	}
+	return false
 }
 
 type DiffResponse struct {
@@ -238,8 +249,8 @@ type EntityChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id that the entity has after the change, or had last.
 	EntityId string `protobuf:"bytes,1,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
-	// What is different, at least one: appeared, gone, id, name, area, disabled, state, attributes; or report alone, where it was heard of
-	// and said nothing new, or entry alone, for something else in its registry entry.
+	// What is different, at least one: appeared, gone, id, name, area, disabled, state, attributes, pending; or report alone, where
+	// it was heard of and said nothing new, or entry alone, for something else in its registry entry.
 	What []string `protobuf:"bytes,2,rep,name=what,proto3" json:"what,omitempty"`
 	// The entity in the two moments, not set where it was not there. Before has the id of then.
 	Before        *EntityVersion `protobuf:"bytes,3,opt,name=before,proto3" json:"before,omitempty"`
@@ -940,19 +951,184 @@ func (x *Link) GetBatch() *Event {
 	return nil
 }
 
+type DensityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is counted is behind this moment; not set begins with the oldest one.
+	From *At `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// And up to this one.
+	To *At `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// How many parts the time is cut into: 2,000 at most; 0 means 200.
+	Parts uint32 `protobuf:"varint,3,opt,name=parts,proto3" json:"parts,omitempty"`
+	// Count the events about these entities: 1,000 at most. Empty counts all, of a token for some entities those about them.
+	EntityIds     []string `protobuf:"bytes,4,rep,name=entity_ids,json=entityIds,proto3" json:"entity_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DensityRequest) Reset() {
+	*x = DensityRequest{}
+	mi := &file_statehouse_v1_timeline_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DensityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DensityRequest) ProtoMessage() {}
+
+func (x *DensityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_statehouse_v1_timeline_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DensityRequest.ProtoReflect.Descriptor instead.
+func (*DensityRequest) Descriptor() ([]byte, []int) {
+	return file_statehouse_v1_timeline_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DensityRequest) GetFrom() *At {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *DensityRequest) GetTo() *At {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *DensityRequest) GetParts() uint32 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
+}
+
+func (x *DensityRequest) GetEntityIds() []string {
+	if x != nil {
+		return x.EntityIds
+	}
+	return nil
+}
+
+type DensityResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	From  *AsOf                  `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	To    *AsOf                  `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// The time that is cut into parts: from the time that was asked for, or when the event at the position was recorded, to that of
+	// the other moment. The present ends when it is answered, and the empty house begins with the first event. Not set where
+	// nothing was recorded and no time was asked for.
+	Begin *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=begin,proto3" json:"begin,omitempty"`
+	End   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end,proto3" json:"end,omitempty"`
+	// The events in each part. A part is behind its beginning and up to its end; what was recorded behind the first moment at the
+	// very time of it is in the first part.
+	Counts []uint64 `protobuf:"varint,5,rep,packed,name=counts,proto3" json:"counts,omitempty"`
+	// The position at the end of each part, whatever is counted: the last one is that of the second moment. Without entity_ids, and
+	// for a token that is for everything, a part's count is how far it is from the one before.
+	Positions     []uint64 `protobuf:"varint,6,rep,packed,name=positions,proto3" json:"positions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DensityResponse) Reset() {
+	*x = DensityResponse{}
+	mi := &file_statehouse_v1_timeline_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DensityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DensityResponse) ProtoMessage() {}
+
+func (x *DensityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_statehouse_v1_timeline_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DensityResponse.ProtoReflect.Descriptor instead.
+func (*DensityResponse) Descriptor() ([]byte, []int) {
+	return file_statehouse_v1_timeline_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DensityResponse) GetFrom() *AsOf {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *DensityResponse) GetTo() *AsOf {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *DensityResponse) GetBegin() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Begin
+	}
+	return nil
+}
+
+func (x *DensityResponse) GetEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+func (x *DensityResponse) GetCounts() []uint64 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *DensityResponse) GetPositions() []uint64 {
+	if x != nil {
+		return x.Positions
+	}
+	return nil
+}
+
 var File_statehouse_v1_timeline_service_proto protoreflect.FileDescriptor
 
 const file_statehouse_v1_timeline_service_proto_rawDesc = "" +
 	"\n" +
-	"$statehouse/v1/timeline_service.proto\x12\rstatehouse.v1\x1a#statehouse/entity/v1/registry.proto\x1a\x19statehouse/v1/event.proto\x1a\x1astatehouse/v1/moment.proto\x1a\x19statehouse/v1/state.proto\"3\n" +
+	"$statehouse/v1/timeline_service.proto\x12\rstatehouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#statehouse/entity/v1/registry.proto\x1a\x19statehouse/v1/event.proto\x1a\x1astatehouse/v1/moment.proto\x1a\x19statehouse/v1/state.proto\"3\n" +
 	"\x0eResolveRequest\x12!\n" +
 	"\x02at\x18\x01 \x01(\v2\x11.statehouse.v1.AtR\x02at\"W\n" +
 	"\x0fResolveResponse\x12(\n" +
 	"\x05as_of\x18\x01 \x01(\v2\x13.statehouse.v1.AsOfR\x04asOf\x12\x1a\n" +
-	"\bdatabase\x18\x02 \x01(\tR\bdatabase\"W\n" +
+	"\bdatabase\x18\x02 \x01(\tR\bdatabase\"x\n" +
 	"\vDiffRequest\x12%\n" +
 	"\x04from\x18\x01 \x01(\v2\x11.statehouse.v1.AtR\x04from\x12!\n" +
-	"\x02to\x18\x02 \x01(\v2\x11.statehouse.v1.AtR\x02to\"\x93\x01\n" +
+	"\x02to\x18\x02 \x01(\v2\x11.statehouse.v1.AtR\x02to\x12\x1f\n" +
+	"\vstates_only\x18\x03 \x01(\bR\n" +
+	"statesOnly\"\x93\x01\n" +
 	"\fDiffResponse\x12'\n" +
 	"\x04from\x18\x01 \x01(\v2\x13.statehouse.v1.AsOfR\x04from\x12#\n" +
 	"\x02to\x18\x02 \x01(\v2\x13.statehouse.v1.AsOfR\x02to\x125\n" +
@@ -1004,12 +1180,26 @@ const file_statehouse_v1_timeline_service_proto_rawDesc = "" +
 	"\x05event\x18\x01 \x01(\v2\x14.statehouse.v1.EventR\x05event\x125\n" +
 	"\achanges\x18\x02 \x03(\v2\x1b.statehouse.v1.EntityChangeR\achanges\x12&\n" +
 	"\x03saw\x18\x03 \x03(\v2\x14.statehouse.v1.StateR\x03saw\x12*\n" +
-	"\x05batch\x18\x04 \x01(\v2\x14.statehouse.v1.EventR\x05batch2\xaa\x02\n" +
+	"\x05batch\x18\x04 \x01(\v2\x14.statehouse.v1.EventR\x05batch\"\x8f\x01\n" +
+	"\x0eDensityRequest\x12%\n" +
+	"\x04from\x18\x01 \x01(\v2\x11.statehouse.v1.AtR\x04from\x12!\n" +
+	"\x02to\x18\x02 \x01(\v2\x11.statehouse.v1.AtR\x02to\x12\x14\n" +
+	"\x05parts\x18\x03 \x01(\rR\x05parts\x12\x1d\n" +
+	"\n" +
+	"entity_ids\x18\x04 \x03(\tR\tentityIds\"\xf5\x01\n" +
+	"\x0fDensityResponse\x12'\n" +
+	"\x04from\x18\x01 \x01(\v2\x13.statehouse.v1.AsOfR\x04from\x12#\n" +
+	"\x02to\x18\x02 \x01(\v2\x13.statehouse.v1.AsOfR\x02to\x120\n" +
+	"\x05begin\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05begin\x12,\n" +
+	"\x03end\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\x12\x16\n" +
+	"\x06counts\x18\x05 \x03(\x04R\x06counts\x12\x1c\n" +
+	"\tpositions\x18\x06 \x03(\x04R\tpositions2\xf4\x02\n" +
 	"\x0fTimelineService\x12H\n" +
 	"\aResolve\x12\x1d.statehouse.v1.ResolveRequest\x1a\x1e.statehouse.v1.ResolveResponse\x12A\n" +
 	"\x04Diff\x12\x1a.statehouse.v1.DiffRequest\x1a\x1b.statehouse.v1.DiffResponse0\x01\x12J\n" +
 	"\aHistory\x12\x1d.statehouse.v1.HistoryRequest\x1a\x1e.statehouse.v1.HistoryResponse0\x01\x12>\n" +
-	"\x03Why\x12\x19.statehouse.v1.WhyRequest\x1a\x1a.statehouse.v1.WhyResponse0\x01BAZ?github.com/statehouse/statehouse/gen/statehouse/v1;statehousev1b\x06proto3"
+	"\x03Why\x12\x19.statehouse.v1.WhyRequest\x1a\x1a.statehouse.v1.WhyResponse0\x01\x12H\n" +
+	"\aDensity\x12\x1d.statehouse.v1.DensityRequest\x1a\x1e.statehouse.v1.DensityResponseBAZ?github.com/statehouse/statehouse/gen/statehouse/v1;statehousev1b\x06proto3"
 
 var (
 	file_statehouse_v1_timeline_service_proto_rawDescOnce sync.Once
@@ -1023,71 +1213,82 @@ func file_statehouse_v1_timeline_service_proto_rawDescGZIP() []byte {
 	return file_statehouse_v1_timeline_service_proto_rawDescData
 }
 
-var file_statehouse_v1_timeline_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_statehouse_v1_timeline_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_statehouse_v1_timeline_service_proto_goTypes = []any{
-	(*ResolveRequest)(nil),  // 0: statehouse.v1.ResolveRequest
-	(*ResolveResponse)(nil), // 1: statehouse.v1.ResolveResponse
-	(*DiffRequest)(nil),     // 2: statehouse.v1.DiffRequest
-	(*DiffResponse)(nil),    // 3: statehouse.v1.DiffResponse
-	(*EntityChange)(nil),    // 4: statehouse.v1.EntityChange
-	(*EntityVersion)(nil),   // 5: statehouse.v1.EntityVersion
-	(*HistoryRequest)(nil),  // 6: statehouse.v1.HistoryRequest
-	(*HistoryResponse)(nil), // 7: statehouse.v1.HistoryResponse
-	(*HistoryStart)(nil),    // 8: statehouse.v1.HistoryStart
-	(*Step)(nil),            // 9: statehouse.v1.Step
-	(*WhyRequest)(nil),      // 10: statehouse.v1.WhyRequest
-	(*WhyResponse)(nil),     // 11: statehouse.v1.WhyResponse
-	(*WhyStart)(nil),        // 12: statehouse.v1.WhyStart
-	(*Link)(nil),            // 13: statehouse.v1.Link
-	(*At)(nil),              // 14: statehouse.v1.At
-	(*AsOf)(nil),            // 15: statehouse.v1.AsOf
-	(*State)(nil),           // 16: statehouse.v1.State
-	(*v1.Entity)(nil),       // 17: statehouse.entity.v1.Entity
-	(*Event)(nil),           // 18: statehouse.v1.Event
+	(*ResolveRequest)(nil),        // 0: statehouse.v1.ResolveRequest
+	(*ResolveResponse)(nil),       // 1: statehouse.v1.ResolveResponse
+	(*DiffRequest)(nil),           // 2: statehouse.v1.DiffRequest
+	(*DiffResponse)(nil),          // 3: statehouse.v1.DiffResponse
+	(*EntityChange)(nil),          // 4: statehouse.v1.EntityChange
+	(*EntityVersion)(nil),         // 5: statehouse.v1.EntityVersion
+	(*HistoryRequest)(nil),        // 6: statehouse.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 7: statehouse.v1.HistoryResponse
+	(*HistoryStart)(nil),          // 8: statehouse.v1.HistoryStart
+	(*Step)(nil),                  // 9: statehouse.v1.Step
+	(*WhyRequest)(nil),            // 10: statehouse.v1.WhyRequest
+	(*WhyResponse)(nil),           // 11: statehouse.v1.WhyResponse
+	(*WhyStart)(nil),              // 12: statehouse.v1.WhyStart
+	(*Link)(nil),                  // 13: statehouse.v1.Link
+	(*DensityRequest)(nil),        // 14: statehouse.v1.DensityRequest
+	(*DensityResponse)(nil),       // 15: statehouse.v1.DensityResponse
+	(*At)(nil),                    // 16: statehouse.v1.At
+	(*AsOf)(nil),                  // 17: statehouse.v1.AsOf
+	(*State)(nil),                 // 18: statehouse.v1.State
+	(*v1.Entity)(nil),             // 19: statehouse.entity.v1.Entity
+	(*Event)(nil),                 // 20: statehouse.v1.Event
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
 }
 var file_statehouse_v1_timeline_service_proto_depIdxs = []int32{
-	14, // 0: statehouse.v1.ResolveRequest.at:type_name -> statehouse.v1.At
-	15, // 1: statehouse.v1.ResolveResponse.as_of:type_name -> statehouse.v1.AsOf
-	14, // 2: statehouse.v1.DiffRequest.from:type_name -> statehouse.v1.At
-	14, // 3: statehouse.v1.DiffRequest.to:type_name -> statehouse.v1.At
-	15, // 4: statehouse.v1.DiffResponse.from:type_name -> statehouse.v1.AsOf
-	15, // 5: statehouse.v1.DiffResponse.to:type_name -> statehouse.v1.AsOf
+	16, // 0: statehouse.v1.ResolveRequest.at:type_name -> statehouse.v1.At
+	17, // 1: statehouse.v1.ResolveResponse.as_of:type_name -> statehouse.v1.AsOf
+	16, // 2: statehouse.v1.DiffRequest.from:type_name -> statehouse.v1.At
+	16, // 3: statehouse.v1.DiffRequest.to:type_name -> statehouse.v1.At
+	17, // 4: statehouse.v1.DiffResponse.from:type_name -> statehouse.v1.AsOf
+	17, // 5: statehouse.v1.DiffResponse.to:type_name -> statehouse.v1.AsOf
 	4,  // 6: statehouse.v1.DiffResponse.changes:type_name -> statehouse.v1.EntityChange
 	5,  // 7: statehouse.v1.EntityChange.before:type_name -> statehouse.v1.EntityVersion
 	5,  // 8: statehouse.v1.EntityChange.after:type_name -> statehouse.v1.EntityVersion
-	16, // 9: statehouse.v1.EntityVersion.state:type_name -> statehouse.v1.State
-	17, // 10: statehouse.v1.EntityVersion.entry:type_name -> statehouse.entity.v1.Entity
-	14, // 11: statehouse.v1.HistoryRequest.from:type_name -> statehouse.v1.At
-	14, // 12: statehouse.v1.HistoryRequest.to:type_name -> statehouse.v1.At
+	18, // 9: statehouse.v1.EntityVersion.state:type_name -> statehouse.v1.State
+	19, // 10: statehouse.v1.EntityVersion.entry:type_name -> statehouse.entity.v1.Entity
+	16, // 11: statehouse.v1.HistoryRequest.from:type_name -> statehouse.v1.At
+	16, // 12: statehouse.v1.HistoryRequest.to:type_name -> statehouse.v1.At
 	8,  // 13: statehouse.v1.HistoryResponse.start:type_name -> statehouse.v1.HistoryStart
 	9,  // 14: statehouse.v1.HistoryResponse.steps:type_name -> statehouse.v1.Step
-	15, // 15: statehouse.v1.HistoryStart.from:type_name -> statehouse.v1.AsOf
-	15, // 16: statehouse.v1.HistoryStart.to:type_name -> statehouse.v1.AsOf
-	16, // 17: statehouse.v1.HistoryStart.state:type_name -> statehouse.v1.State
-	18, // 18: statehouse.v1.Step.event:type_name -> statehouse.v1.Event
-	16, // 19: statehouse.v1.Step.before:type_name -> statehouse.v1.State
-	16, // 20: statehouse.v1.Step.after:type_name -> statehouse.v1.State
-	14, // 21: statehouse.v1.WhyRequest.at:type_name -> statehouse.v1.At
+	17, // 15: statehouse.v1.HistoryStart.from:type_name -> statehouse.v1.AsOf
+	17, // 16: statehouse.v1.HistoryStart.to:type_name -> statehouse.v1.AsOf
+	18, // 17: statehouse.v1.HistoryStart.state:type_name -> statehouse.v1.State
+	20, // 18: statehouse.v1.Step.event:type_name -> statehouse.v1.Event
+	18, // 19: statehouse.v1.Step.before:type_name -> statehouse.v1.State
+	18, // 20: statehouse.v1.Step.after:type_name -> statehouse.v1.State
+	16, // 21: statehouse.v1.WhyRequest.at:type_name -> statehouse.v1.At
 	12, // 22: statehouse.v1.WhyResponse.start:type_name -> statehouse.v1.WhyStart
 	13, // 23: statehouse.v1.WhyResponse.links:type_name -> statehouse.v1.Link
-	15, // 24: statehouse.v1.WhyStart.as_of:type_name -> statehouse.v1.AsOf
-	18, // 25: statehouse.v1.Link.event:type_name -> statehouse.v1.Event
+	17, // 24: statehouse.v1.WhyStart.as_of:type_name -> statehouse.v1.AsOf
+	20, // 25: statehouse.v1.Link.event:type_name -> statehouse.v1.Event
 	4,  // 26: statehouse.v1.Link.changes:type_name -> statehouse.v1.EntityChange
-	16, // 27: statehouse.v1.Link.saw:type_name -> statehouse.v1.State
-	18, // 28: statehouse.v1.Link.batch:type_name -> statehouse.v1.Event
-	0,  // 29: statehouse.v1.TimelineService.Resolve:input_type -> statehouse.v1.ResolveRequest
-	2,  // 30: statehouse.v1.TimelineService.Diff:input_type -> statehouse.v1.DiffRequest
-	6,  // 31: statehouse.v1.TimelineService.History:input_type -> statehouse.v1.HistoryRequest
-	10, // 32: statehouse.v1.TimelineService.Why:input_type -> statehouse.v1.WhyRequest
-	1,  // 33: statehouse.v1.TimelineService.Resolve:output_type -> statehouse.v1.ResolveResponse
-	3,  // 34: statehouse.v1.TimelineService.Diff:output_type -> statehouse.v1.DiffResponse
-	7,  // 35: statehouse.v1.TimelineService.History:output_type -> statehouse.v1.HistoryResponse
-	11, // 36: statehouse.v1.TimelineService.Why:output_type -> statehouse.v1.WhyResponse
-	33, // [33:37] is the sub-list for method output_type
-	29, // [29:33] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	18, // 27: statehouse.v1.Link.saw:type_name -> statehouse.v1.State
+	20, // 28: statehouse.v1.Link.batch:type_name -> statehouse.v1.Event
+	16, // 29: statehouse.v1.DensityRequest.from:type_name -> statehouse.v1.At
+	16, // 30: statehouse.v1.DensityRequest.to:type_name -> statehouse.v1.At
+	17, // 31: statehouse.v1.DensityResponse.from:type_name -> statehouse.v1.AsOf
+	17, // 32: statehouse.v1.DensityResponse.to:type_name -> statehouse.v1.AsOf
+	21, // 33: statehouse.v1.DensityResponse.begin:type_name -> google.protobuf.Timestamp
+	21, // 34: statehouse.v1.DensityResponse.end:type_name -> google.protobuf.Timestamp
+	0,  // 35: statehouse.v1.TimelineService.Resolve:input_type -> statehouse.v1.ResolveRequest
+	2,  // 36: statehouse.v1.TimelineService.Diff:input_type -> statehouse.v1.DiffRequest
+	6,  // 37: statehouse.v1.TimelineService.History:input_type -> statehouse.v1.HistoryRequest
+	10, // 38: statehouse.v1.TimelineService.Why:input_type -> statehouse.v1.WhyRequest
+	14, // 39: statehouse.v1.TimelineService.Density:input_type -> statehouse.v1.DensityRequest
+	1,  // 40: statehouse.v1.TimelineService.Resolve:output_type -> statehouse.v1.ResolveResponse
+	3,  // 41: statehouse.v1.TimelineService.Diff:output_type -> statehouse.v1.DiffResponse
+	7,  // 42: statehouse.v1.TimelineService.History:output_type -> statehouse.v1.HistoryResponse
+	11, // 43: statehouse.v1.TimelineService.Why:output_type -> statehouse.v1.WhyResponse
+	15, // 44: statehouse.v1.TimelineService.Density:output_type -> statehouse.v1.DensityResponse
+	40, // [40:45] is the sub-list for method output_type
+	35, // [35:40] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_statehouse_v1_timeline_service_proto_init() }
@@ -1108,7 +1309,7 @@ func file_statehouse_v1_timeline_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statehouse_v1_timeline_service_proto_rawDesc), len(file_statehouse_v1_timeline_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -12,6 +12,9 @@
 // Each client's messages are handled one after another, in the order in which it sent them; the messages of several clients
 // at once. Subscribers get a publisher's messages in its order, also those that were queued while they were away.
 //
+// What is retained follows the SUBACK, ordered by topic, as fast as the subscriber takes it; messages that are published meanwhile come in
+// between. A retained message never comes after a newer one of its topic. It is read from the file: nothing of it is kept in memory.
+//
 // # Failure
 //
 // A peer that breaks the protocol, a rule or a limit is disconnected, with a reason in the log. A panic while its packets are
@@ -25,7 +28,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"iter"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -44,7 +46,7 @@ import (
 
 // Broker is a running one. All methods are safe for concurrent use.
 //
-// Lock order: retainLocks, topics, mu, session.mu, conn.mu.
+// Lock order: retainLocks, topics, delivery, conn.piece, mu, session.mu, conn.mu.
 type Broker struct {
 	opts    Options
 	log     *slog.Logger
@@ -59,20 +61,26 @@ type Broker struct {
 	seed    maphash.Seed
 	logins  chan struct{} // how many passwords may be hashed at once
 
-	wg      sync.WaitGroup // connections and delayed wills
+	wg      sync.WaitGroup // connections, delayed wills and what tidies up
+	closed  chan struct{}  // closed by Close, at its begin
 	closing atomic.Bool
 	once    sync.Once
 	err     error // of Close
 
-	stats         counters
-	seq           atomic.Int64 // numbers the messages towards subscribers
-	queuedWrites  atomic.Int64 // queued messages that were given to the store
-	retainedBytes atomic.Int64
-	incoming      atomic.Int64 // bytes of the large packets that are being read
-	backlog       atomic.Int64 // bytes that wait for clients, queued or unsent
+	stats        counters
+	seq          atomic.Int64 // numbers the messages towards subscribers
+	queuedWrites atomic.Int64 // queued messages that were given to the store
+	incoming     atomic.Int64 // bytes of the large packets that are being read
+	backlog      atomic.Int64 // bytes that wait for clients, queued or unsent
 
 	retainLocks [32]sync.Mutex // by topic: one retained message of a topic at a time
-	topics      sync.RWMutex   // the library reads its retained messages unguarded while it writes them
+	expiries    expiries
+	underWay    underWay
+	// topics is held while a retained message goes to the subscribers, and for reading from a SUBSCRIBE until the first of what is retained for
+	// it is handed over, and while more of it is: none of these sees half of the other.
+	topics sync.RWMutex
+	// delivery is held for reading while any message goes to the subscribers, and while a session changes its connection.
+	delivery sync.RWMutex
 
 	mu        sync.Mutex // guards what follows
 	conns     map[*conn]struct{}
@@ -108,6 +116,7 @@ func open(ctx context.Context, opts Options, users accounts, ln net.Listener) (*
 	b := &Broker{
 		opts: opts, log: opts.Logger, users: users, store: st, seed: maphash.MakeSeed(), logins: make(chan struct{}, 2),
 		conns: map[*conn]struct{}{}, connected: map[string]*conn{}, sessions: map[string]*session{}, delayed: map[string]chan struct{}{},
+		closed: make(chan struct{}), expiries: expiries{at: map[string]int64{}}, underWay: underWay{records: map[string][]byte{}},
 	}
 	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	b.ln = &listener{b: b, ln: ln, open: make(chan struct{}), ended: make(chan struct{})}
@@ -132,8 +141,9 @@ func open(ctx context.Context, opts Options, users accounts, ln net.Listener) (*
 		return nil, errors.Join(err, st.close())
 	}
 	b.dropServerTopics()
+	b.wg.Go(b.tidy)
 	b.log.Info("mqtt broker: listening", "address", ln.Addr().String(), "tls", opts.TLS != nil, "users", len(users),
-		"retained", b.server.Topics.Retained.Len(), "sessions", len(b.sessions))
+		"retained", b.store.retained.messages.Load(), "sessions", len(b.sessions))
 	close(b.ln.open)
 	return b, nil
 }
@@ -153,6 +163,7 @@ func libraryOptions(opts Options) *mochi.Options {
 	caps.ReceiveMaximum = uint16(l.ReceiveMaximum)
 	caps.MaximumInflight = uint16(min(l.MaxQueued+1, 65535))
 	caps.TopicAliasMaximum = 0
+	caps.RetainAvailable = 0 // for the library: what is retained is ours
 	return &mochi.Options{Capabilities: caps, Logger: quietLogger(opts.Logger), SysTopicResendInterval: never}
 }
 
@@ -174,15 +185,9 @@ func (b *Broker) restore() error {
 	if all.bad > 0 {
 		b.log.Error("mqtt broker: damaged records in the data file were left out", "records", all.bad)
 	}
-	now := time.Now().Unix()
-	for _, m := range all.retained {
-		if m.Expires == 0 || m.Expires > now {
-			pk := m.packet()
-			pk.Created = now
-			b.server.Topics.RetainMessage(pk)
-		}
+	for _, m := range all.expiring {
+		b.expiries.set(m.Topic, m.Expires)
 	}
-	b.recountRetained()
 	for _, s := range all.sessions {
 		b.restoreSession(s)
 	}
@@ -216,15 +221,6 @@ func (b *Broker) restoreSession(s *savedSession) {
 		b.seq.Store(max(b.seq.Load(), m.Seq))
 	}
 	sess.restore(cl)
-}
-
-// recountRetained sums the retained payloads up.
-func (b *Broker) recountRetained() {
-	var n int64
-	for _, pk := range b.server.Topics.Retained.GetAll() {
-		n += int64(len(pk.Payload))
-	}
-	b.retainedBytes.Store(n)
 }
 
 // openSession finds or makes the session of a client id; findSession may find none.
@@ -291,8 +287,10 @@ func (b *Broker) serve(c *conn, establish listeners.EstablishFn) {
 	remote := c.Conn.RemoteAddr().String()
 	err := c.run(establish)
 	reason := c.why(err)
+	c.arrived()
+	c.doneReading()
+	c.endDelivery()
 	c.settle()
-	_ = c.Close()
 	<-c.written
 	c.giveBack()
 	b.mu.Lock()
@@ -335,7 +333,6 @@ func (c *conn) run(establish listeners.EstablishFn) (err error) {
 
 // settle ends or keeps the session, and publishes the will. The library does so too, but not on every way out.
 func (c *conn) settle() {
-	c.doneReading()
 	if !c.settled {
 		return
 	}
@@ -383,28 +380,6 @@ func (b *Broker) publish(ctx context.Context, p mqtt.Publication) error {
 	return nil
 }
 
-// Retained iterates over the retained messages that match a filter, ordered by topic, with Retained set: what a daemon hands
-// to its handler when it starts. It is a snapshot; payloads must not be modified.
-func (b *Broker) Retained(filter string) iter.Seq[mqtt.Message] {
-	all := b.server.Topics.Retained.GetAll()
-	var topics []string
-	for topic := range all {
-		if mqtt.Match(filter, topic) {
-			topics = append(topics, topic)
-		}
-	}
-	slices.Sort(topics)
-	now := b.opts.Now()
-	return func(yield func(mqtt.Message) bool) {
-		for _, topic := range topics {
-			pk := all[topic]
-			if !yield(mqtt.Message{Topic: topic, Payload: pk.Payload, QoS: pk.FixedHeader.Qos, Retained: true, Retain: true, ReceivedAt: now}) {
-				return
-			}
-		}
-	}
-}
-
 // Close ends all connections, without their wills, waits for the messages that are being handled, and closes the file. What was
 // published before is sent to the connected subscribers first, if they take it within about a second. After Limits.CloseTimeout the handler's context is cancelled. Close may be called more than once.
 func (b *Broker) Close() error {
@@ -414,6 +389,7 @@ func (b *Broker) Close() error {
 
 // close is Close, once.
 func (b *Broker) close() error {
+	close(b.closed)
 	b.mu.Lock()
 	b.closing.Store(true)
 	conns := make([]*conn, 0, len(b.conns))

@@ -38,8 +38,19 @@ type conn struct {
 	will    *will
 	clean   bool   // the client said goodbye: no will
 	ackID   uint16 // the packet id that a SUBACK or UNSUBACK is to have
-	reading bool   // it holds Broker.topics for reading
 	settled bool   // its session was established: there is something to settle when it ends
+
+	willRetain bool                   // what the library must not know of the will
+	arriving   bool                   // it holds Broker.delivery
+	reading    bool                   // it holds Broker.topics for reading
+	asked      []bool                 // of the filters of a SUBSCRIBE: whether it is to bring what is retained
+	granted    []packets.Subscription // those of them that were granted
+
+	delivering atomic.Bool    // somebody delivers what is retained
+	deliverers sync.WaitGroup // the goroutine that does
+	piece      sync.Mutex     // held while some of it is handed over
+	room       chan struct{}  // has one when the client took something
+	ending     chan struct{}  // closed with the connection
 
 	version  atomic.Int32 // 0 before CONNECT
 	checking atomic.Bool  // a SUBSCRIBE's filters are being checked
@@ -56,7 +67,8 @@ type conn struct {
 
 // newConn starts the writing goroutine, which ends after close.
 func newConn(b *Broker, nc net.Conn) *conn {
-	c := &conn{Conn: nc, b: b, done: make(chan struct{}), written: make(chan struct{})}
+	c := &conn{Conn: nc, b: b, done: make(chan struct{}), written: make(chan struct{}),
+		room: make(chan struct{}, 1), ending: make(chan struct{})}
 	c.wake = sync.NewCond(&c.mu)
 	go c.writeLoop()
 	return c
@@ -173,6 +185,7 @@ func (c *conn) writeLoop() {
 		c.mu.Lock()
 		c.b.backlog.Add(-int64(c.writing))
 		c.writing = 0
+		c.moreRoom()
 		if err != nil {
 			c.closeLocked(fmt.Errorf("write: %w", err))
 			c.b.backlog.Add(-int64(len(c.pending)))
@@ -228,6 +241,7 @@ func (c *conn) closeLocked(reason error) {
 		return
 	}
 	c.closed = true
+	close(c.ending)
 	c.wake.Signal()
 	past := time.Unix(1, 0)
 	_ = c.SetReadDeadline(past)

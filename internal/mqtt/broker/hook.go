@@ -32,8 +32,8 @@ func (h *hook) Provides(b byte) bool {
 	switch b {
 	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish, mochi.OnSessionEstablished,
 		mochi.OnPacketRead, mochi.OnPacketEncode, mochi.OnPacketSent, mochi.OnPacketProcessed, mochi.OnSubscribe, mochi.OnSubscribed,
-		mochi.OnUnsubscribed, mochi.OnPublish, mochi.OnPublishDropped, mochi.OnQosPublish, mochi.OnQosComplete,
-		mochi.OnQosDropped, mochi.OnClientExpired, mochi.OnRetainedExpired:
+		mochi.OnUnsubscribed, mochi.OnPublish, mochi.OnPublishDropped, mochi.OnQosPublish, mochi.OnQosDropped,
+		mochi.OnClientExpired:
 		return true
 	}
 	return false
@@ -140,6 +140,9 @@ func (h *hook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
 		<-before.done
 	}
 	b.cancelWill(cl.ID)
+	// Until the session is this client's: what the library put on the other's list meanwhile would be on no list.
+	b.delivery.Lock()
+	c.arriving = true
 	if pk.Connect.Clean {
 		b.dropSession(cl.ID)
 	}
@@ -154,11 +157,25 @@ func (h *hook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
 	}
 }
 
-// OnSessionEstablished runs after CONNACK.
+// OnSessionEstablished runs after CONNACK and what was queued.
 func (h *hook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
+	if c := connOf(cl); c != nil {
+		c.arrived()
+		c.beginReading()
+		c.resumeDelivery()
+		c.doneReading()
+	}
 	h.b.stats.connects.Add(1)
 	h.b.log.Info("mqtt broker: client connected", "client", cl.ID, "remote", cl.Net.Remote, "user", string(cl.Properties.Username),
 		"protocol", protocolName(cl.Properties.ProtocolVersion), "session_kept", keeps(cl))
+}
+
+// arrived lets messages go to subscribers again.
+func (c *conn) arrived() {
+	if c.arriving {
+		c.arriving = false
+		c.b.delivery.Unlock()
+	}
 }
 
 // protocolName is how people call a protocol level.
@@ -185,8 +202,14 @@ func (b *Broker) clientRecord(cl *mochi.Client) client {
 // OnPacketRead takes PUBLISH and PUBREL over wholly, and mends the others.
 func (h *hook) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
 	c := connOf(cl)
-	if c == nil || c.session == nil {
-		return pk, nil // CONNECT
+	if c == nil {
+		return pk, nil
+	}
+	if c.session == nil { // CONNECT
+		if pk.Connect.WillFlag {
+			c.willRetain, pk.Connect.WillRetain = pk.Connect.WillRetain, false
+		}
+		return pk, nil
 	}
 	pk, err := h.read(c, cl, pk)
 	if err == nil {
@@ -217,8 +240,7 @@ func (h *hook) read(c *conn, cl *mochi.Client, pk packets.Packet) (packets.Packe
 		if code := pk.SubscribeValidate(); code != packets.CodeSuccess {
 			return pk, violation{code, fmt.Errorf("SUBSCRIBE: %s", code.Reason)}
 		}
-		h.b.topics.RLock() // until OnPacketProcessed, or until the connection ends
-		c.reading = true
+		c.beginReading() // until OnPacketProcessed, or until the connection ends
 		return c.borrowID(cl, pk)
 	case packets.Unsubscribe:
 		if code := pk.UnsubscribeValidate(); code != packets.CodeSuccess {
@@ -236,7 +258,8 @@ func (h *hook) read(c *conn, cl *mochi.Client, pk packets.Packet) (packets.Packe
 }
 
 // acknowledged prepares the library for a client's answer. When the client's receive maximum is reached, the library takes
-// a message off its list when it sends it, and then neither knows the answer nor gives the quota back.
+// a message off its list when it sends it, and then neither knows the answer nor gives the quota back. What is done with leaves
+// our list first: once it is off the library's, its packet id may be another message's.
 func (c *conn) acknowledged(cl *mochi.Client, pk packets.Packet) {
 	m, ok := c.session.has(pk.PacketID)
 	if !ok {
@@ -245,7 +268,11 @@ func (c *conn) acknowledged(cl *mochi.Client, pk packets.Packet) {
 	if _, listed := cl.State.Inflight.Get(pk.PacketID); !listed {
 		cl.State.Inflight.Set(inflight(m, pk.PacketID))
 	}
-	if pk.FixedHeader.Type != packets.Pubrec || pk.ReasonCode >= packets.ErrUnspecifiedError.Code {
+	if pk.FixedHeader.Type != packets.Pubrec || pk.ReasonCode >= packets.ErrUnspecifiedError.Code || !pk.ReasonCodeValid() {
+		if was, kept := c.session.dequeue(pk.PacketID); was && kept {
+			c.b.store.enqueue(del(bucketQueued, idKey(c.session.id, pk.PacketID)))
+		}
+		c.moreRoom()
 		return
 	}
 	if m, kept, first := c.session.received(pk.PacketID); first && kept {
@@ -298,14 +325,24 @@ func (h *hook) OnPacketSent(cl *mochi.Client, pk packets.Packet, _ []byte) {
 	}
 }
 
-// OnPacketProcessed ends what OnPacketRead began.
-func (h *hook) OnPacketProcessed(cl *mochi.Client, _ packets.Packet, _ error) {
-	if c := connOf(cl); c != nil {
-		c.doneReading()
+// OnPacketProcessed ends what OnPacketRead began, and has what is retained follow the SUBACK.
+func (h *hook) OnPacketProcessed(cl *mochi.Client, pk packets.Packet, err error) {
+	c := connOf(cl)
+	if c == nil {
+		return
 	}
+	if pk.FixedHeader.Type == packets.Subscribe && err == nil {
+		c.deliverRetained()
+	}
+	c.doneReading()
 }
 
-// doneReading lets retained messages be written again.
+// beginReading keeps retained messages from going to subscribers until doneReading.
+func (c *conn) beginReading() {
+	c.b.topics.RLock()
+	c.reading = true
+}
+
 func (c *conn) doneReading() {
 	if c.reading {
 		c.reading = false
@@ -336,6 +373,7 @@ func (h *hook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
 			pk.Filters[i].Filter = ""
 		}
 	}
+	c.wanted(pk.Filters)
 	c.checking.Store(true)
 	return pk
 }
@@ -347,6 +385,7 @@ func (h *hook) OnSubscribed(cl *mochi.Client, pk packets.Packet, codes []byte) {
 		return
 	}
 	c.checking.Store(false)
+	c.grant(pk.Filters, codes)
 	var changes []change
 	for i, sub := range pk.Filters {
 		if i >= len(codes) || codes[i] > 2 {
@@ -364,8 +403,15 @@ func (h *hook) OnSubscribed(cl *mochi.Client, pk packets.Packet, codes []byte) {
 	}
 }
 
-// OnUnsubscribed forgets them.
+// OnUnsubscribed forgets them, and what they were still to bring.
 func (h *hook) OnUnsubscribed(cl *mochi.Client, pk packets.Packet) {
+	if c := connOf(cl); c != nil && c.session != nil {
+		c.piece.Lock()
+		for _, sub := range pk.Filters {
+			c.session.stopDelivery(sub.Filter)
+		}
+		c.piece.Unlock()
+	}
 	if !keeps(cl) || cl.IsTakenOver() {
 		return
 	}
@@ -450,54 +496,52 @@ func (h *hook) OnQosPublish(cl *mochi.Client, pk packets.Packet, _ int64, _ int)
 	if pk.FixedHeader.Type != packets.Publish || pk.FixedHeader.Dup {
 		return
 	}
-	b := h.b
+	if max := cl.Properties.Props.MaximumPacketSize; max > 0 && len(pk.Payload)+len(pk.TopicName)+16 > int(max) {
+		cl.State.Inflight.Delete(pk.PacketID) // the client does not take packets of this size: as if it had it
+		h.b.stats.dropped.Add(1)
+		return
+	}
+	h.b.enqueue(cl, pk)
+}
+
+// enqueue notes that a message towards a client, which is on the library's list, is not acknowledged. What does not fit is taken off the
+// list, and false.
+func (b *Broker) enqueue(cl *mochi.Client, pk packets.Packet) bool {
 	s := b.findSession(cl.ID)
 	if s == nil {
-		return
+		return true
 	}
 	m := newMessage(pk)
 	m.Seq = pk.Created
-	if max := cl.Properties.Props.MaximumPacketSize; max > 0 && len(pk.Payload)+len(pk.TopicName)+16 > int(max) {
-		cl.State.Inflight.Delete(pk.PacketID) // the client does not take packets of this size: as if it had it
-		b.stats.dropped.Add(1)
-		return
-	}
 	ok, kept, first := s.enqueue(pk.PacketID, m, b.opts.Limits)
 	if !ok {
 		cl.State.Inflight.Delete(pk.PacketID)
 		b.stats.dropped.Add(1)
-		if !first {
-			return
+		if first {
+			b.log.Warn("mqtt broker: messages are not queued", "client", cl.ID, "topic", pk.TopicName,
+				"reason", "its queue is full (mqtt.limits.max_queued, max_queued_bytes), or all of them together (max_backlog_bytes)")
 		}
-		b.log.Warn("mqtt broker: messages are not queued", "client", cl.ID, "topic", pk.TopicName,
-			"reason", "its queue is full (mqtt.limits.max_queued, max_queued_bytes), or all of them together (max_backlog_bytes)")
-		return
+		return false
 	}
 	if !kept {
-		return
+		return true
 	}
 	if c, err := putMessage(bucketQueued, idKey(cl.ID, pk.PacketID), m); err == nil {
 		b.queuedWrites.Add(1)
 		b.store.enqueue(c)
 	}
+	return true
 }
 
-// OnQosComplete and OnQosDropped run when a message is off the library's list for good.
-func (h *hook) OnQosComplete(cl *mochi.Client, pk packets.Packet) { h.offList(cl, pk.PacketID) }
-
+// OnQosDropped runs when the library took a message off its list unacknowledged: because its time is over, or with the whole session. By then
+// the packet id may be another message's.
 func (h *hook) OnQosDropped(cl *mochi.Client, pk packets.Packet) {
-	if !cl.IsTakenOver() { // else its list went to the next connection
-		h.offList(cl, pk.PacketID)
-	}
-}
-
-func (h *hook) offList(cl *mochi.Client, id uint16) {
 	s := h.b.findSession(cl.ID)
-	if s == nil {
+	if s == nil || cl.IsTakenOver() { // its list went to the next connection
 		return
 	}
-	if was, kept := s.dequeue(id); was && kept {
-		h.b.store.enqueue(del(bucketQueued, idKey(cl.ID, id)))
+	if was, kept := s.dequeueExpired(pk.PacketID, time.Now().Unix()); was && kept {
+		h.b.store.enqueue(del(bucketQueued, idKey(cl.ID, pk.PacketID)))
 	}
 }
 
@@ -505,10 +549,4 @@ func (h *hook) offList(cl *mochi.Client, id uint16) {
 func (h *hook) OnClientExpired(cl *mochi.Client) {
 	h.b.endSession(cl)
 	h.b.log.Info("mqtt broker: session expired", "client", cl.ID)
-}
-
-// OnRetainedExpired forgets a retained message whose time is over.
-func (h *hook) OnRetainedExpired(topic string) {
-	h.b.store.enqueue(del(bucketRetained, []byte(topic)))
-	h.b.recountRetained()
 }

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -165,30 +166,54 @@ func (b *Broker) accept(ctx context.Context, in incoming) error {
 	if s := pk.Properties.MessageExpiryInterval; s > 0 {
 		pk.Expiry = time.Now().Unix() + int64(s) // the library's clock
 	}
-	var changes []change
-	if in.session != nil && pk.FixedHeader.Qos == 2 && in.session.isKept() {
-		changes = append(changes, put(bucketIncoming, idKey(in.client, pk.PacketID), nil))
-	}
 	if pk.FixedHeader.Retain {
 		// One order for the file and for the subscribers: whoever is last in the one is last in the other.
-		lock := &b.retainLocks[maphash.String(b.seed, pk.TopicName)%uint64(len(b.retainLocks))]
+		lock := b.retainLock(pk.TopicName)
 		lock.Lock()
 		defer lock.Unlock()
-		c, err := retainChange(pk)
-		if err != nil {
-			return err
-		}
-		changes = append(changes, c)
 	}
-	if len(changes) > 0 {
-		if err := b.store.write(changes...); err != nil {
-			return fmt.Errorf("data file: %w", err)
-		}
+	if err := b.keep(in, pk); err != nil {
+		return err
 	}
 	if in.session != nil && pk.FixedHeader.Qos == 2 {
 		in.session.note(pk.PacketID)
 	}
 	return b.fanOut(pk, in.client)
+}
+
+// keep is step 4.
+func (b *Broker) keep(in incoming, pk packets.Packet) (err error) {
+	var changes []change
+	if in.session != nil && pk.FixedHeader.Qos == 2 && in.session.isKept() {
+		changes = append(changes, put(bucketIncoming, idKey(in.client, pk.PacketID), nil))
+	}
+	switch {
+	case pk.FixedHeader.Retain:
+		var record []byte
+		if record, err = retainedRecord(pk, in.client); err != nil {
+			return err
+		}
+		if record == nil {
+			pk.Expiry = 0
+		}
+		b.underWay.begin(pk.TopicName, record)
+		if err = b.store.retain(pk.TopicName, record, changes...); err == nil {
+			b.expiries.set(pk.TopicName, pk.Expiry)
+		} else {
+			b.underWay.end(pk.TopicName)
+		}
+	case len(changes) > 0:
+		err = b.store.write(changes...)
+	}
+	if err != nil {
+		return fmt.Errorf("data file: %w", err)
+	}
+	return nil
+}
+
+// retainLock is the lock of a topic's retained message.
+func (b *Broker) retainLock(topic string) *sync.Mutex {
+	return &b.retainLocks[maphash.String(b.seed, topic)%uint64(len(b.retainLocks))]
 }
 
 // handle calls the handler. A panic of its own is an error like any other: the message was not taken.
@@ -201,14 +226,6 @@ func (b *Broker) handle(ctx context.Context, m mqtt.Message) (err error) {
 		}
 	}()
 	return b.opts.Handler.Handle(ctx, m)
-}
-
-// retainChange is what the file does about a retained message: an empty one removes.
-func retainChange(pk packets.Packet) (change, error) {
-	if len(pk.Payload) == 0 {
-		return del(bucketRetained, []byte(pk.TopicName)), nil
-	}
-	return putMessage(bucketRetained, []byte(pk.TopicName), newMessage(pk))
 }
 
 // fanOut gives a message to the subscribers, by the library, as from a client of the daemon's own: that way the library
@@ -225,13 +242,15 @@ func (b *Broker) fanOut(pk packets.Packet, origin string) error {
 	if out.FixedHeader.Qos > 0 {
 		out.PacketID = 1 // the library wants one and does not use it
 	}
+	before := b.queuedWrites.Load()
 	if out.FixedHeader.Retain {
 		b.topics.Lock()
-		b.countRetained(out)
 	}
-	before := b.queuedWrites.Load()
+	b.delivery.RLock()
 	err := b.server.InjectPacket(b.inline, out)
+	b.delivery.RUnlock()
 	if out.FixedHeader.Retain {
+		b.underWay.end(out.TopicName)
 		b.topics.Unlock()
 	}
 	if err != nil {
@@ -243,28 +262,6 @@ func (b *Broker) fanOut(pk packets.Packet, origin string) error {
 		}
 	}
 	return nil
-}
-
-// retainQuota says when another retained message is too much.
-func (b *Broker) retainQuota(topic string, size int) error {
-	if size == 0 {
-		return nil
-	}
-	l := b.opts.Limits
-	old, replaces := b.server.Topics.Retained.Get(topic)
-	if !replaces && b.server.Topics.Retained.Len() >= l.MaxRetained {
-		return refusal{packets.ErrQuotaExceeded, fmt.Errorf("%d messages are retained already (mqtt.limits.max_retained)", l.MaxRetained)}
-	}
-	if b.retainedBytes.Load()+int64(size-len(old.Payload)) > int64(l.MaxRetainedBytes) {
-		return refusal{packets.ErrQuotaExceeded, fmt.Errorf("%d bytes are retained already (mqtt.limits.max_retained_bytes)", b.retainedBytes.Load())}
-	}
-	return nil
-}
-
-// countRetained keeps the sum of the retained payloads; called with topics locked, before the message is retained.
-func (b *Broker) countRetained(pk packets.Packet) {
-	old, _ := b.server.Topics.Retained.Get(pk.TopicName)
-	b.retainedBytes.Add(int64(len(pk.Payload) - len(old.Payload)))
 }
 
 // handles reports whether the handler wants a topic.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 )
@@ -15,6 +16,7 @@ type message struct {
 	Topic   string      `json:"t"`
 	QoS     byte        `json:"q,omitempty"`
 	Retain  bool        `json:"r,omitempty"`
+	Origin  string      `json:"o,omitempty"` // the publisher's client id, of a retained message: a subscriber may want none of its own
 	Expires int64       `json:"e,omitempty"` // Unix seconds, 0 for never
 	Seq     int64       `json:"s,omitempty"` // order within a session
 	Sent    bool        `json:"d,omitempty"` // a QoS 2 message that the client has; what is left is its PUBREL
@@ -76,6 +78,7 @@ func (m message) packet() packets.Packet {
 		TopicName:       m.Topic,
 		Payload:         m.Payload,
 		Expiry:          m.Expires,
+		Origin:          m.Origin,
 	}
 	if p := m.Props; p != nil {
 		if p.Format != nil {
@@ -104,14 +107,63 @@ func (m message) encode() ([]byte, error) {
 
 // decodeMessage copies what it keeps: the file's pages go away.
 func decodeMessage(b []byte) (message, error) {
+	m, err := viewMessage(b)
+	m.Payload = bytes.Clone(m.Payload)
+	return m, err
+}
+
+// viewMessage is decodeMessage for as long as the record is there: the payload is the record's.
+func viewMessage(b []byte) (message, error) {
 	n, used := binary.Uvarint(b)
 	if used <= 0 || n > uint64(len(b)-used) {
 		return message{}, errRecord
 	}
 	var m message
-	if err := json.Unmarshal(b[used:used+int(n)], &m); err != nil || m.Topic == "" || m.QoS > 2 {
+	head := b[used : used+int(n)]
+	if !m.decodePlain(head) {
+		m = message{}
+		if err := json.Unmarshal(head, &m); err != nil {
+			return message{}, errRecord
+		}
+	}
+	if m.Topic == "" || m.QoS > 2 {
 		return message{}, errRecord
 	}
-	m.Payload = bytes.Clone(b[used+int(n):])
+	m.Payload = b[used+int(n):]
 	return m, nil
+}
+
+// decodePlain reads the JSON that nearly all retained messages have: a topic without escapes, a QoS, the flag, a client id. It is a tenth
+// of the work of the real decoder, and a start looks at every record. False means that it is not that.
+func (m *message) decodePlain(head []byte) bool {
+	rest, ok := bytes.CutPrefix(head, []byte(`{"t":"`))
+	if !ok {
+		return false
+	}
+	topic, rest, ok := bytes.Cut(rest, []byte(`"`))
+	if !ok || !plain(topic) {
+		return false
+	}
+	if after, ok := bytes.CutPrefix(rest, []byte(`,"q":`)); ok && len(after) > 0 && (after[0] == '1' || after[0] == '2') {
+		m.QoS, rest = after[0]-'0', after[1:]
+	}
+	rest, m.Retain = bytes.CutPrefix(rest, []byte(`,"r":true`))
+	var origin []byte
+	if after, ok := bytes.CutPrefix(rest, []byte(`,"o":"`)); ok {
+		if origin, rest, ok = bytes.Cut(after, []byte(`"`)); !ok || !plain(origin) {
+			return false
+		}
+	}
+	m.Topic, m.Origin = string(topic), string(origin)
+	return string(rest) == "}"
+}
+
+// plain says that a JSON string is what it stands for.
+func plain(s []byte) bool {
+	for _, c := range s {
+		if c < ' ' || c == '\\' {
+			return false
+		}
+	}
+	return utf8.Valid(s)
 }

@@ -24,6 +24,8 @@ type session struct {
 	bytes    int                // of the queue's payloads
 	full     bool               // something did not fit since there was room last
 	ended    bool               // it counts no more
+
+	deliveries []*retainedDelivery // of what is retained, one after another
 }
 
 // newSession is an empty one.
@@ -102,6 +104,56 @@ func (s *session) enqueue(id uint16, m message, l Limits) (ok, kept, first bool)
 	return true, s.kept, false
 }
 
+// queueLen is how many messages towards the client are not acknowledged. hasRoom says whether one more would be taken; one that never
+// will be is.
+func (s *session) queueLen() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue)
+}
+
+func (s *session) hasRoom(n int, l Limits) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return n > l.MaxQueuedBytes || len(s.queue) < l.MaxQueued && s.bytes+n <= l.MaxQueuedBytes && s.backlog.Load()+int64(n) <= int64(l.MaxBacklogBytes)
+}
+
+// What is retained and still to be delivered: deliver begins with a filter, anew if it is there already, nextDelivery is whose turn it
+// is, delivers says that it was not given up meanwhile, delivered takes it off the list, and stopDelivery all of a filter.
+func (s *session) deliver(d *retainedDelivery) {
+	s.stopDelivery(d.sub.Filter)
+	s.mu.Lock()
+	s.deliveries = append(s.deliveries, d)
+	s.mu.Unlock()
+}
+
+func (s *session) nextDelivery() *retainedDelivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.deliveries) == 0 {
+		return nil
+	}
+	return s.deliveries[0]
+}
+
+func (s *session) delivers(d *retainedDelivery) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.deliveries, d)
+}
+
+func (s *session) delivered(d *retainedDelivery) {
+	s.mu.Lock()
+	s.deliveries = slices.DeleteFunc(s.deliveries, func(o *retainedDelivery) bool { return o == d })
+	s.mu.Unlock()
+}
+
+func (s *session) stopDelivery(filter string) {
+	s.mu.Lock()
+	s.deliveries = slices.DeleteFunc(s.deliveries, func(o *retainedDelivery) bool { return o.sub.Filter == filter })
+	s.mu.Unlock()
+}
+
 // has reports whether a packet id towards the client is not acknowledged.
 func (s *session) has(id uint16) (message, bool) {
 	s.mu.Lock()
@@ -124,17 +176,30 @@ func (s *session) received(id uint16) (m message, kept, ok bool) {
 	return q, s.kept, true
 }
 
-// dequeue takes an acknowledged message out.
+// dequeue takes an acknowledged message out, dequeueExpired one whose time is over.
 func (s *session) dequeue(id uint16) (was, kept bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.dequeueLocked(id), s.kept
+}
+
+func (s *session) dequeueExpired(id uint16, now int64) (was, kept bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at := s.queue[id].Expires; at == 0 || at >= now {
+		return false, s.kept
+	}
+	return s.dequeueLocked(id), s.kept
+}
+
+func (s *session) dequeueLocked(id uint16) (was bool) {
 	q, ok := s.queue[id]
 	if ok {
 		s.grow(-len(q.Payload))
 		delete(s.queue, id)
 		s.full = false
 	}
-	return ok, s.kept
+	return ok
 }
 
 // restore makes the library's list what the queue is: in the order in which the messages came, complete, and not marked as

@@ -44,7 +44,7 @@ func (b *Broker) Stats() Stats {
 		fault = fmt.Errorf("mqtt broker: data file: %w", *f)
 	}
 	return Stats{
-		Connected: connected, Sessions: sessions, Retained: b.server.Topics.Retained.Len(), RetainedBytes: b.retainedBytes.Load(),
+		Connected: connected, Sessions: sessions, Retained: int(b.store.retained.messages.Load()), RetainedBytes: b.store.retained.bytes.Load(),
 		Connects: c.connects.Load(), ConnectsRefused: c.connectsRefused.Load(),
 		Received: c.received.Load(), Handled: c.handled.Load(), Failed: c.failed.Load(), Refused: c.refused.Load(),
 		Duplicates: c.duplicates.Load(), Dropped: c.dropped.Load(), SlowClients: c.slow.Load(), Panics: c.panics.Load(),

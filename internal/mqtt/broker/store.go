@@ -57,6 +57,11 @@ type store struct {
 	unsure bool
 	// fault is why the last transaction failed, nil if it did not.
 	fault atomic.Pointer[error]
+
+	retained retainedCount
+	delta    tally        // of the transaction that is being written; the writer's own
+	memory   memory       // has what is retained when there is no file
+	touched  atomic.Int64 // bytes of records that were read since the pages were given back
 }
 
 // maxLate bounds what is kept for a second try when the file cannot be written.
@@ -66,6 +71,7 @@ const maxLate = 100_000
 func openStore(path string, log *slog.Logger) (*store, error) {
 	s := &store{log: log, queue: make(chan request, 256), stop: make(chan struct{}), ended: make(chan struct{})}
 	if path == "" {
+		s.memory.records = map[string][]byte{}
 		close(s.ended)
 		return s, nil
 	}
@@ -276,20 +282,34 @@ func (s *store) update(changes []change) (err error) {
 		}
 		s.unsure = s.unsure || err != nil
 	}()
+	recount := s.unsure
 	if s.unsure {
 		if err := renew(s.db); err != nil {
 			return err
 		}
 		s.unsure = false
 	}
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	s.delta = tally{}
+	err = s.db.Update(func(tx *bbolt.Tx) error {
 		for _, c := range changes {
 			if err := c(tx); err != nil {
 				return err
 			}
 		}
+		if recount { // a transaction whose commit failed may be there all the same
+			s.delta, _ = countRetained(tx.Bucket(bucketRetained), func(message) {})
+		}
 		return nil
 	})
+	switch {
+	case err != nil:
+		return err
+	case recount:
+		s.retained.set(s.delta)
+	default:
+		s.retained.add(s.delta)
+	}
+	return nil
 }
 
 // write waits until the changes, and all that were enqueued before them, are on disk.
@@ -388,104 +408,4 @@ func delSession(clientID string) change {
 		}
 		return tx.Bucket(bucketClients).Delete([]byte(clientID))
 	}
-}
-
-// saved is everything in the file.
-type saved struct {
-	retained []message
-	sessions map[string]*savedSession
-	bad      int
-}
-
-// savedSession is one session of it.
-type savedSession struct {
-	client   client
-	subs     []subscription
-	queued   map[uint16]message
-	incoming []uint16
-}
-
-// load reads the whole file. Records that cannot be read are counted and left out.
-func (s *store) load() (all saved, err error) {
-	all.sessions = map[string]*savedSession{}
-	if s.db == nil {
-		return all, nil
-	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = damaged(s.db.Path(), r)
-		}
-	}()
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		return errors.Join(
-			tx.Bucket(bucketRetained).ForEach(func(_, v []byte) error { all.addRetained(v); return nil }),
-			tx.Bucket(bucketClients).ForEach(func(_, v []byte) error { all.addClient(v); return nil }),
-			tx.Bucket(bucketSubs).ForEach(func(k, v []byte) error { all.addSubscription(k, v); return nil }),
-			tx.Bucket(bucketQueued).ForEach(func(k, v []byte) error { all.addQueued(k, v); return nil }),
-			tx.Bucket(bucketIncoming).ForEach(func(k, _ []byte) error { all.addIncoming(k); return nil }),
-		)
-	})
-	if err != nil {
-		return all, damaged(s.db.Path(), err)
-	}
-	return all, nil
-}
-
-func (all *saved) addRetained(v []byte) {
-	m, err := decodeMessage(v)
-	if err != nil {
-		all.bad++
-		return
-	}
-	m.Retain = true
-	all.retained = append(all.retained, m)
-}
-
-func (all *saved) addClient(v []byte) {
-	var c client
-	if err := json.Unmarshal(v, &c); err != nil || c.ID == "" {
-		all.bad++
-		return
-	}
-	all.sessions[c.ID] = &savedSession{client: c, queued: map[uint16]message{}}
-}
-
-func (all *saved) addSubscription(k, v []byte) {
-	ss, _ := all.owner(k)
-	var sub subscription
-	if err := json.Unmarshal(v, &sub); err != nil || ss == nil {
-		all.bad++
-		return
-	}
-	ss.subs = append(ss.subs, sub)
-}
-
-func (all *saved) addQueued(k, v []byte) {
-	ss, rest := all.owner(k)
-	m, err := decodeMessage(v)
-	if err != nil || ss == nil || len(rest) != 2 {
-		all.bad++
-		return
-	}
-	ss.queued[binary.BigEndian.Uint16(rest)] = m
-}
-
-func (all *saved) addIncoming(k []byte) {
-	ss, rest := all.owner(k)
-	if ss == nil || len(rest) != 2 {
-		all.bad++
-		return
-	}
-	ss.incoming = append(ss.incoming, binary.BigEndian.Uint16(rest))
-}
-
-// owner finds the session that a key belongs to.
-func (all *saved) owner(k []byte) (*savedSession, []byte) {
-	for i, c := range k {
-		if c == 0 {
-			return all.sessions[string(k[:i])], k[i+1:]
-		}
-	}
-	return nil, nil
 }

@@ -46,7 +46,7 @@ func (c *conn) takeWill(cl *mochi.Client, pk packets.Packet) error {
 	p.WillDelayInterval = 0
 	c.will = &will{
 		pk: packets.Packet{
-			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: pk.Connect.WillQos, Retain: pk.Connect.WillRetain},
+			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: pk.Connect.WillQos, Retain: c.willRetain},
 			TopicName:   topic,
 			Payload:     pk.Connect.WillPayload,
 			Properties:  p,

@@ -11,8 +11,8 @@ import (
 )
 
 // answers says that a state answers a command that waits for one.
-func (b *Batch) answers(id string, a *entityv1.Attributes) bool {
-	for _, c := range b.Pending.PendingCommands(id) {
+func answers(waiting []*entityv1.PendingCommand, a *entityv1.Attributes) bool {
+	for _, c := range waiting {
 		if c.GetExpected() != nil && command.Answers(c.GetExpected(), a) {
 			return true
 		}
@@ -22,8 +22,8 @@ func (b *Batch) answers(id string, a *entityv1.Attributes) bool {
 
 // notBefore is at or, where the state answers a command that was given later, when that was given: a report may be of the time
 // at which the device was last heard of, and no effect comes before its cause.
-func (b *Batch) notBefore(id string, a *entityv1.Attributes, at time.Time) time.Time {
-	for _, c := range b.Pending.PendingCommands(id) {
+func notBefore(waiting []*entityv1.PendingCommand, a *entityv1.Attributes, at time.Time) time.Time {
+	for _, c := range waiting {
 		if issued := time.Unix(0, c.GetIssued()).UTC(); issued.After(at) && c.GetExpected() != nil && command.Answers(c.GetExpected(), a) {
 			at = issued
 		}
@@ -33,9 +33,9 @@ func (b *Batch) notBefore(id string, a *entityv1.Attributes, at time.Time) time.
 
 // settle makes the batch's last event, which says that an entity's state is a, the effect of the commands that it answers,
 // and appends that they are confirmed. Of several commands that one state answers, the last one is its cause.
-func (b *Batch) settle(id string, a *entityv1.Attributes, at time.Time) {
+func (b *Batch) settle(id string, waiting []*entityv1.PendingCommand, a *entityv1.Attributes, at time.Time) {
 	answer := len(b.Events) - 1
-	for _, c := range b.Pending.PendingCommands(id) {
+	for _, c := range waiting {
 		if c.GetExpected() == nil || !command.Answers(c.GetExpected(), a) {
 			continue
 		}

@@ -70,9 +70,11 @@ func (b *Batch) Changed(id string, a *entityv1.Attributes, at time.Time) {
 		b.states = make(map[string]*entityv1.Attributes)
 	}
 	b.states[id] = a
-	b.Add(eventstore.Event{Timestamp: at, Entity: id, Payload: &eventv1.Payload{
-		Kind: &eventv1.Payload_StateChanged{StateChanged: &eventv1.StateChanged{Attributes: a}},
-	}})
+	c := &change{}
+	c.changed.Attributes = a
+	c.kind.StateChanged = &c.changed
+	c.payload.Kind = &c.kind
+	b.Add(eventstore.Event{Timestamp: at, Entity: id, Payload: &c.payload})
 }
 
 // unknown are the attributes of an entity without a state. It is shared and must not be modified.
@@ -232,7 +234,7 @@ func (b *Batch) registerEntity(device *entityv1.Device, s Spec, have *entityv1.E
 			former, _ = b.Pending.FormerEntity(unique)
 		}
 	}
-	if have != nil && have.GetDeviceId() == device.GetId() && have.GetSource() == b.Source && sameEntity(have, s.Entity) {
+	if have != nil && have.GetDeviceId() == device.GetId() && have.GetSource() == b.Source && SameEntity(have, s.Entity) {
 		return have
 	}
 	e := proto.CloneOf(s.Entity)
@@ -291,8 +293,8 @@ func sameDevice(a, b *entityv1.Device) bool {
 		a.GetAddress() == b.GetAddress() && a.GetTopic() == b.GetTopic()
 }
 
-// sameEntity compares what the source says of two entities, and neither whose they are nor what the user decided.
-func sameEntity(a, b *entityv1.Entity) bool {
+// SameEntity compares what the source says of two entities, and neither whose they are nor what the user decided.
+func SameEntity(a, b *entityv1.Entity) bool {
 	return a.GetName() == b.GetName() && a.GetDeviceClass() == b.GetDeviceClass() && a.GetUnit() == b.GetUnit() &&
 		a.GetStateClass() == b.GetStateClass() && a.GetCategory() == b.GetCategory() &&
 		a.GetDisabled() == b.GetDisabled() && a.GetProperty() == b.GetProperty() &&

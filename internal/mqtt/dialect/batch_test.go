@@ -34,7 +34,7 @@ func TestEveryFieldOfADeviceAndEntityIsComparedOrTheUsers(t *testing.T) {
 			}
 		}
 	}
-	check(&entityv1.Entity{}, func(a, b proto.Message) bool { return sameEntity(a.(*entityv1.Entity), b.(*entityv1.Entity)) },
+	check(&entityv1.Entity{}, func(a, b proto.Message) bool { return SameEntity(a.(*entityv1.Entity), b.(*entityv1.Entity)) },
 		"id", "unique_id", "device_id", "source", "user_name", "area_id", "user_disabled")
 	check(&entityv1.Device{}, func(a, b proto.Message) bool { return sameDevice(a.(*entityv1.Device), b.(*entityv1.Device)) },
 		"id", "user_name", "area_id")

@@ -43,30 +43,48 @@ func (b *Batch) Report(id string, r Report) error {
 	if IsEmpty(r.New) {
 		r.New.Domain = nil
 	}
-	if r.Spoken && !r.Stored {
-		r.At = b.notBefore(id, r.New, r.At)
+	var waiting []*entityv1.PendingCommand
+	if r.Spoken && !r.Stored { // that a device is gone is no answer
+		waiting = b.Pending.PendingCommands(id)
+		r.At = notBefore(waiting, r.New, r.At)
 	}
 	switch {
 	case b.isTooSoon(id, r):
 		b.tooSoon++
 		return nil
 	case !Same(r.Old, r.New):
-		if proto.Size(r.New) > MaxState {
+		if !isSmall(r.New) && proto.Size(r.New) > MaxState {
 			return fmt.Errorf("%s: %w", id, ErrStateTooLarge)
 		}
 		b.Changed(id, r.New, r.At)
 	case r.Spoken && !r.Stored && r.Old.GetDomain() != nil &&
-		(r.Always || r.At.Sub(r.Before.UpdatedAt) >= b.SilentAfter || b.answers(id, r.New)):
+		(r.Always || r.At.Sub(r.Before.UpdatedAt) >= b.SilentAfter || answers(waiting, r.New)):
 		b.Add(eventstore.Event{Timestamp: r.At, Entity: id, Payload: &eventv1.Payload{
 			Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}},
 		}})
 	default:
 		return nil
 	}
-	if r.Spoken && !r.Stored { // that a device is gone is no answer
-		b.settle(id, r.New, r.At)
-	}
+	b.settle(id, waiting, r.New, r.At)
 	return nil
+}
+
+// isSmall says of attributes that they have no more than a few bytes. It is quicker than to count.
+func isSmall(a *entityv1.Attributes) bool {
+	if len(a.GetExtra()) > 0 || hasUnknown(a) {
+		return false
+	}
+	switch d := a.GetDomain().(type) {
+	case *entityv1.Attributes_Sensor:
+		_, isNumber := d.Sensor.GetValue().(*entityv1.Sensor_Number)
+		return isNumber && !hasUnknown(d.Sensor)
+	case *entityv1.Attributes_BinarySensor:
+		return !hasUnknown(d.BinarySensor)
+	case *entityv1.Attributes_Switch:
+		return !hasUnknown(d.Switch)
+	default:
+		return false
+	}
 }
 
 // isTooSoon says that a report changes nothing but a measured number, before the entity's minimum interval is over.
@@ -77,4 +95,11 @@ func (b *Batch) isTooSoon(id string, r Report) bool {
 	_, was := r.Old.GetSensor().GetValue().(*entityv1.Sensor_Number)
 	_, is := r.New.GetSensor().GetValue().(*entityv1.Sensor_Number)
 	return was && is && r.Old.GetAvailability() == r.New.GetAvailability() && !Same(r.Old, r.New)
+}
+
+// change is the payload of an event that says that a state changed, of which there are more than of all others together: one allocation.
+type change struct {
+	payload eventv1.Payload
+	kind    eventv1.Payload_StateChanged
+	changed eventv1.StateChanged
 }

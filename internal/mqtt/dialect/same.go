@@ -31,6 +31,9 @@ func Same(a, b *entityv1.Attributes) bool {
 			return nx.Number == ny.Number
 		}
 	}
+	if same, known := sameOn(a, b); known {
+		return same
+	}
 	x, y := Typed(a), Typed(b)
 	if x == nil || y == nil {
 		return state.Equal(a, b) // a domain of somebody else's
@@ -38,8 +41,23 @@ func Same(a, b *entityv1.Attributes) bool {
 	return proto.Equal(x, y)
 }
 
+// sameOn compares what is nothing but on or off, and says whether both are.
+func sameOn(a, b *entityv1.Attributes) (same, known bool) {
+	same = a.GetBinarySensor().GetOn() == b.GetBinarySensor().GetOn() && a.GetSwitch().GetOn() == b.GetSwitch().GetOn()
+	if x, y := a.GetBinarySensor(), b.GetBinarySensor(); x != nil && y != nil {
+		return same && (x.On == nil) == (y.On == nil), true
+	}
+	if x, y := a.GetSwitch(), b.GetSwitch(); x != nil && y != nil {
+		return same && (x.On == nil) == (y.On == nil), true
+	}
+	return false, false
+}
+
 // IsEmpty says that the typed part of a says nothing.
 func IsEmpty(a *entityv1.Attributes) bool {
+	if a.GetSensor().GetValue() != nil || a.GetBinarySensor().GetOn() || a.GetSwitch().GetOn() {
+		return false // quicker than to count
+	}
 	m := Typed(a)
 	return m == nil || proto.Size(m) == 0
 }

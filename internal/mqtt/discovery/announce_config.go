@@ -8,7 +8,6 @@ import (
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/internal/template"
-	"github.com/statehouse/statehouse/state"
 )
 
 const (
@@ -50,7 +49,7 @@ func haConfig(o haObject) (Config, error) {
 		}
 	}
 	c := Config{dialect.Node{Value: kept.value()}}
-	if size := len(state.AppendJSON(nil, c.Value)); size > maxConfig {
+	if size := jsonSize(c.Value); size > maxConfig {
 		return Config{}, fmt.Errorf("%w: a configuration of %d bytes, at most %d are taken", ErrAnnouncementTooLarge, size, maxConfig)
 	}
 	return c, nil

@@ -44,11 +44,8 @@ func haEntity(o haObject) (*entityv1.Entity, error) {
 		return nil, err
 	}
 	e.Unit = dialect.NormalizeUnit(unit, e.DeviceClass)
-	for key, s := range map[string]string{"device_class": e.DeviceClass, "unit_of_measurement": e.Unit} {
-		if delete(o, key); s != "" {
-			o[key] = dialect.StringValue(s)
-		}
-	}
+	o.setText("device_class", e.GetDeviceClass())
+	o.setText("unit_of_measurement", e.GetUnit())
 	var ok bool
 	word, err := o.text("state_class")
 	if err != nil {
@@ -71,6 +68,16 @@ func haEntity(o haObject) (*entityv1.Entity, error) {
 		e.Disabled = !enabled
 	}
 	return e, nil
+}
+
+// setText makes a key say a text, and takes it away where that is empty.
+func (o haObject) setText(key, text string) {
+	if now, ok := dialect.TextOf(o[key]); ok && now == text && text != "" {
+		return
+	}
+	if delete(o, key); text != "" {
+		o[key] = dialect.StringValue(text)
+	}
 }
 
 // haName is an entity's name within its device, empty for the main entity, which a null is, an empty name, and the device's

@@ -7,7 +7,6 @@ import (
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
-	"github.com/statehouse/statehouse/state"
 )
 
 // Keys at the root of a device form that its components have where they do not say otherwise.
@@ -89,7 +88,7 @@ func haParts(at haPlace, o haObject) (parts []haPart, bad error) {
 			shared[key] = v
 		}
 	}
-	if size := len(state.AppendJSON(nil, shared.value())); size > maxConfig { // it is copied into every component
+	if size := jsonSize(shared.value()); size > maxConfig { // it is copied into every component
 		return nil, fmt.Errorf("%w: %w: its components share %d bytes, at most %d are taken", errForm, ErrAnnouncementTooLarge, size, maxConfig)
 	}
 	for _, id := range sortedKeys(all) {

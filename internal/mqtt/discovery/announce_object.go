@@ -28,36 +28,48 @@ func haObjectOf(v *entityv1.Value) (haObject, bool) {
 
 // value is the object as a value.
 func (o haObject) value() *entityv1.Value {
-	fields := make([]*entityv1.Field, 0, len(o))
-	for _, name := range sortedKeys(o) {
-		fields = append(fields, &entityv1.Field{Name: name, Value: o[name]})
+	all, fields := make([]entityv1.Field, len(o)), make([]*entityv1.Field, len(o))
+	for i, name := range sortedKeys(o) {
+		fields[i] = &all[i]
+		fields[i].Name, fields[i].Value = name, o[name]
 	}
 	return &entityv1.Value{Kind: &entityv1.Value_StructValue{StructValue: &entityv1.StructValue{Fields: fields}}}
 }
 
 // expand writes abbreviated keys out. An abbreviation goes before the same key in full, as in Home Assistant.
 func (o haObject) expand(abbreviations map[string]string) {
-	for _, short := range sortedKeys(o) {
-		if full, ok := abbreviations[short]; ok {
-			v := o[short]
-			delete(o, short)
-			o[full] = v
+	if o.abbreviates(abbreviations) {
+		for _, short := range sortedKeys(o) {
+			if full, ok := abbreviations[short]; ok {
+				v := o[short]
+				delete(o, short)
+				o[full] = v
+			}
 		}
 	}
 	if abbreviations["avty"] == "" {
 		return
 	}
-	var list []*entityv1.Value
-	for _, v := range haList(o[keyAvailability]) {
-		if one, ok := haObjectOf(v); ok {
+	list := haList(o[keyAvailability])
+	for i, v := range list {
+		if one, ok := haObjectOf(v); ok && one.abbreviates(availabilityAbbreviations) {
 			one.expand(availabilityAbbreviations)
-			v = one.value()
+			list[i] = one.value()
 		}
-		list = append(list, v)
 	}
 	if list != nil {
 		o[keyAvailability] = haListValue(list)
 	}
+}
+
+// abbreviates says that some of an object's keys are abbreviated. Few write them in full, but those who do have many to say.
+func (o haObject) abbreviates(abbreviations map[string]string) bool {
+	for key := range o {
+		if _, ok := abbreviations[key]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // maxTopicBase is far beyond every real one: a base is copied into every topic.

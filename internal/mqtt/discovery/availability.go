@@ -1,8 +1,8 @@
 package discovery
 
 import (
-	"strings"
 	"sync"
+	"unique"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
@@ -23,41 +23,39 @@ const (
 
 // reach is one topic of an entity's availability, and how it is read.
 type reach struct {
-	topic   string
-	source  Source
-	on, off string
-	key     string // names all that, so that entities that read a topic alike share what it says
+	topic    int // its place among those of the shape
+	template *template.Template
+	manner   unique.Handle[manner]
 }
 
-// reachesOf are the topics of availability of a configuration.
-func reachesOf(c Config) []reach {
-	var all []reach
-	for _, n := range c.List(keyAvailability) {
-		one := Config{n}
-		r := reach{topic: one.Str("topic"), on: one.Word("payload_available", "online"), off: one.Word("payload_not_available", "offline")}
-		if sources := one.Sources("topic", "value_template"); len(sources) == 1 {
-			r.source = sources[0]
-		}
-		r.key = strings.Join([]string{r.topic, one.Str("value_template"), r.on, r.off}, "\x00")
-		all = append(all, r)
+// manner is how availability is read from a topic. Entities that read one alike share what it says.
+type manner struct{ template, on, off string }
+
+// reachOf is a topic of availability in a configuration.
+func reachOf(one Config, topic int) reach {
+	r := reach{topic: topic, manner: unique.Make(manner{
+		one.Str("value_template"), one.Word("payload_available", payloadAvailable), one.Word("payload_not_available", payloadNotAvailable),
+	})}
+	if sources := one.Sources("topic", "value_template"); len(sources) == 1 {
+		r.template = sources[0].Template
 	}
-	return all
+	return r
 }
 
 // read is what a payload says.
 func (r *reach) read(payload string) entityv1.Availability {
 	text := payload
-	if r.source.Template != nil {
-		rendered, err := r.source.Template.Render(template.NewPayload([]byte(payload)), nil)
+	if r.template != nil {
+		rendered, err := r.template.Render(template.NewPayload([]byte(payload)), nil)
 		if err != nil {
 			return unsaid
 		}
 		text = rendered
 	}
-	switch text {
-	case r.on:
+	switch words := r.manner.Value(); text {
+	case words.on:
 		return online
-	case r.off:
+	case words.off:
 		return offline
 	default:
 		return unsaid
@@ -66,13 +64,22 @@ func (r *reach) read(payload string) entityv1.Availability {
 
 // reachable is what was said of availability in this process.
 type reachable struct {
-	mu    sync.Mutex      // guards what follows; a leaf of the lock order
-	words map[string]word // by the key of a reach
-	last  map[string]string
-	seq   uint64
+	mu     sync.Mutex // guards what follows; a leaf of the lock order
+	topics map[string]*heard
+	seq    uint64
 }
 
-// word is the last thing that was said, and when, in the order of messages.
+// heard is what was heard on a topic.
+type heard struct {
+	last string // the last message, where said
+	said bool
+	// first is what was said in manner, the first in which the topic was read; others, nil where there are none, are the other ones.
+	manner unique.Handle[manner]
+	first  *word
+	others map[unique.Handle[manner]]*word
+}
+
+// word is the last thing that was said to those who read in a manner, and when, in the order of messages.
 type word struct {
 	said entityv1.Availability
 	seq  uint64
@@ -81,22 +88,24 @@ type word struct {
 // maxReachPayload is far beyond a word, or the small object that availability is.
 const maxReachPayload = 4096
 
-func (r *reachable) init() { r.words, r.last = map[string]word{}, map[string]string{} }
+func (r *reachable) init() { r.topics = map[string]*heard{} }
 
 // payload is the last message on a topic.
 func (r *reachable) payload(topic string) (string, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p, ok := r.last[topic]
-	return p, ok
+	if h := r.topics[topic]; h != nil {
+		return h.last, h.said
+	}
+	return "", false
 }
 
 // knows says that it is known what was said, or that nothing was.
-func (r *reachable) knows(one *reach) bool {
+func (r *reachable) knows(topic string, one *reach) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, ok := r.words[one.key]
-	return ok
+	h := r.topics[topic]
+	return h != nil && h.word(one.manner) != nil
 }
 
 // hear notes a message on a topic.
@@ -106,57 +115,100 @@ func (r *reachable) hear(topic, payload string) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last[topic] = payload
+	h := r.onLocked(topic)
+	if h.last != payload {
+		h.last = payload
+	}
+	h.said = true
+}
+
+// onLocked is what was heard on a topic, to be changed.
+func (r *reachable) onLocked(topic string) *heard {
+	h := r.topics[topic]
+	if h == nil {
+		h = &heard{}
+		r.topics[topic] = h
+	}
+	return h
+}
+
+// word is what was said in a manner, nil for nothing.
+func (h *heard) word(m unique.Handle[manner]) *word {
+	if h.first != nil && h.manner == m {
+		return h.first
+	}
+	return h.others[m]
+}
+
+// put adds a manner.
+func (h *heard) put(m unique.Handle[manner], w *word) {
+	switch {
+	case h.first == nil:
+		h.manner, h.first = m, w
+	case h.others == nil:
+		h.others = map[unique.Handle[manner]]*word{m: w}
+	default:
+		h.others[m] = w
+	}
 }
 
 // say notes what a message says to those who read it alike. What says nothing that is known changes nothing.
-func (r *reachable) say(one *reach, said entityv1.Availability) {
+func (r *reachable) say(topic string, one *reach, said entityv1.Availability) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if have, ok := r.words[one.key]; ok && said == unsaid {
-		said = have.said
+	h := r.onLocked(topic)
+	w := h.word(one.manner)
+	if w == nil {
+		w = &word{}
+		h.put(one.manner, w)
+	}
+	if said == unsaid {
+		said = w.said
 	}
 	r.seq++
-	r.words[one.key] = word{said, r.seq}
+	w.said, w.seq = said, r.seq
 }
 
 // forget drops what was said on a topic that nobody listens to any more.
 func (r *reachable) forget(topic string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.last, topic)
-	for key := range r.words {
-		if strings.HasPrefix(key, topic+"\x00") {
-			delete(r.words, key)
-		}
-	}
+	delete(r.topics, topic)
 }
 
 // of is what all topics of an entity say together.
-func (r *reachable) of(d *compiled) entityv1.Availability {
+func (r *reachable) of(it *item, made *compiled) entityv1.Availability {
+	if len(made.reaches) == 0 {
+		return unsaid
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	said := map[entityv1.Availability]int{}
+	var said [offline + 1]int
 	latest := word{}
-	for i := range d.reaches {
-		w := r.words[d.reaches[i].key]
+	for i := range made.reaches {
+		one, w := &made.reaches[i], word{}
+		if h := r.topics[it.topics[one.topic]]; h != nil {
+			if have := h.word(one.manner); have != nil {
+				w = *have
+			}
+		}
 		said[w.said]++
 		if w.said != unsaid && w.seq > latest.seq {
 			latest = w
 		}
 	}
-	switch d.config.Str(keyAvailabilityMode) {
+	switch made.mode {
 	case modeAny:
-		return firstSaid(said, online, unsaid, offline)
+		return firstSaid(said[:], online, unsaid, offline)
 	case modeAll:
-		return firstSaid(said, offline, unsaid, online)
+		return firstSaid(said[:], offline, unsaid, online)
 	default:
 		return latest.said
 	}
 }
 
 // firstSaid is the first of these that anybody says.
-func firstSaid(said map[entityv1.Availability]int, order ...entityv1.Availability) entityv1.Availability {
+func firstSaid(said []int, order ...entityv1.Availability) entityv1.Availability {
 	for _, a := range order {
 		if said[a] > 0 {
 			return a
@@ -166,14 +218,15 @@ func firstSaid(said map[entityv1.Availability]int, order ...entityv1.Availabilit
 }
 
 // prepare reads what was said before an entity was known, outside the writer's turn.
-func (e *Engine) prepare(d *compiled) {
-	for i := range d.reaches {
-		one := &d.reaches[i]
-		if e.reachable.knows(one) {
+func (e *Engine) prepare(it *item, made *compiled) {
+	for i := range made.reaches {
+		one := &made.reaches[i]
+		topic := it.topics[one.topic]
+		if e.reachable.knows(topic, one) {
 			continue
 		}
-		if payload, ok := e.reachable.payload(one.topic); ok {
-			e.reachable.say(one, one.read(payload))
+		if payload, ok := e.reachable.payload(topic); ok {
+			e.reachable.say(topic, one, one.read(payload))
 		}
 	}
 }
@@ -190,12 +243,12 @@ func (e *Engine) inheritance(b *dialect.Batch, items []*item) func([]*entityv1.E
 			if it == nil {
 				return
 			}
-			d, err := e.catalog.compile(it)
+			made, err := e.catalog.compile(it)
 			if err != nil {
 				return
 			}
 			st, old := b.StateOf(entry.GetId())
-			if a := e.reachable.of(d); a != unsaid && old.GetAvailability() != a && st.Position == 0 {
+			if a := e.reachable.of(it, made); a != unsaid && old.GetAvailability() != a && st.Position == 0 {
 				b.Changed(entry.GetId(), &entityv1.Attributes{Availability: a}, b.At)
 			}
 		}

@@ -1,65 +1,64 @@
 package discovery
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"hash/maphash"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
-	"google.golang.org/protobuf/proto"
-
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
-// item is a known entity. Of its configuration it keeps no more than the text, and what was made of that as long as it is
-// used: a house of 40,000 entities is to fit in little memory.
+// item is a known entity. It keeps no more than what is its own, and that is shared with the registry where it can be: a house of
+// 40,000 entities is to fit in little memory.
 type item struct {
-	unique, device string
-	text           string // the definition's
-	key            string // what announced it
-	facts          uint64 // of what its source says of it in the registry
-	topics         []string
-	made           atomic.Pointer[compiled]
+	unique string
+	key    string // what announced it
+	device *known
+	shape  *shape
+	// topics are those that the entity listens to, each once, in the order of its shape. Entities of one device share them.
+	topics []string
+	// entry is the registry's entry as it was seen last: with the definition, what the entity's source says of it, and the id by which
+	// it is found. It is replaced by one that says the same, or else with the item.
+	entry atomic.Pointer[entityv1.Entity]
 }
 
-// compiled is an item's definition, read.
-type compiled struct {
-	definition
-	inputs  []Input
-	reaches []reach
-}
-
-// listensForAvailability says that a topic is one of an entity's availability.
-func (d *compiled) listensForAvailability(topic string) bool {
-	return slices.ContainsFunc(d.reaches, func(r reach) bool { return r.topic == topic })
-}
-
-// newItem is the item of an entity with that registry entry.
-func newItem(unique, device, text string, entry *entityv1.Entity) (*item, error) {
-	d, err := parseDefinition(text)
+// newItem is the item of an entity with that registry entry. It is not part of the catalog.
+func (c *catalog) newItem(unique, device string, entry *entityv1.Entity) (*item, error) {
+	text := definitionOf(entry)
+	if same := c.get(unique); same != nil && same.text() == text { // as most announcements say again what is known
+		it := &item{unique: unique, key: same.key, shape: same.shape, device: &known{id: device}, topics: slices.Clone(same.topics)}
+		it.entry.Store(entry)
+		return it, nil
+	}
+	o, err := outlineOf(text)
 	if err != nil {
 		return nil, err
 	}
-	return &item{unique: unique, device: device, text: text, key: d.key, facts: entityFacts(entry), topics: d.topics()}, nil
+	it := &item{unique: unique, key: o.key, shape: c.shapeOf(o.text), device: &known{id: device}}
+	it.entry.Store(entry)
+	made, err := c.madeOf(it.shape, o.text)
+	if err != nil {
+		return nil, err
+	}
+	it.topics = make([]string, 0, len(made.topics))
+	for _, mark := range made.topics {
+		it.topics = append(it.topics, o.topics[mark])
+	}
+	return it, nil
 }
 
-// entityFacts is a hash of what its source says of an entity in the registry.
-func entityFacts(e *entityv1.Entity) uint64 {
-	said := &entityv1.Entity{
-		Name: e.GetName(), DeviceClass: e.GetDeviceClass(), Unit: e.GetUnit(), StateClass: e.GetStateClass(), Category: e.GetCategory(),
-		Disabled: e.GetDisabled(), Property: e.GetProperty(), Capabilities: e.GetCapabilities(),
-	}
-	facts, err := proto.MarshalOptions{Deterministic: true}.Marshal(said)
-	if err != nil {
-		return 0 // an entity that cannot be written is not in the registry
-	}
-	h := fnv.New64a()
-	_, _ = h.Write(facts) // it never fails
-	return h.Sum64()
+// text is that of the definition.
+func (it *item) text() string { return definitionOf(it.entry.Load()) }
+
+// isAs says that another item says the same.
+func (it *item) isAs(other *item) bool {
+	return other != nil && dialect.SameEntity(it.entry.Load(), other.entry.Load())
 }
 
 // topicsOf are all topics of items.
@@ -71,59 +70,89 @@ func topicsOf(items []*item) []string {
 	return topics
 }
 
-// catalog finds the known entities, by what they listen to and by what announced them.
+// catalog is what is known of the entities of an ecosystem: by unique id, by what they listen to and by what announced them.
 type catalog struct {
 	maxTopics int
+	seed      maphash.Seed // of hashes that are compared within this process
 
-	mu      sync.RWMutex // guards what follows
-	items   map[string]*item
-	byTopic map[string][]*item
-	byKey   map[string]map[string]*item // by key, by unique id
-	// stored is what a broker had stored on each topic when it last said so.
-	stored map[string][sha256.Size]byte
+	mu     sync.RWMutex // guards what follows
+	items  map[string]*item
+	topics map[string]*topic
+	byKey  map[string][]*item
 	// gone is told a topic that nobody listens to any more.
 	gone func(topic string)
 	// devices are what is known of each that has items, by id.
 	devices map[string]*known
-	// in use are the items whose definition is made, in no order: maxMade at most.
-	made map[*item]struct{}
+	// shapes are those of the items. Of the ones in made, maxMade at most, the definition is kept as values.
+	shapes map[shapeSum]*shape
+	made   map[*shape]struct{}
+}
+
+// topic is one that entities listen to.
+type topic struct {
+	name string
+	// uses are the entities. Readers hold the slice: it grows, and what has been in it stays.
+	uses []*item
+	// stored is a hash of what a broker had stored on it when it last said so, 0 where it did not.
+	stored uint64
 }
 
 // known is what was announced of a device, and how many items it has.
 type known struct {
-	facts string
+	id    string
+	facts uint64 // a hash, 0 for nothing
 	items int
 }
 
-// maxMade is how many definitions are kept as values, at some 5 kB each.
-const maxMade = 4096
-
 func (c *catalog) init(maxTopics int, gone func(topic string)) {
-	c.gone = gone
-	c.maxTopics = maxTopics
-	c.items, c.byTopic = map[string]*item{}, map[string][]*item{}
-	c.devices = map[string]*known{}
-	c.byKey, c.stored, c.made = map[string]map[string]*item{}, map[string][sha256.Size]byte{}, map[*item]struct{}{}
+	c.gone, c.maxTopics, c.seed = gone, maxTopics, maphash.MakeSeed()
+	c.items, c.topics, c.byKey = map[string]*item{}, map[string]*topic{}, map[string][]*item{}
+	c.devices, c.shapes, c.made = map[string]*known{}, map[shapeSum]*shape{}, map[*shape]struct{}{}
 }
 
-// put adds an item, in place of the one of its unique id.
+// put adds an item, in place of the one of its unique id. Nobody else may know it yet.
 func (c *catalog) put(it *item) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.removeLocked(it.unique)
 	c.items[it.unique] = it
-	if c.devices[it.device] == nil {
-		c.devices[it.device] = &known{}
+	if have := c.devices[it.device.id]; have != nil {
+		it.device = have
+	} else {
+		c.devices[it.device.id] = it.device
 	}
-	c.devices[it.device].items++
-	for _, topic := range it.topics {
-		c.byTopic[topic] = append(slices.Clip(c.byTopic[topic]), it) // readers hold the old slice
-		delete(c.stored, topic)                                      // it is news to this one
+	it.device.items++
+	c.useLocked(it)
+	shared := c.shareLocked(it)
+	for i, name := range it.topics {
+		t := c.topics[name]
+		if t == nil {
+			t = &topic{name: strings.Clone(name)} // of a long text that may go
+			c.topics[t.name] = t
+		}
+		if !shared {
+			it.topics[i] = t.name
+		}
+		t.uses, t.stored = append(t.uses, it), 0 // it is news to this one
 	}
-	if c.byKey[it.key] == nil {
-		c.byKey[it.key] = map[string]*item{}
+	c.byKey[it.key] = append(c.byKey[it.key], it)
+}
+
+// shareLocked gives an item the topics of another one, of its device more often than not, where they are the same.
+func (c *catalog) shareLocked(it *item) bool {
+	if len(it.topics) == 0 {
+		return false
 	}
-	c.byKey[it.key][it.unique] = it
+	first := c.topics[it.topics[0]]
+	if first == nil {
+		return false
+	}
+	other := first.uses[len(first.uses)-1].topics
+	if !slices.Equal(other, it.topics) {
+		return false
+	}
+	it.topics = other
+	return true
 }
 
 // remove takes an item out.
@@ -139,33 +168,37 @@ func (c *catalog) removeLocked(unique string) {
 		return
 	}
 	delete(c.items, unique)
-	delete(c.made, it)
-	if d := c.devices[it.device]; d.items > 1 {
-		d.items--
-	} else {
-		delete(c.devices, it.device)
+	if it.device.items--; it.device.items == 0 {
+		delete(c.devices, it.device.id)
 	}
-	for _, topic := range it.topics {
-		left := slices.DeleteFunc(slices.Clone(c.byTopic[topic]), func(o *item) bool { return o == it })
-		if len(left) == 0 {
-			delete(c.byTopic, topic)
-			delete(c.stored, topic)
-			c.gone(topic)
-		} else {
-			c.byTopic[topic] = left
+	c.disuseLocked(it)
+	for _, name := range it.topics {
+		t := c.topics[name]
+		if t.uses = without(t.uses, it); len(t.uses) == 0 {
+			delete(c.topics, name)
+			c.gone(name)
 		}
 	}
-	delete(c.byKey[it.key], unique)
-	if len(c.byKey[it.key]) == 0 {
+	if left := without(c.byKey[it.key], it); len(left) > 0 {
+		c.byKey[it.key] = left
+	} else {
 		delete(c.byKey, it.key)
 	}
+}
+
+// without are items but one, in a slice of its own.
+func without(items []*item, one *item) []*item {
+	return slices.DeleteFunc(slices.Clone(items), func(o *item) bool { return o == one })
 }
 
 // uses are the entities that listen to a topic. They must not be modified.
 func (c *catalog) uses(topic string) []*item {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.byTopic[topic]
+	if t := c.topics[topic]; t != nil {
+		return t.uses
+	}
+	return nil
 }
 
 // get is the item of a unique id, nil where there is none.
@@ -177,37 +210,60 @@ func (c *catalog) get(unique string) *item {
 
 // setDevice remembers what was announced of a device that has items.
 func (c *catalog) setDevice(d *entityv1.Device) {
+	facts := c.deviceFacts(d)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if have := c.devices[d.GetId()]; have != nil {
-		have.facts = deviceFacts(d)
+		have.facts = facts
 	}
 }
 
 // hasDevice says that a device was announced like that.
 func (c *catalog) hasDevice(d *entityv1.Device) bool {
+	facts := c.deviceFacts(d)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	have := c.devices[d.GetId()]
-	return have != nil && have.facts == deviceFacts(d)
+	return have != nil && have.facts == facts
 }
 
-// deviceFacts are what its source says of a device, as bytes that are compared.
-func deviceFacts(d *entityv1.Device) string {
-	d = proto.CloneOf(d)
-	d.UserName, d.AreaId = "", ""
-	facts, err := proto.MarshalOptions{Deterministic: true}.Marshal(d)
-	if err != nil {
-		return "" // it is compared to nothing
-	}
-	return string(facts)
+// deviceFacts is a hash of what its source says of a device.
+func (c *catalog) deviceFacts(d *entityv1.Device) uint64 {
+	return maphash.Comparable(c.seed, deviceFacts{
+		d.GetId(), d.GetName(), d.GetManufacturer(), d.GetModel(), d.GetModelId(), d.GetSoftwareVersion(), d.GetHardwareVersion(),
+		d.GetSerialNumber(), d.GetViaDevice(), d.GetSource(), d.GetAddress(), d.GetTopic(), d.GetKind(),
+	})
 }
 
-// announcedBy are the items that a key announced, by unique id.
-func (c *catalog) announcedBy(key string) map[string]*item {
+// deviceFacts are what a source says of a device.
+type deviceFacts struct {
+	id, name, manufacturer, model, modelID, software, hardware, serial, via, source, address, topic string
+	kind                                                                                            entityv1.DeviceKind
+}
+
+// announced says that what is known was announced by a key.
+func (c *catalog) announced(key string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return maps.Clone(c.byKey[key])
+	return len(c.byKey[key]) > 0
+}
+
+// announcedBy are the items that a key announced, by unique id, but those that it still does.
+func (c *catalog) announcedBy(key string, still []*item) map[string]*item {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	all := c.byKey[key]
+	if len(all) == 0 || len(all) == 1 && len(still) == 1 && all[0].unique == still[0].unique {
+		return nil
+	}
+	gone := make(map[string]*item, len(all))
+	for _, it := range all {
+		gone[it.unique] = it
+	}
+	for _, it := range still {
+		delete(gone, it.unique)
+	}
+	return gone
 }
 
 // keys are all that announced what is known, sorted.
@@ -220,7 +276,7 @@ func (c *catalog) keys() []string {
 func (c *catalog) topicNames() []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return slices.Sorted(maps.Keys(c.byTopic))
+	return slices.Sorted(maps.Keys(c.topics))
 }
 
 var errTooManyTopics = errors.New("too many topics")
@@ -230,49 +286,26 @@ func (c *catalog) room(it *item, more map[string]bool) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, topic := range it.topics {
-		if len(c.byTopic[topic]) == 0 {
+		if c.topics[topic] == nil {
 			more[topic] = true
 		}
 	}
-	if len(c.byTopic)+len(more) > c.maxTopics {
-		return fmt.Errorf("%w: the devices listen to %d, and may to %d", errTooManyTopics, len(c.byTopic), c.maxTopics)
+	if len(c.topics)+len(more) > c.maxTopics {
+		return fmt.Errorf("%w: the devices listen to %d, and may to %d", errTooManyTopics, len(c.topics), c.maxTopics)
 	}
 	return nil
 }
 
 // sameStored says that a broker had stored the same on a topic when it last said what it has, and remembers it.
-func (c *catalog) sameStored(topic string, payload [sha256.Size]byte) bool {
+func (c *catalog) sameStored(topic string, payload []byte) bool {
+	hash := max(maphash.Bytes(c.seed, payload), 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before, ok := c.stored[topic]
-	if len(c.byTopic[topic]) > 0 {
-		c.stored[topic] = payload
+	t := c.topics[topic]
+	if t == nil {
+		return false
 	}
-	return ok && before == payload
-}
-
-// compile is an item's definition, read.
-func (c *catalog) compile(it *item) (*compiled, error) {
-	if made := it.made.Load(); made != nil {
-		return made, nil
-	}
-	d, err := parseDefinition(it.text)
-	if err != nil {
-		return nil, err
-	}
-	made := &compiled{definition: d, inputs: d.inputs(), reaches: reachesOf(d.config)}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for other := range c.made {
-		if len(c.made) < maxMade {
-			break
-		}
-		other.made.Store(nil)
-		delete(c.made, other)
-	}
-	if c.items[it.unique] == it {
-		c.made[it] = struct{}{}
-		it.made.Store(made)
-	}
-	return made, nil
+	before := t.stored
+	t.stored = hash
+	return before == hash
 }

@@ -3,6 +3,7 @@ package discovery
 import (
 	"container/heap"
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,7 +13,6 @@ import (
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
-	"github.com/statehouse/statehouse/state"
 )
 
 // kind is what happens at a deadline.
@@ -188,25 +188,21 @@ func (h *slotHeap) Pop() any {
 	return last
 }
 
-// deadlines are those of a known entity after a restart, from when the log last heard of it.
-func (it *item) deadlines(st state.State) []deadline {
-	d, err := parseDefinition(it.text)
-	if err != nil || st.Attributes.GetDomain() == nil {
-		return nil
-	}
-	return deadlinesOf(it.unique, d.config, st.Attributes, st.UpdatedAt)
+// mayBeDue says that a definition may have deadlines.
+func mayBeDue(definition string) bool {
+	return strings.Contains(definition, keyExpireAfter) || strings.Contains(definition, keyOffDelay)
 }
 
-// deadlinesOf are those of an entity whose attributes are a and that was heard of.
-func deadlinesOf(unique string, c Config, a *entityv1.Attributes, heard time.Time) []deadline {
+// deadlines are those of an entity whose attributes are a and that was heard of.
+func (c *compiled) deadlines(unique string, a *entityv1.Attributes, heard time.Time) []deadline {
 	var all []deadline
-	if after := c.seconds(keyExpireAfter); after > 0 {
-		all = append(all, deadline{due{unique, expires}, heard.Add(after)})
+	if c.expireAfter > 0 {
+		all = append(all, deadline{due{unique, expires}, heard.Add(c.expireAfter)})
 	}
-	if after := c.seconds(keyOffDelay); after > 0 && a.GetBinarySensor() != nil {
+	if c.offDelay > 0 && a.GetBinarySensor() != nil {
 		one := deadline{due: due{unique, turnsOff}}
 		if a.GetBinarySensor().GetOn() {
-			one.at = heard.Add(after)
+			one.at = heard.Add(c.offDelay)
 		}
 		all = append(all, one)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
@@ -45,7 +46,7 @@ var errNoDefinition = errors.New("the entity has no definition that can be read"
 // define writes the definition of an entity.
 func define(component, key string, c Config) (string, error) {
 	c = c.Sealed() // the log keeps it for good
-	text := state.AppendJSON(nil, &entityv1.Value{Kind: &entityv1.Value_StructValue{StructValue: &entityv1.StructValue{
+	text := jsonText(&entityv1.Value{Kind: &entityv1.Value_StructValue{StructValue: &entityv1.StructValue{
 		Fields: []*entityv1.Field{
 			{Name: fieldComponent, Value: dialect.StringValue(component)},
 			{Name: fieldConfig, Value: c.Value},
@@ -55,7 +56,26 @@ func define(component, key string, c Config) (string, error) {
 	if len(text) > maxDefinition {
 		return "", fmt.Errorf("a configuration of %d bytes, at most %d are taken", len(text), maxDefinition)
 	}
-	return string(text), nil
+	return text, nil
+}
+
+// rooms are for what is written and counted, or copied, at once.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
+// jsonText is a value as JSON.
+func jsonText(v *entityv1.Value) string {
+	room := rooms.Get().(*[]byte)
+	defer rooms.Put(room)
+	*room = state.AppendJSON((*room)[:0], v)
+	return string(*room)
+}
+
+// jsonSize is how long a value is as JSON.
+func jsonSize(v *entityv1.Value) int {
+	room := rooms.Get().(*[]byte)
+	defer rooms.Put(room)
+	*room = state.AppendJSON((*room)[:0], v)
+	return len(*room)
 }
 
 // definitionOf is the text of an entity's definition, empty where it has none.
@@ -76,21 +96,6 @@ func parseDefinition(text string) (definition, error) {
 		return definition{}, fmt.Errorf("%w: component %.40q", errNoDefinition, n.Str(fieldComponent))
 	}
 	return definition{component: component, key: n.Str(fieldKey), config: Config{n.Get(fieldConfig)}}, nil
-}
-
-// topics are all that the entity listens to, sorted, each once.
-func (d definition) topics() []string {
-	var topics []string
-	for _, in := range d.inputs() {
-		for _, s := range in.Sources {
-			topics = append(topics, s.Topic)
-		}
-	}
-	for _, a := range d.config.List(keyAvailability) {
-		topics = append(topics, a.Str("topic"))
-	}
-	slices.Sort(topics)
-	return slices.DeleteFunc(slices.Compact(topics), func(t string) bool { return t == "" })
 }
 
 // inputs are what the entity takes from messages, those included that every component has.

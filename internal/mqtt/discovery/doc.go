@@ -33,8 +33,8 @@
 //
 // # Bounds
 //
-// Announcements, configurations, entities, topics, templates and states have limits, of each and of all together; see [Options]. Of
-// the configurations the 4,096 that were used last are kept as values.
+// Announcements, configurations, entities, topics, templates and states have limits, of each and of all together; see [Options]. Entities
+// of a kind, whose configurations differ in their topics alone, share what is made of them; of 4,096 kinds it is kept.
 //
 // # Testing
 //

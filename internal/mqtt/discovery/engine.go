@@ -13,6 +13,7 @@ import (
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
+	"github.com/statehouse/statehouse/state"
 )
 
 // Options say whose devices are taken in, and how. The zero value works, for a broker that has nothing retained.
@@ -55,6 +56,8 @@ type Engine struct {
 	reaching  sync.Mutex
 	deadlines deadlines
 	wanted    wanted
+
+	filters []string // the translator's
 }
 
 var _ dialect.Dialect = (*Engine)(nil)
@@ -66,7 +69,7 @@ func NewEngine(house dialect.House, t Translator, opts Options) *Engine {
 	if opts.Now == nil {
 		opts.Now = mqtt.Now
 	}
-	e := &Engine{translator: t, opts: opts, ready: make(chan struct{}), migrating: map[string]bool{}}
+	e := &Engine{translator: t, opts: opts, filters: t.Filters(), ready: make(chan struct{}), migrating: map[string]bool{}}
 	e.Init(house, sourceName(t.Name(), opts.Broker), opts.Options)
 	e.catalog.init(opts.MaxTopics, e.reachable.forget)
 	e.reachable.init()
@@ -77,7 +80,7 @@ func NewEngine(house dialect.House, t Translator, opts Options) *Engine {
 
 // Filters implements [mqtt.Handler]: where devices make themselves known. What else the engine listens to is subscribed to
 // as it becomes known.
-func (e *Engine) Filters() []string { return e.translator.Filters() }
+func (e *Engine) Filters() []string { return slices.Clone(e.filters) }
 
 // Start makes known what the registry knows. It is called before the first message; Handle does it otherwise.
 func (e *Engine) Start(ctx context.Context) error {
@@ -91,42 +94,56 @@ func (e *Engine) Start(ctx context.Context) error {
 	if e.started {
 		return nil
 	}
-	var known []*item
-	var devices []*entityv1.Device
-	var due []deadline
-	_, err := e.House().Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
-		known, due = nil, nil
-		devices = p.Devices(e.Source())
-		for _, device := range devices {
-			for _, entry := range p.DeviceEntities(device.GetId()) {
-				it, err := newItem(entry.GetUniqueId(), device.GetId(), definitionOf(entry), entry)
-				if err != nil {
-					continue // of an older program: it is announced again
-				}
-				known = append(known, it)
-				if st, ok := p.State(entry.GetId()); ok && dialect.Enabled(entry) {
-					due = append(due, it.deadlines(st)...)
-				}
-			}
-		}
-		return nil, nil
-	})
+	known, devices, err := e.registered(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: read the registry: %w", e.Source(), err)
 	}
-	for _, it := range known {
+	for _, r := range known {
+		it, err := e.catalog.newItem(r.entry.GetUniqueId(), r.entry.GetDeviceId(), r.entry)
+		if err != nil {
+			continue // of an older program: it is announced again
+		}
 		e.catalog.put(it)
-		e.wanted.add(it.topics...)
+		if r.state.Attributes.GetDomain() == nil {
+			continue
+		}
+		if made, err := e.catalog.compile(it); err == nil {
+			for _, d := range made.deadlines(it.unique, r.state.Attributes, r.state.UpdatedAt) {
+				e.deadlines.set(d)
+			}
+		}
 	}
 	for _, d := range devices {
 		e.catalog.setDevice(d)
 	}
-	for _, d := range due {
-		e.deadlines.set(d)
-	}
+	e.wanted.add(e.catalog.topicNames()...)
 	e.started = true
 	close(e.ready)
 	return nil
+}
+
+// registered is an entity as the registry and the log know it.
+type registered struct {
+	entry *entityv1.Entity
+	state state.State // of those that deadlines may follow from
+}
+
+// registered are the entities and the devices of the ecosystem. What is made of them is made after the writer's turn.
+func (e *Engine) registered(ctx context.Context) (known []registered, devices []*entityv1.Device, err error) {
+	_, err = e.House().Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
+		known, devices = nil, p.Devices(e.Source())
+		for _, device := range devices {
+			for _, entry := range p.DeviceEntities(device.GetId()) {
+				r := registered{entry: entry}
+				if dialect.Enabled(entry) && mayBeDue(definitionOf(entry)) {
+					r.state, _ = p.State(entry.GetId())
+				}
+				known = append(known, r)
+			}
+		}
+		return nil, nil
+	})
+	return known, devices, err
 }
 
 // Handle implements [mqtt.Handler].
@@ -157,7 +174,7 @@ func (e *Engine) Handle(ctx context.Context, m mqtt.Message) error {
 
 // announces says that devices make themselves known on a topic.
 func (e *Engine) announces(topic string) bool {
-	return slices.ContainsFunc(e.translator.Filters(), func(f string) bool { return mqtt.Match(f, topic) })
+	return slices.ContainsFunc(e.filters, func(f string) bool { return mqtt.Match(f, topic) })
 }
 
 // Wants implements [dialect.Dialect].

@@ -330,7 +330,7 @@ func TestARestartKnowsTheSame(t *testing.T) {
 		known := func(e *Engine) []string {
 			var all []string
 			for unique, it := range e.catalog.items {
-				all = append(all, unique+" "+it.text+" "+strings.Join(it.topics, ","))
+				all = append(all, unique+" "+it.text()+" "+strings.Join(it.topics, ","))
 			}
 			slices.Sort(all)
 			return append(all, e.catalog.topicNames()...)

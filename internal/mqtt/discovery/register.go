@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -41,7 +42,7 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 	defer e.announcing.Unlock()
 	switch {
 	case a.Migrates:
-		if len(e.catalog.announcedBy(a.Key)) > 0 {
+		if e.catalog.announced(a.Key) {
 			e.migrating[a.Key] = true
 		}
 		return nil
@@ -54,23 +55,20 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 	if err != nil {
 		e.Complain(m, dialect.ReasonMalformed, err)
 	}
-	gone := map[string]*item{}
+	var gone map[string]*item
 	if a.Complete && err == nil {
-		gone = e.catalog.announcedBy(a.Key)
-		for _, it := range items {
-			delete(gone, it.unique)
-		}
+		gone = e.catalog.announcedBy(a.Key, items)
 	}
 	if len(gone) == 0 && e.knows(items) && (want.Device == nil || e.catalog.hasDevice(want.Device)) {
 		e.wanted.add(topicsOf(items)...)
 		return nil // most of what is retained, and most messages of devices that are known by their reports
 	}
 	for _, it := range items {
-		if d, err := e.catalog.compile(it); err == nil {
-			e.prepare(d)
+		if made, err := e.catalog.compile(it); err == nil {
+			e.prepare(it, made)
 		}
 	}
-	registered := map[string]bool{}
+	registered := map[string]*entityv1.Entity{} // by unique id
 	err = e.Decide(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
 		clear(registered)
 		b := e.NewBatch(p, m.ReceivedAt)
@@ -80,7 +78,7 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 		e.withdraw(b, gone, want.Device.GetId())
 		if want.Device != nil {
 			for _, entry := range b.Extend(want) {
-				registered[entry.GetUniqueId()] = true
+				registered[entry.GetUniqueId()] = entry
 			}
 		}
 		return b, nil
@@ -97,10 +95,13 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 		e.deadlines.drop(unique)
 	}
 	for _, it := range items {
-		if !registered[it.unique] {
+		entry := registered[it.unique]
+		if entry == nil {
 			continue // there was no room for it
 		}
-		if known := e.catalog.get(it.unique); known == nil || known.text != it.text || known.facts != it.facts {
+		if !it.isAs(e.catalog.get(it.unique)) {
+			it.unique, it.key = entry.GetUniqueId(), strings.Clone(it.key) // of a text that may go
+			it.entry.Store(entry)
 			e.catalog.put(it)
 		}
 		e.wanted.add(it.topics...)
@@ -149,7 +150,7 @@ func (e *Engine) describe(a Announcement) (items []*item, want dialect.DeviceSpe
 		}
 		component.Describe(one.Config, spec.Entity)
 		spec.Entity.Capabilities.Definition = dialect.StringValue(text)
-		it, err := newItem(dialect.UniqueID(device.GetId(), spec), device.GetId(), text, spec.Entity)
+		it, err := e.catalog.newItem(dialect.UniqueID(device.GetId(), spec), device.GetId(), spec.Entity)
 		if err != nil {
 			bad = err
 			continue
@@ -173,8 +174,7 @@ func (e *Engine) describe(a Announcement) (items []*item, want dialect.DeviceSpe
 // knows says that the catalog has all of these as they are.
 func (e *Engine) knows(items []*item) bool {
 	return !slices.ContainsFunc(items, func(it *item) bool {
-		known := e.catalog.get(it.unique)
-		return known == nil || known.text != it.text || known.facts != it.facts
+		return !it.isAs(e.catalog.get(it.unique))
 	})
 }
 
@@ -182,14 +182,14 @@ func (e *Engine) knows(items []*item) bool {
 func (e *Engine) withdraw(b *dialect.Batch, gone map[string]*item, announced string) {
 	leaving := map[string]int{}
 	for _, it := range gone {
-		leaving[it.device]++
+		leaving[it.device.id]++
 	}
 	for _, unique := range sortedKeys(gone) {
 		it := gone[unique]
 		entry, ok := b.Pending.EntityByUniqueID(unique)
 		switch {
 		case !ok:
-		case it.device != announced && leaving[it.device] == len(b.Pending.DeviceEntities(it.device)):
+		case it.device.id != announced && leaving[it.device.id] == len(b.Pending.DeviceEntities(it.device.id)):
 			// With the device, below.
 		default:
 			b.UnregisterEntity(entry.GetId())

@@ -2,13 +2,12 @@ package discovery
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
-
-	"google.golang.org/protobuf/proto"
+	"unique"
 
 	"github.com/statehouse/statehouse"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
@@ -22,8 +21,8 @@ import (
 type reading struct {
 	*item
 	made *compiled
-	// said is what it says to each input that listens to the topic.
-	said []saying
+	// from and to are where what it says to the entity's inputs is among what the message says.
+	from, to int
 	// reaches says that the message came on one of the entity's topics of availability.
 	reaches bool
 }
@@ -37,7 +36,9 @@ type saying struct {
 type message struct {
 	mqtt.Message
 	payload  *template.Payload
-	rendered map[*template.Template]rendered
+	rendered map[*template.Template]*rendered
+	sayings  []saying
+	readings []reading
 	tooLong  int // templates that took more than they may
 }
 
@@ -51,7 +52,17 @@ var errTooManyTooLong = fmt.Errorf("%w: %d templates of this message did", templ
 type rendered struct {
 	text string
 	err  error
-	read func() (*entityv1.Value, error)
+	read func() (*entityv1.Value, error) // nil where it is not worth sharing
+
+	once  sync.Once
+	value *entityv1.Value
+	bad   error
+}
+
+// json is the text as JSON, read once.
+func (r *rendered) json() (*entityv1.Value, error) {
+	r.once.Do(func() { r.value, r.bad = state.ValueFromJSON([]byte(r.text)) })
+	return r.value, r.bad
 }
 
 // report takes in a message on a topic that entities listen to: one atomic batch. Templates are run before the writer's
@@ -62,9 +73,8 @@ func (e *Engine) report(ctx context.Context, m mqtt.Message, uses []*item) error
 		e.Counters.Ignore(dialect.ReasonEmpty)
 		return nil
 	}
-	taken := &message{Message: m, payload: template.NewPayload(m.Payload), rendered: map[*template.Template]rendered{}}
-	stale := m.Retained && e.catalog.sameStored(m.Topic, sha256.Sum256(m.Payload))
-	readings := make([]reading, 0, len(uses))
+	taken := &message{Message: m, payload: template.NewPayload(m.Payload), readings: make([]reading, 0, len(uses))}
+	stale := m.Retained && e.catalog.sameStored(m.Topic, m.Payload)
 	var bad error
 	reached := false
 	for _, it := range uses {
@@ -73,21 +83,22 @@ func (e *Engine) report(ctx context.Context, m mqtt.Message, uses []*item) error
 			bad = err
 			continue
 		}
-		r := reading{item: it, made: made, reaches: made.listensForAvailability(m.Topic)}
+		topic := slices.Index(it.topics, m.Topic)
+		r := reading{item: it, made: made, reaches: made.reachesOn(topic), from: len(taken.sayings)}
 		reached = reached || r.reaches
 		if !stale {
-			if err := r.read(taken); err != nil {
+			if err := taken.read(made.feeds[topic]); err != nil {
 				bad = err
 			}
 		}
-		if r.reaches || len(r.said) > 0 {
-			readings = append(readings, r)
+		if r.to = len(taken.sayings); r.reaches || r.to > r.from {
+			taken.readings = append(taken.readings, r)
 		}
 	}
 	if bad != nil {
 		e.Complain(m, dialect.ReasonMalformed, bad)
 	}
-	if len(readings) == 0 {
+	if len(taken.readings) == 0 {
 		if bad == nil {
 			e.Counters.Ignore(dialect.ReasonUnchanged)
 		}
@@ -96,83 +107,82 @@ func (e *Engine) report(ctx context.Context, m mqtt.Message, uses []*item) error
 	if reached {
 		e.reaching.Lock()
 		defer e.reaching.Unlock()
-		e.hear(m, readings)
+		e.hear(taken)
 	}
-	return e.decide(ctx, m, readings)
+	return e.decide(ctx, taken)
 }
 
 // hear notes what a message says of availability. Its caller holds reaching.
-func (e *Engine) hear(m mqtt.Message, readings []reading) {
-	payload, heard := string(m.Payload), map[string]bool{}
+func (e *Engine) hear(m *message) {
+	payload, heard := string(m.Payload), map[unique.Handle[manner]]bool{}
 	e.reachable.hear(m.Topic, payload)
-	for i := range readings {
-		for j := range readings[i].made.reaches {
-			one := &readings[i].made.reaches[j]
-			if one.topic == m.Topic && !heard[one.key] {
-				heard[one.key] = true
-				e.reachable.say(one, one.read(payload))
+	for i := range m.readings {
+		r := &m.readings[i]
+		for j := range r.made.reaches {
+			one := &r.made.reaches[j]
+			if r.topics[one.topic] == m.Topic && !heard[one.manner] {
+				heard[one.manner] = true
+				e.reachable.say(m.Topic, one, one.read(payload))
 			}
 		}
 	}
 }
 
 // decide records what follows from what a message says.
-func (e *Engine) decide(ctx context.Context, m mqtt.Message, readings []reading) error {
+func (e *Engine) decide(ctx context.Context, m *message) error {
 	var unfits error
-	err := e.Decide(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
+	err := e.Decide(ctx, m.Message, func(p statehouse.Pending) (*dialect.Batch, error) {
 		b := e.NewBatch(p, m.ReceivedAt)
 		unfits = nil
-		for i := range readings {
-			unfit, err := e.decideOne(b, &readings[i], m)
+		var draft dialect.Draft
+		for i := range m.readings {
+			unfit, err := e.decideOne(b, &draft, &m.readings[i], m)
 			switch {
 			case errors.Is(err, dialect.ErrStateTooLarge): // the others are none the worse for it
 				unfits = errors.Join(unfits, err)
 			case err != nil:
 				return nil, err
 			}
-			unfits = errors.Join(unfits, unfit)
+			if unfit != nil {
+				unfits = errors.Join(unfits, unfit)
+			}
 		}
 		return b, nil
 	})
 	if err == nil && unfits != nil {
-		e.Complain(m, dialect.ReasonMalformed, unfits)
+		e.Complain(m.Message, dialect.ReasonMalformed, unfits)
 	}
 	return err
 }
 
-// read runs the templates of the inputs that listen to a message's topic. A template that needs what the message does not
-// speak of says nothing.
-func (r *reading) read(m *message) (bad error) {
-	for i := range r.made.inputs {
-		in := &r.made.inputs[i]
-		if in.Momentary && m.Retained {
+// read runs the templates of what a topic goes into. A template that needs what the message does not speak of says nothing.
+func (m *message) read(feeds []feed) (bad error) {
+	for i := range feeds {
+		f := &feeds[i]
+		if f.input.Momentary && m.Retained {
 			continue
 		}
-		for _, s := range in.Sources {
-			if s.Topic != m.Topic {
-				continue
-			}
-			made := m.render(s.Template)
-			switch {
-			case errors.Is(made.err, template.ErrUndefined):
-			case made.err != nil:
-				bad = made.err
-			case made.text != "":
-				r.said = append(r.said, saying{in, Said{Text: made.text, Payload: m.payload, At: m.ReceivedAt, read: made.read}})
-			}
+		made := m.render(f.template)
+		switch {
+		case errors.Is(made.err, template.ErrUndefined):
+		case made.err != nil:
+			bad = made.err
+		case made.text != "":
+			m.sayings = append(m.sayings, saying{f.input, Said{Text: made.text, Payload: m.payload, At: m.ReceivedAt, read: made.read}})
 		}
 	}
 	return bad
 }
 
 // render is what a template makes of the message, nil for none.
-func (m *message) render(t *template.Template) rendered {
-	made, ok := m.rendered[t]
-	if ok {
+func (m *message) render(t *template.Template) *rendered {
+	if made, ok := m.rendered[t]; ok {
 		return made
 	}
-	switch made.text = string(m.Payload); {
+	made := &rendered{}
+	switch {
 	case t == nil:
+		made.text = string(m.Payload)
 	case m.tooLong >= tooLongPatience:
 		made.err = errTooManyTooLong
 	default:
@@ -180,10 +190,15 @@ func (m *message) render(t *template.Template) rendered {
 			m.tooLong++
 		}
 	}
-	text := made.text
-	made.read = sync.OnceValues(func() (*entityv1.Value, error) { return state.ValueFromJSON([]byte(text)) })
-	if start := strings.TrimSpace(text); made.err == nil && start != "" && (start[0] == '{' || start[0] == '[') {
-		_, _ = made.read() // now, and not in the writer's turn; whoever needs it sees its error
+	const short = 64 // what costs no more to read again
+	if start := strings.TrimSpace(made.text); made.err == nil && start != "" && (len(start) > short || start[0] == '{' || start[0] == '[') {
+		made.read = made.json
+		if start[0] == '{' || start[0] == '[' {
+			_, _ = made.json() // now, and not in the writer's turn; whoever needs it sees its error
+		}
+	}
+	if m.rendered == nil {
+		m.rendered = make(map[*template.Template]*rendered)
 	}
 	m.rendered[t] = made
 	return made
@@ -191,15 +206,15 @@ func (m *message) render(t *template.Template) rendered {
 
 // decideOne appends what follows for one entity. It is a function of the pending state, the reading and what was said of
 // availability; beside that it sets deadlines, which a second run sets again.
-func (e *Engine) decideOne(b *dialect.Batch, r *reading, m mqtt.Message) (unfits, err error) {
-	entry, ok := b.Pending.EntityByUniqueID(r.unique)
+func (e *Engine) decideOne(b *dialect.Batch, draft *dialect.Draft, r *reading, m *message) (unfits, err error) {
+	entry, ok := r.find(b.Pending)
 	if !ok || !dialect.Enabled(entry) {
 		return nil, nil
 	}
 	st, old := b.StateOf(entry.GetId())
-	a := proto.CloneOf(old)
+	a := draft.Of(old)
 	spoken := false
-	for _, s := range r.said {
+	for _, s := range m.sayings[r.from:r.to] {
 		switch err := s.input.Set(a, s.said); {
 		case err == nil:
 			spoken = true
@@ -213,23 +228,43 @@ func (e *Engine) decideOne(b *dialect.Batch, r *reading, m mqtt.Message) (unfits
 	// What a broker had stored is a sign of life of an entity that nothing is known of, and of no other.
 	alive := spoken && (!m.Retained || old.GetDomain() == nil)
 	if alive {
-		for _, d := range deadlinesOf(r.unique, r.made.config, a, m.ReceivedAt) {
+		for _, d := range r.made.deadlines(r.unique, a, m.ReceivedAt) {
 			e.deadlines.set(d)
 		}
 	}
-	expires := r.made.config.seconds(keyExpireAfter)
+	expires := r.made.expireAfter
 	if r.reaches || alive && expires > 0 {
 		a.Availability = e.availability(r, a.GetAvailability(), alive && expires > 0)
 	}
-	return unfits, b.Report(entry.GetId(), dialect.Report{
+	err = b.Report(entry.GetId(), dialect.Report{
 		Before: st, Old: old, New: a, At: m.ReceivedAt, Spoken: spoken, Stored: m.Retained,
-		Always: r.made.config.Flag(keyForceUpdate, false) || expires > 0 && m.ReceivedAt.Sub(st.UpdatedAt) >= expires/2,
+		Always: r.made.always || expires > 0 && m.ReceivedAt.Sub(st.UpdatedAt) >= expires/2,
 	})
+	if b.Has(entry.GetId()) {
+		draft.Keep()
+	}
+	return unfits, err
+}
+
+// find is the registry's entry of an entity. It looks where it was last: the look-up by unique id took a third of the writer's turn.
+// What the source says anew is not remembered, since that may never be committed: who announces it puts another item in.
+func (it *item) find(p statehouse.Pending) (*entityv1.Entity, bool) {
+	last := it.entry.Load()
+	entry, ok := p.Entity(last.GetId())
+	if !ok || entry.GetUniqueId() != it.unique {
+		if entry, ok = p.EntityByUniqueID(it.unique); !ok {
+			return nil, false
+		}
+	}
+	if entry != last && dialect.SameEntity(entry, last) {
+		it.entry.Store(entry)
+	}
+	return entry, true
 }
 
 // availability is whether an entity can be reached, which its topics say and its silence.
 func (e *Engine) availability(r *reading, before entityv1.Availability, heard bool) entityv1.Availability {
-	said := e.reachable.of(r.made)
+	said := e.reachable.of(r.item, r.made)
 	switch {
 	case said == offline || e.deadlines.silent(r.unique):
 		return offline

@@ -275,7 +275,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		}
 		for _, en := range r.DeviceEntities(d.GetId()) {
 			it := e.catalog.get(en.GetUniqueId())
-			if it == nil || it.text != definitionOf(en) {
+			if it == nil || it.text() != definitionOf(en) {
 				t.Errorf("%s: catalog differs", en.GetUniqueId())
 			}
 		}

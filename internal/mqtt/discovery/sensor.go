@@ -71,7 +71,9 @@ func setSensorNumber(a *entityv1.Attributes, s Said) error {
 	case decimal != "":
 		sensorOf(a).Value = &entityv1.Sensor_Decimal{Decimal: decimal}
 	default:
-		sensorOf(a).Value = &entityv1.Sensor_Number{Number: n}
+		if now, is := a.GetSensor().GetValue().(*entityv1.Sensor_Number); !is || now.Number != n || n == 0 {
+			sensorOf(a).Value = &entityv1.Sensor_Number{Number: n}
+		}
 	}
 	return nil
 }

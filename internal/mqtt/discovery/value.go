@@ -133,8 +133,16 @@ func cannot(cmd command.Checked, why string) error {
 
 // exactNumber reads a number from a text: n where a double holds it as it is written, else its digits.
 func exactNumber(text string) (n float64, decimal string, ok bool) {
-	const longest = 255
 	digits := strings.TrimSpace(text)
+	if n, ok := shortNumber(digits); ok {
+		return n, "", true
+	}
+	return longNumber(digits)
+}
+
+// longNumber is exactNumber for any number, without blanks around it.
+func longNumber(digits string) (n float64, decimal string, ok bool) {
+	const longest = 255
 	if digits == "" || len(digits) > longest || strings.Trim(digits, "0123456789+-.eE") != "" {
 		return 0, "", false
 	}
@@ -155,6 +163,37 @@ func exactNumber(text string) (n float64, decimal string, ok bool) {
 		return 0, "", false
 	}
 	return dialect.NumberOf(v)
+}
+
+// shortNumber reads what nearly every sensor says: digits, 15 at most, and a fraction or none. A double holds each of these as it is
+// written, and one division of two whole numbers that doubles hold is the double next to it.
+func shortNumber(text string) (n float64, ok bool) {
+	const most = 15
+	digits, negative := strings.CutPrefix(text, "-")
+	whole, scale, point := int64(0), int64(1), -1
+	if len(digits) > most+1 {
+		return 0, false
+	}
+	for i := range len(digits) {
+		switch c := digits[i]; {
+		case c >= '0' && c <= '9':
+			whole = whole*10 + int64(c-'0')
+			if point >= 0 {
+				scale *= 10
+			}
+		case c == '.' && point < 0:
+			point = i
+		default:
+			return 0, false
+		}
+	}
+	if whole == 0 || point < 0 && len(digits) > most { // zero may be a negative one
+		return 0, false
+	}
+	if n = float64(whole) / float64(scale); negative {
+		n = -n
+	}
+	return n, true
 }
 
 // clockLayouts are the ways to write a moment, without its zone.

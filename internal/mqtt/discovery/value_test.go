@@ -2,7 +2,10 @@ package discovery
 
 import (
 	"errors"
+	"math"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func TestValues(t *testing.T) {
@@ -137,4 +140,19 @@ func TestIncompleteConfigurations(t *testing.T) {
 			t.Errorf("%s: %v", component, err)
 		}
 	}
+}
+
+// The quick way to read a number reads nothing that the other one would read otherwise.
+func TestShortNumbers(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		text := rapid.StringMatching(`-?[0-9]{0,17}(\.[0-9]{0,17})?`).Draw(rt, "text")
+		got, ok := shortNumber(text)
+		if !ok {
+			return
+		}
+		want, decimal, valid := longNumber(text)
+		if !valid || decimal != "" || math.Float64bits(got) != math.Float64bits(want) {
+			rt.Errorf("%q is %v, where %v %q %v was expected", text, got, want, decimal, valid)
+		}
+	})
 }

@@ -33,6 +33,8 @@ type part struct {
 type binding struct {
 	part int
 	set  setter // nil for the action of an event entity
+	// says tells that attributes without extra say v already: set would change nothing. It is nil where only set knows.
+	says func(a *entityv1.Attributes, v *entityv1.Value) bool
 }
 
 // madeOf says that the plan is that of these entries. The registry's entries never change, so the pointers tell.
@@ -98,17 +100,18 @@ func properties(e *entityv1.Entity) []string {
 // bind adds what the properties of the newest part do.
 func (pl *plan) bind(e *entityv1.Entity, domain string) {
 	part := len(pl.parts) - 1
-	add := func(property string, set setter) {
+	addBinding := func(property string, bound binding) {
 		taken := slices.ContainsFunc(pl.bindings[property], func(b binding) bool { return b.part == part })
 		if property == "" || taken {
 			return
 		}
-		pl.bindings[property] = append(pl.bindings[property], binding{part: part, set: set})
+		pl.bindings[property] = append(pl.bindings[property], bound)
 	}
+	add := func(property string, set setter) { addBinding(property, binding{part: part, set: set}) }
 	details := e.GetCapabilities().GetFeatureDetails()
 	switch domain {
 	case domainSensor:
-		add(e.GetProperty(), setSensor(e))
+		addBinding(e.GetProperty(), binding{part: part, set: setSensor(e), says: sensorSays(e)})
 	case domainNumber:
 		add(e.GetProperty(), setNumber)
 	case domainSelect:

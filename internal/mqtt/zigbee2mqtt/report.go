@@ -73,14 +73,19 @@ var unspoken = map[string]bool{
 // draft is what a report makes of one part's state.
 type draft struct {
 	state    state.State
-	old, new *entityv1.Attributes
-	spoken   bool // the report says something of it beyond null
+	old, new *entityv1.Attributes // old is nil before the state was fetched, new before something may be different
+	spoken   bool                 // the report says something of it beyond null
 }
 
 // merge appends to b what a report changes. It is a function of the pending state and the report, and has no effect
 // beside b, so that it may be run again. It fails with eventstore.ErrTooLarge.
 func (b *batch) merge(pl *plan, r report) error {
-	drafts := make([]draft, len(pl.parts))
+	var few [12]draft // most devices have no more parts, and need no memory for them
+	drafts := few[:]
+	if len(pl.parts) > len(few) {
+		drafts = make([]draft, len(pl.parts))
+	}
+	drafts = drafts[:len(pl.parts)]
 	for _, f := range r.fields {
 		v := f.GetValue()
 		if dialect.IsNull(v) {
@@ -130,17 +135,36 @@ func (b *batch) set(pl *plan, drafts []draft, bound binding, property string, v 
 			return
 		}
 	}
+	if v != nil && d.new == nil && bound.says != nil && b.isKnown(d, pl.parts[bound.part], bound, v, r) {
+		d.spoken = true
+		return
+	}
 	d.open(b, pl.parts[bound.part])
 	d.spoken = d.spoken || v != nil
 	dialect.SetExtra(d.new, property, bound.set(d.new, v))
 }
 
-// open fetches the state under the draft.
+// isKnown says that a part has a value already and was heard of lately, so that nothing follows from hearing it again: what
+// [dialect.Batch.Report] would find after the part's attributes were made anew. Of most devices most values are such.
+func (b *batch) isKnown(d *draft, p part, bound binding, v *entityv1.Value, r report) bool {
+	d.fetch(b, p)
+	return len(d.old.GetExtra()) == 0 && bound.says(d.old, v) &&
+		(r.retained || r.at.Sub(d.state.UpdatedAt) < b.SilentAfter && len(b.Pending.PendingCommands(p.id)) == 0)
+}
+
+// fetch fetches the state under the draft.
+func (d *draft) fetch(b *batch, p part) {
+	if d.old == nil {
+		d.state, d.old = b.StateOf(p.id)
+	}
+}
+
+// open begins new attributes.
 func (d *draft) open(b *batch, p part) {
 	if d.new != nil {
 		return
 	}
-	d.state, d.old = b.StateOf(p.id)
+	d.fetch(b, p)
 	if p.composite {
 		d.new = proto.CloneOf(d.old)
 	} else { // its setter puts a new typed part in place of the shared one

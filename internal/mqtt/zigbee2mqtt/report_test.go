@@ -8,10 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
+	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/state"
 )
@@ -226,5 +230,55 @@ func TestLargeReports(t *testing.T) {
 	b.expectKinds(b.say("zigbee2mqtt/x", `{"state":"OFF"}`), "state_changed light.x")
 	if st, _ := b.house.Cache.Get("light.x"); proto.Size(st.Attributes) > dialect.MaxState || st.Attributes.GetLight().GetOn() {
 		t.Errorf("%d bytes", proto.Size(st.Attributes))
+	}
+}
+
+// What a plan leaves out, since a sensor says it already, is what would come to nothing.
+func TestWhatIsKnownAlreadyIsNoEvent(t *testing.T) {
+	left := 0
+	outer := t
+	rapid.Check(t, func(t *rapid.T) {
+		b := newBench(outer, Options{SilentAfter: time.Minute})
+		b.lists(device("0x1", "x", exposeTemperature, exposeHumidity))
+		at := b.now
+		for range rapid.IntRange(1, 12).Draw(t, "reports") {
+			at = at.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "seconds")) * time.Second)
+			if rapid.IntRange(0, 5).Draw(t, "bridge") == 0 {
+				b.say("zigbee2mqtt/bridge/state", rapid.SampledFrom([]string{"online", "offline"}).Draw(t, "state"))
+			}
+			m := mqtt.Message{Topic: "zigbee2mqtt/x", ReceivedAt: at, Retained: rapid.IntRange(0, 5).Draw(t, "retained") == 0}
+			m.Payload = []byte(rapid.SampledFrom([]string{
+				`{"temperature":1}`, `{"temperature":1,"humidity":2}`, `{"temperature":1.5,"humidity":"wet"}`, `{"humidity":"wet"}`, `{"temperature":null}`,
+				`{"temperature":1,"other":3}`, `{"temperature":[1]}`, `{"temperature":12345678901234567890,"humidity":2}`, `{"other":null,"humidity":2}`,
+			}).Draw(t, "payload"))
+			rep, err := parseReport(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			events := func(pl *plan) []eventstore.Event {
+				made := b.newBatch(b.house, at)
+				if err := made.merge(pl, rep); err != nil {
+					t.Fatal(err)
+				}
+				return made.Events
+			}
+			pl := compile(b.house.DeviceEntities(b.deviceID("0x1")))
+			got := events(pl)
+			for _, bindings := range pl.bindings {
+				for i := range bindings {
+					bindings[i].says = nil
+				}
+			}
+			if d := cmp.Diff(events(pl), got, protocmp.Transform()); d != "" {
+				t.Fatalf("%s after all that (-with all made anew, +with what is known left out):\n%s", m.Payload, d)
+			}
+			if len(got) == 0 {
+				left++
+			}
+			b.message(m)
+		}
+	})
+	if left == 0 {
+		t.Error("every report was an event")
 	}
 }

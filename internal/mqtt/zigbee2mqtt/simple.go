@@ -188,9 +188,35 @@ func setSwitch(f *entityv1.Feature) setter {
 	}
 }
 
+// isMoment says that a sensor's values are moments.
+func isMoment(e *entityv1.Entity) bool { return e.GetDeviceClass() == "timestamp" }
+
+// sensorSays is what tells that a sensor has a number or a text already.
+func sensorSays(e *entityv1.Entity) func(*entityv1.Attributes, *entityv1.Value) bool {
+	if isMoment(e) {
+		return nil
+	}
+	return func(a *entityv1.Attributes, v *entityv1.Value) bool {
+		sensor := a.GetSensor()
+		if sensor == nil || sensor.LastReset != nil {
+			return false
+		}
+		switch has := sensor.GetValue().(type) {
+		case *entityv1.Sensor_Number:
+			n, decimal, ok := dialect.NumberOf(v)
+			return ok && decimal == "" && n == has.Number
+		case *entityv1.Sensor_Text:
+			text, ok := dialect.TextOf(v)
+			return ok && text == has.Text
+		default:
+			return false
+		}
+	}
+}
+
 // setSensor takes numbers and texts; moments where the class says so.
 func setSensor(e *entityv1.Entity) setter {
-	moment := e.GetDeviceClass() == "timestamp"
+	moment := isMoment(e)
 	return func(a *entityv1.Attributes, v *entityv1.Value) *entityv1.Value {
 		sensor := &entityv1.Sensor{}
 		a.Domain = &entityv1.Attributes_Sensor{Sensor: sensor}

@@ -41,6 +41,8 @@ const (
 	TimelineServiceHistoryProcedure = "/statehouse.v1.TimelineService/History"
 	// TimelineServiceWhyProcedure is the fully-qualified name of the TimelineService's Why RPC.
 	TimelineServiceWhyProcedure = "/statehouse.v1.TimelineService/Why"
+	// TimelineServiceDensityProcedure is the fully-qualified name of the TimelineService's Density RPC.
+	TimelineServiceDensityProcedure = "/statehouse.v1.TimelineService/Density"
 )
 
 // TimelineServiceClient is a client for the statehouse.v1.TimelineService service.
@@ -57,6 +59,11 @@ type TimelineServiceClient interface {
 	// The chain ends before a link that the token may not see. The first message has the beginning. Errors: not_found where
 	// the entity had no state.
 	Why(context.Context, *v1.WhyRequest) (*connect.ServerStreamForClient[v1.WhyResponse], error)
+	// Density is how many events were recorded in each of some equal parts of the time between two moments, as a bar over the time
+	// shows them. Without entity_ids, and for a token that is for everything, it costs the same however many they are: no event is
+	// read. Otherwise all that it counts is read: that takes one of the streams, as long as it lasts, and ends with the call.
+	// Errors: invalid where the time ends before it begins.
+	Density(context.Context, *v1.DensityRequest) (*v1.DensityResponse, error)
 }
 
 // NewTimelineServiceClient constructs a client for the statehouse.v1.TimelineService service. By
@@ -94,6 +101,12 @@ func NewTimelineServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(timelineServiceMethods.ByName("Why")),
 			connect.WithClientOptions(opts...),
 		),
+		density: connect.NewClient[v1.DensityRequest, v1.DensityResponse](
+			httpClient,
+			baseURL+TimelineServiceDensityProcedure,
+			connect.WithSchema(timelineServiceMethods.ByName("Density")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -103,6 +116,7 @@ type timelineServiceClient struct {
 	diff    *connect.Client[v1.DiffRequest, v1.DiffResponse]
 	history *connect.Client[v1.HistoryRequest, v1.HistoryResponse]
 	why     *connect.Client[v1.WhyRequest, v1.WhyResponse]
+	density *connect.Client[v1.DensityRequest, v1.DensityResponse]
 }
 
 // Resolve calls statehouse.v1.TimelineService.Resolve.
@@ -129,6 +143,15 @@ func (c *timelineServiceClient) Why(ctx context.Context, req *v1.WhyRequest) (*c
 	return c.why.CallServerStream(ctx, connect.NewRequest(req))
 }
 
+// Density calls statehouse.v1.TimelineService.Density.
+func (c *timelineServiceClient) Density(ctx context.Context, req *v1.DensityRequest) (*v1.DensityResponse, error) {
+	response, err := c.density.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // TimelineServiceHandler is an implementation of the statehouse.v1.TimelineService service.
 type TimelineServiceHandler interface {
 	// Resolve is the position that a moment stands for.
@@ -143,6 +166,11 @@ type TimelineServiceHandler interface {
 	// The chain ends before a link that the token may not see. The first message has the beginning. Errors: not_found where
 	// the entity had no state.
 	Why(context.Context, *v1.WhyRequest, *connect.ServerStream[v1.WhyResponse]) error
+	// Density is how many events were recorded in each of some equal parts of the time between two moments, as a bar over the time
+	// shows them. Without entity_ids, and for a token that is for everything, it costs the same however many they are: no event is
+	// read. Otherwise all that it counts is read: that takes one of the streams, as long as it lasts, and ends with the call.
+	// Errors: invalid where the time ends before it begins.
+	Density(context.Context, *v1.DensityRequest) (*v1.DensityResponse, error)
 }
 
 // NewTimelineServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -176,6 +204,12 @@ func NewTimelineServiceHandler(svc TimelineServiceHandler, opts ...connect.Handl
 		connect.WithSchema(timelineServiceMethods.ByName("Why")),
 		connect.WithHandlerOptions(opts...),
 	)
+	timelineServiceDensityHandler := connect.NewUnaryHandlerSimple(
+		TimelineServiceDensityProcedure,
+		svc.Density,
+		connect.WithSchema(timelineServiceMethods.ByName("Density")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/statehouse.v1.TimelineService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case TimelineServiceResolveProcedure:
@@ -186,6 +220,8 @@ func NewTimelineServiceHandler(svc TimelineServiceHandler, opts ...connect.Handl
 			timelineServiceHistoryHandler.ServeHTTP(w, r)
 		case TimelineServiceWhyProcedure:
 			timelineServiceWhyHandler.ServeHTTP(w, r)
+		case TimelineServiceDensityProcedure:
+			timelineServiceDensityHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -209,4 +245,8 @@ func (UnimplementedTimelineServiceHandler) History(context.Context, *v1.HistoryR
 
 func (UnimplementedTimelineServiceHandler) Why(context.Context, *v1.WhyRequest, *connect.ServerStream[v1.WhyResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("statehouse.v1.TimelineService.Why is not implemented"))
+}
+
+func (UnimplementedTimelineServiceHandler) Density(context.Context, *v1.DensityRequest) (*v1.DensityResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("statehouse.v1.TimelineService.Density is not implemented"))
 }
