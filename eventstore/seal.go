@@ -94,7 +94,10 @@ func (b *sealer) step(ctx context.Context, atLeast int) (more bool, err error) {
 	b.s.sealStep.Lock()
 	defer b.s.sealStep.Unlock()
 	b.run = sealRuns.Get().(*run)
-	defer sealRuns.Put(b.run)
+	defer func() {
+		sealRuns.Put(b.run)
+		b.run = nil // or the collector could not take it
+	}()
 	if err := b.s.removeRest(ctx); err != nil {
 		return false, err
 	}

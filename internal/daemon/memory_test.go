@@ -3,6 +3,7 @@ package daemon
 import (
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"testing"
 )
 
@@ -20,6 +21,20 @@ func TestRoomForGarbage(t *testing.T) {
 	}
 }
 
+func TestLimitOfMemory(t *testing.T) {
+	for _, c := range []struct {
+		live, stacks uint64
+		want         int64
+	}{
+		{0, 0, leastLimit}, {72 << 20, 0, leastLimit}, {100 << 20, 0, 200 << 20}, {4 << 30, 0, 8 << 30}, {1 << 63, 0, 1 << 61},
+		{10 << 20, 200 << 20, leastLimit + 200<<20}, {100 << 20, 200 << 20, 400 << 20}, {1 << 63, 1 << 63, 3 << 60},
+	} {
+		if got := limitFor(c.live, c.stacks); got != c.want {
+			t.Errorf("%d bytes in use, stacks of %d: a limit of %d, want %d", c.live, c.stacks, got, c.want)
+		}
+	}
+}
+
 // percentNow is what GOGC is.
 func percentNow() int {
 	now := debug.SetGCPercent(100)
@@ -31,7 +46,7 @@ func percentNow() int {
 func TestCollectionsFollowWhatIsInUse(t *testing.T) {
 	t.Setenv("GOGC", "")
 	t.Setenv("GOMEMLIMIT", "")
-	before := percentNow()
+	before, limitBefore := percentNow(), debug.SetMemoryLimit(-1)
 	m := startMemory()
 	defer m.stop()
 	if got := percentNow(); got != mostPercent {
@@ -43,6 +58,9 @@ func TestCollectionsFollowWhatIsInUse(t *testing.T) {
 	}
 	if got := percentNow(); got < leastPercent || got > 30 {
 		t.Errorf("%d %% with 256 MB in use", got)
+	}
+	for debug.SetMemoryLimit(-1) < 512<<20 {
+		runtime.Gosched() // the limit follows the percentage
 	}
 	runtime.KeepAlive(held)
 	m.took(releaseFrom - 1)
@@ -57,6 +75,46 @@ func TestCollectionsFollowWhatIsInUse(t *testing.T) {
 	runtime.GC()
 	if got := percentNow(); got != before {
 		t.Errorf("%d %% at the end, and %d before", got, before)
+	}
+	if got := debug.SetMemoryLimit(-1); got != limitBefore {
+		t.Errorf("a limit of %d at the end, and %d before", got, limitBefore)
+	}
+}
+
+// Stacks count, or those of many connections alone would be more than the limit.
+func TestStacksAreInUse(t *testing.T) {
+	_, before, _ := inUse()
+	const goroutines = 1000
+	stop := make(chan struct{})
+	defer close(stop)
+	var deep func(n int) byte
+	deep = func(n int) byte {
+		var room [1024]byte
+		if n == 0 {
+			<-stop
+			return room[0]
+		}
+		room[n] = 1
+		return deep(n-1) + room[0]
+	}
+	var running sync.WaitGroup
+	for range goroutines {
+		running.Add(1)
+		go func() {
+			running.Done()
+			deep(12)
+		}()
+	}
+	running.Wait()
+	for {
+		_, stacks, ok := inUse()
+		if !ok {
+			t.Fatal("the runtime does not say")
+		}
+		if stacks >= before+goroutines*8<<10 { // each is at least that deep, soon
+			return
+		}
+		runtime.Gosched()
 	}
 }
 

@@ -132,25 +132,19 @@ func (e *Engine) describe(a Announcement) (items []*item, want dialect.DeviceSpe
 		device.ViaDevice = e.Source() + "/" + device.GetViaDevice()
 	}
 	want.Device = device
-	topics := map[string]bool{}
+	topics, uniques := map[string]bool{}, make(map[string]bool, len(entities))
 	for _, one := range entities {
-		component, ok := components[one.Component]
-		if !ok {
-			bad = fmt.Errorf("%.40q is no component", one.Component)
-			continue
-		}
-		text, err := define(one.Component, a.Key, one.Config)
+		spec, err := specOf(a.Key, one)
 		if err != nil {
-			bad = fmt.Errorf("%s %q: %w", one.Component, one.Key, err)
+			bad = err
 			continue
 		}
-		spec := dialect.Spec{Domain: component.Domain, Key: one.domainKey(), Object: one.Object, Wish: one.Wish, Entity: proto.CloneOf(one.Entity)}
-		if spec.Entity.Capabilities == nil {
-			spec.Entity.Capabilities = &entityv1.Capabilities{}
+		unique := dialect.UniqueID(device.GetId(), spec)
+		if uniques[unique] { // an event called "tag:x", and a tag called "x"
+			bad = fmt.Errorf("%s %.80q is another component's, too: give one of them another unique_id", one.Component, one.Key)
+			continue
 		}
-		component.Describe(one.Config, spec.Entity)
-		spec.Entity.Capabilities.Definition = dialect.StringValue(text)
-		it, err := e.catalog.newItem(dialect.UniqueID(device.GetId(), spec), device.GetId(), spec.Entity)
+		it, err := e.catalog.newItem(unique, device.GetId(), spec.Entity)
 		if err != nil {
 			bad = err
 			continue
@@ -163,12 +157,32 @@ func (e *Engine) describe(a Announcement) (items []*item, want dialect.DeviceSpe
 			bad = fmt.Errorf("%s %.80q is announced on %.80q already: give one of them another unique_id", one.Component, one.Key, other.key)
 			continue
 		}
+		uniques[unique] = true
 		items, want.Entities = append(items, it), append(want.Entities, spec)
 	}
 	if len(items) == 0 {
 		want.Device = nil
 	}
 	return items, want, bad
+}
+
+// specOf is what is to be registered of an entity that a key announces.
+func specOf(key string, one Announced) (dialect.Spec, error) {
+	component, ok := components[one.Component]
+	if !ok {
+		return dialect.Spec{}, fmt.Errorf("%.40q is no component", one.Component)
+	}
+	text, err := define(one.Component, key, one.Config)
+	if err != nil {
+		return dialect.Spec{}, fmt.Errorf("%s %q: %w", one.Component, one.Key, err)
+	}
+	spec := dialect.Spec{Domain: component.Domain, Key: one.domainKey(), Object: one.Object, Wish: one.Wish, Entity: proto.CloneOf(one.Entity)}
+	if spec.Entity.Capabilities == nil {
+		spec.Entity.Capabilities = &entityv1.Capabilities{}
+	}
+	component.Describe(one.Config, spec.Entity)
+	spec.Entity.Capabilities.Definition = dialect.StringValue(text)
+	return spec, nil
 }
 
 // knows says that the catalog has all of these as they are.

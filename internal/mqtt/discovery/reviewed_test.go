@@ -189,6 +189,25 @@ func TestTheFirstOfTwoWithOneUniqueIDStays(t *testing.T) {
 	}
 }
 
+// Components of one domain may get one unique id, though their own are different. The first one is taken in, and is not mistaken for the other.
+func TestTwoComponentsWithOneUniqueID(t *testing.T) {
+	const (
+		form    = `{"dev":{"ids":"d","name":"D"},"o":{"name":"x"},"cmps":{%s}}`
+		trigger = `"a":{"p":"device_automation","unique_id":"f","automation_type":"trigger","type":"press","subtype":"one","topic":"s1"}`
+		event   = `"b":{"p":"event","name":"E","unique_id":"device_automation:f","state_topic":"s2","event_types":["a"]}`
+	)
+	h := newHouse(t)
+	h.expectKinds(h.say("homeassistant/device/d/config", fmt.Sprintf(form, trigger+","+event)), "device_registered, entity_registered event.d_press_one")
+	if n := h.Stats().Ignored["malformed"]; n != 1 {
+		t.Errorf("%d complaints", n)
+	}
+	h.expectKinds(h.say("s1", "x"), "state_changed event.d_press_one")
+	h.expectKinds(h.say("s2", `{"event_type":"a"}`), "")
+	h.say("homeassistant/device/d/config", fmt.Sprintf(form, event))
+	h.expectKinds(h.say("s1", "x"), "")
+	h.expectKinds(h.say("s2", `{"event_type":"a"}`), "state_changed event.d_press_one")
+}
+
 func TestAnAnnouncementThatIsRepeatedNeedsNoRoom(t *testing.T) {
 	h := newHouse(t)
 	h.Engine = NewEngine(h.memory, NewHomeAssistant(HomeAssistantOptions{}), Options{MaxTopics: 4, Now: func() time.Time { return h.now }})
