@@ -78,6 +78,16 @@ func (h *House) Decide(ctx context.Context, decide func(p Pending) ([]eventstore
 	return h.AppendBatch(ctx, Batch{Decide: decide})
 }
 
+// Begin is [House.Decide] that returns while the decision is under way, as one of a sequence; see [eventstore.Store.Begin].
+func (h *House) Begin(ctx context.Context, q *eventstore.Sequence, decide func(p Pending) ([]eventstore.Event, error)) eventstore.Ticket {
+	return h.store.Begin(ctx, q, eventstore.Batch{Decide: h.decision(decide)})
+}
+
+// decision is a decision of the house as the log has it run.
+func (h *House) decision(decide func(p Pending) ([]eventstore.Event, error)) func(context.Context) ([]eventstore.Event, error) {
+	return func(context.Context) ([]eventstore.Event, error) { return decide(pending{h.cache, h.registry}) }
+}
+
 // Batch is what one append records: all of it or nothing. [eventstore.Batch] says what the fields mean.
 type Batch struct {
 	Events []eventstore.Event
@@ -93,9 +103,7 @@ type Batch struct {
 func (h *House) AppendBatch(ctx context.Context, b Batch) (eventstore.Span, error) {
 	batch := eventstore.Batch{Events: b.Events, If: b.If, Key: b.Key}
 	if b.Decide != nil {
-		batch.Decide = func(context.Context) ([]eventstore.Event, error) {
-			return b.Decide(pending{h.cache, h.registry})
-		}
+		batch.Decide = h.decision(b.Decide)
 	}
 	return h.store.Append(ctx, batch)
 }

@@ -67,6 +67,11 @@ func (s *Store) submit(ctx context.Context, r *request) (Span, error) {
 		s.stats.failed.Add(1)
 		return Span{}, err
 	}
+	return s.await(ctx, r, began)
+}
+
+// await waits for the answer to a request that is queued.
+func (s *Store) await(ctx context.Context, r *request, began time.Time) (Span, error) {
 	select {
 	case <-r.done:
 	case <-ctx.Done():
@@ -140,11 +145,14 @@ type request struct {
 	terms *terms // nil for none
 	// refused is what the writer answers instead of trying again.
 	refused error
+	// after is the one before it in its sequence; nil for none, and when the request is answered.
+	after *request
 
 	size  int64 // of the queue's bytes
 	state atomic.Int32
 
-	// span and err are the answer, to be read after done is closed.
+	// span and err are the answer, to be read after done is closed. Before that they are the writer's, and err is what the
+	// request has come to so far.
 	span Span
 	err  error
 	done chan struct{}

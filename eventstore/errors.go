@@ -10,6 +10,8 @@ var (
 	ErrTooLarge = errors.New("too large")
 	// ErrConflict: a condition of the append does not hold, see [ConflictError] for what was found. Nothing was changed.
 	ErrConflict = errors.New("a condition of the append does not hold")
+	// ErrEarlier: a batch before it in its [Sequence] was not added. Nothing was changed.
+	ErrEarlier = errors.New("a batch before it in its sequence was not added")
 	// ErrKeyReused: the key of the append was that of an append of other content. Nothing was changed.
 	ErrKeyReused = errors.New("the key was used for something else")
 	// ErrInUse: the name is that of a consumer that is open. Nothing was changed.

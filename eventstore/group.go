@@ -37,6 +37,10 @@ func (g *grouping) add(ctx context.Context, r *request, res *result) error {
 	if res.err = r.refused; res.err != nil {
 		return nil
 	}
+	if r.after != nil && r.after.err != nil {
+		res.err = ErrEarlier // and nothing of why: that was the other's
+		return nil
+	}
 	keyed := r.terms != nil && r.terms.key != (Key{})
 	if keyed {
 		// Before the conditions: what the first one did may be why they do not hold any more.

@@ -181,6 +181,7 @@ func (w *writer) try(ctx context.Context, group []*request) error {
 		if err := g.add(ctx, r, &g.results[i]); err != nil {
 			return w.failed(g, err)
 		}
+		r.err = g.results[i].err // for the next one of its sequence
 	}
 	if g.tx == nil { // nobody had anything to add, and everything that they looked at is durable
 		w.answer(group, g.results)
@@ -299,7 +300,7 @@ func (w *writer) answerAll(group []*request, err error) {
 
 // finish answers one request and gives its room back.
 func (w *writer) finish(r *request, span Span, err error) {
-	r.span, r.err = span, err
+	r.span, r.err, r.after = span, err, nil
 	if err != nil {
 		w.s.stats.failed.Add(1)
 		r.span = Span{}

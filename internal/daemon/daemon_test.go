@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // testConfig is a daemon on free ports in a directory of its own.
-func testConfig(t *testing.T) Config {
+func testConfig(t testing.TB) Config {
 	t.Helper()
 	c := Config{DB: filepath.Join(t.TempDir(), "home.db")}
 	c.HTTP.Address, c.MQTT.Address = "127.0.0.1:0", "127.0.0.1:0"
@@ -39,7 +39,7 @@ func testConfig(t *testing.T) Config {
 	return c
 }
 
-func start(t *testing.T, c Config, opts Options) *Daemon {
+func start(t testing.TB, c Config, opts Options) *Daemon {
 	t.Helper()
 	d, err := Start(t.Context(), c, opts)
 	if err != nil {

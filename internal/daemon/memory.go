@@ -24,10 +24,13 @@ const (
 	mostPercent  = 400
 )
 
-// leastLimit is how much the process's own memory may come to before more is collected and given back, whatever the percentages
-// say. That is what the retained messages of 40,000 entities need when they are taken in: without it the burst leaves 60 to 100 MB
-// more, for as long as it takes to give them back.
-const leastLimit = 144 << 20
+// leastLimit is, with limitRoom above what is in use, how much the process's own memory may come to before more is collected and
+// given back, whatever the percentages say. That is what the retained messages of 40,000 entities need when they are taken in:
+// without it the burst leaves 60 to 100 MB more, for as long as it takes to give them back.
+const (
+	leastLimit = 136 << 20
+	limitRoom  = 60 << 20
+)
 
 // memory keeps what the process takes near to what it uses. It is of the whole process, and so [Run] makes one and [Start]
 // does not; a nil one does nothing.
@@ -116,11 +119,12 @@ func percentFor(used uint64) int {
 	return int(min(max(room*100/used, leastPercent), mostPercent))
 }
 
-// limitFor is the limit that leaves room enough for who has so much in use: at twice as much as that the percentages rule alone. No
+// limitFor is the limit that leaves room enough for who has so much in use: half as much again, and no less than limitRoom. No
 // collection makes stacks smaller, so that a limit below them would have the process do nothing else.
 func limitFor(live, stacks uint64) int64 {
 	const most = 1 << 60
-	return max(leastLimit, int64(min(live, most))*2) + int64(min(stacks, most))
+	use := int64(min(live, most))
+	return max(leastLimit, use+max(use/2, limitRoom)) + int64(min(stacks, most))
 }
 
 // releaseFrom is how many messages are a burst.

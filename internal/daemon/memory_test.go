@@ -26,8 +26,8 @@ func TestLimitOfMemory(t *testing.T) {
 		live, stacks uint64
 		want         int64
 	}{
-		{0, 0, leastLimit}, {72 << 20, 0, leastLimit}, {100 << 20, 0, 200 << 20}, {4 << 30, 0, 8 << 30}, {1 << 63, 0, 1 << 61},
-		{10 << 20, 200 << 20, leastLimit + 200<<20}, {100 << 20, 200 << 20, 400 << 20}, {1 << 63, 1 << 63, 3 << 60},
+		{0, 0, leastLimit}, {76 << 20, 0, leastLimit}, {100 << 20, 0, 160 << 20}, {4 << 30, 0, 6 << 30}, {1 << 63, 0, 3 << 59},
+		{10 << 20, 200 << 20, leastLimit + 200<<20}, {100 << 20, 200 << 20, 360 << 20}, {1 << 63, 1 << 63, 5 << 59},
 	} {
 		if got := limitFor(c.live, c.stacks); got != c.want {
 			t.Errorf("%d bytes in use, stacks of %d: a limit of %d, want %d", c.live, c.stacks, got, c.want)
@@ -59,7 +59,7 @@ func TestCollectionsFollowWhatIsInUse(t *testing.T) {
 	if got := percentNow(); got < leastPercent || got > 30 {
 		t.Errorf("%d %% with 256 MB in use", got)
 	}
-	for debug.SetMemoryLimit(-1) < 512<<20 {
+	for debug.SetMemoryLimit(-1) < 384<<20 {
 		runtime.Gosched() // the limit follows the percentage
 	}
 	runtime.KeepAlive(held)

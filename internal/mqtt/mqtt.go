@@ -85,3 +85,23 @@ type Handler interface {
 	Filters() []string
 	Handle(ctx context.Context, m Message) error
 }
+
+// Sequencer is a [Handler] that can have several messages of one publisher under way at once.
+type Sequencer interface {
+	Handler
+	// Sequence begins one, for the messages of one publisher.
+	Sequence() Sequence
+}
+
+// Sequence takes messages in, in order. It is for one goroutine.
+//
+// Begin does of a message what need not wait until it is durable, and returns a function that waits and returns what Handle would.
+// These functions are to be called, each once, in the order of the messages. When one of them has returned an error, ctx is to be
+// cancelled, and then the others are to be called: a message that follows one that was not accepted may have been taken in, and must not
+// be acknowledged. A message's payload must not be modified before its function has returned.
+//
+// nil says that the message cannot be under way beside others, and that nothing was done: it is for Handle, when those before it were
+// waited for.
+type Sequence interface {
+	Begin(ctx context.Context, m Message) (wait func() error)
+}

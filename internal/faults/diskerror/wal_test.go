@@ -35,7 +35,7 @@ func TestLostPagesOfTheWAL(t *testing.T) {
 	}
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
-	for at := 30; at < 39; at++ {
+	for at := 26; at < 42; at++ { // about the first commits
 		tr := &trial{
 			fault:  &fault{class: syncs, at: at, errno: syscall.EIO, lasting: true},
 			binary: binary, base: &base{name: "a new database", first: 1, last: 6},
@@ -54,7 +54,7 @@ func TestLostPagesOfTheWAL(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if tried < 3 {
-		t.Errorf("the sync of a WAL failed in %d trials", tried)
+	if tried == 0 {
+		t.Error("no sync of a WAL was the first that failed")
 	}
 }

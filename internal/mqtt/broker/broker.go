@@ -164,7 +164,8 @@ func libraryOptions(opts Options) *mochi.Options {
 	caps.MaximumInflight = uint16(min(l.MaxQueued+1, 65535))
 	caps.TopicAliasMaximum = 0
 	caps.RetainAvailable = 0 // for the library: what is retained is ours
-	return &mochi.Options{Capabilities: caps, Logger: quietLogger(opts.Logger), SysTopicResendInterval: never}
+	return &mochi.Options{Capabilities: caps, Logger: quietLogger(opts.Logger), SysTopicResendInterval: never,
+		ClientNetReadBufferSize: readBuffer}
 }
 
 // dropServerTopics takes away the $SYS topics that the library published once, at its start.
@@ -286,9 +287,10 @@ func (b *Broker) adopt(nc net.Conn, establish listeners.EstablishFn) bool {
 func (b *Broker) serve(c *conn, establish listeners.EstablishFn) {
 	remote := c.Conn.RemoteAddr().String()
 	err := c.run(establish)
-	reason := c.why(err)
 	c.arrived()
 	c.doneReading()
+	c.endSequence()
+	reason := c.why(err)
 	c.endDelivery()
 	c.settle()
 	<-c.written

@@ -40,6 +40,9 @@ type conn struct {
 	ackID   uint16 // the packet id that a SUBACK or UNSUBACK is to have
 	settled bool   // its session was established: there is something to settle when it ends
 
+	sequence sequence
+	deadline time.Time // the library's, for the keepalive
+
 	willRetain bool                   // what the library must not know of the will
 	arriving   bool                   // it holds Broker.delivery
 	reading    bool                   // it holds Broker.topics for reading
@@ -82,6 +85,9 @@ func connOf(cl *mochi.Client) *conn {
 
 // Read hands on what came, after looking at the packets' lengths.
 func (c *conn) Read(p []byte) (int, error) {
+	if err := c.finishBeforeRead(); err != nil {
+		return 0, err
+	}
 	if c.frame.left == 0 {
 		c.giveBack() // the library asks for more: it has done with what came before
 	}
@@ -222,7 +228,10 @@ func (c *conn) writeTimeout() time.Duration {
 }
 
 // SetDeadline is called by the library for the keepalive, and concerns reading only.
-func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+func (c *conn) SetDeadline(t time.Time) error {
+	c.deadline = t
+	return c.SetReadDeadline(t)
+}
 
 // Close is called by the library and ends reading at once; what was written before it still goes out for a moment.
 func (c *conn) Close() error {

@@ -147,6 +147,7 @@ func (h *hook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
 		b.dropSession(cl.ID)
 	}
 	c.session = b.openSession(cl.ID)
+	c.openSequence()
 	if old, ok := b.server.Clients.Get(cl.ID); ok && !pk.Connect.Clean {
 		c.session.restore(old)
 	}
@@ -231,11 +232,16 @@ func (h *hook) read(c *conn, cl *mochi.Client, pk packets.Packet) (packets.Packe
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
 		return nothing, c.publish(pk)
-	case packets.Pubrel:
-		return nothing, c.release(pk)
 	case packets.Puback, packets.Pubrec, packets.Pubcomp:
 		c.acknowledged(cl, pk)
 		return pk, nil
+	}
+	if err := c.finish(); err != nil {
+		return pk, err
+	}
+	switch pk.FixedHeader.Type {
+	case packets.Pubrel:
+		return nothing, c.release(pk)
 	case packets.Subscribe:
 		if code := pk.SubscribeValidate(); code != packets.CodeSuccess {
 			return pk, violation{code, fmt.Errorf("SUBSCRIBE: %s", code.Reason)}

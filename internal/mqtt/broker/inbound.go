@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,8 @@ import (
 //  5. the message goes to the subscribers; what is queued for kept sessions is written, synced
 //  6. PUBACK or PUBREC
 //
-// Any error in 3 to 5 ends the connection without an acknowledgement, so that the client sends the message again. PUBREC,
+// Any error in 3 to 5 ends the connection without an acknowledgement, so that the client sends the message again, and all that
+// follow it: none of them is acknowledged either, also where several are under way at once (underway.go). PUBREC,
 // not PUBCOMP, takes the message over: after it the client may forget the message and keeps only its id.
 
 // refusal is an error that the client is told by an acknowledgement (MQTT 5), and that costs nothing but the message.
@@ -47,50 +49,77 @@ type violation struct {
 func (v violation) Error() string { return v.reason.Error() }
 func (v violation) Unwrap() error { return v.reason }
 
-// publish takes a client's PUBLISH. A nil error means that it was answered.
+// publish takes a client's PUBLISH. A nil error means that it was answered, or is under way.
 func (c *conn) publish(pk packets.Packet) error {
 	b, qos := c.b, pk.FixedHeader.Qos
 	b.stats.received.Add(1)
 	if err := c.validate(pk); err != nil {
+		return cmp.Or(c.finish(), err)
+	}
+	no := c.permit(pk)
+	if no == nil {
+		if taken, err := c.begin(pk); taken || err != nil {
+			return err
+		}
+	}
+	if err := c.finish(); err != nil { // in order
 		return err
 	}
-	err := c.permit(pk)
-	var no refusal
-	switch {
-	case errors.As(err, &no) && (qos == 0 || c.version.Load() >= 5):
-		b.stats.refused.Add(1)
-		b.log.Warn("mqtt broker: message refused", "client", c.session.id, "topic", pk.TopicName, "reason", no.reason)
-		if qos == 0 {
-			return nil
-		}
-		return c.ack(ackKind(qos), pk.PacketID, no.code.Code)
-	case errors.As(err, &no):
-		// Before MQTT 5 there is no way to say no but to hang up.
-		b.stats.refused.Add(1)
-		return violation(no)
-	case err != nil:
-		return err
+	if no != nil {
+		return c.refused(pk, no)
 	}
 	if qos == 2 {
-		// A compliant client sends a message again with DUP set. Without DUP it is another message, from a client that has
-		// lost its state: better twice than never.
-		if c.session.seen(pk.PacketID) {
-			if pk.FixedHeader.Dup {
-				b.stats.duplicates.Add(1)
-				return c.ack(packets.Pubrec, pk.PacketID, 0)
-			}
-		} else if c.session.incomingLen() >= b.opts.Limits.ReceiveMaximum {
-			return violation{packets.ErrReceiveMaximum, fmt.Errorf("more than %d QoS 2 messages under way (limit ReceiveMaximum)", b.opts.Limits.ReceiveMaximum)}
+		if again, err := c.repeated(pk); again || err != nil {
+			return err
 		}
 	}
 	if err := b.accept(b.ctx, incoming{pk: pk, client: c.session.id, session: c.session}); err != nil {
-		b.stats.failed.Add(1)
-		return violation{packets.ErrImplementationSpecificError, fmt.Errorf("message on %q not accepted: %w", pk.TopicName, err)}
+		return b.notAccepted(pk, err)
 	}
 	if qos == 0 {
 		return nil
 	}
 	return c.ack(ackKind(qos), pk.PacketID, 0)
+}
+
+// refused answers a message that is not permitted.
+func (c *conn) refused(pk packets.Packet, err error) error {
+	b, qos := c.b, pk.FixedHeader.Qos
+	var no refusal
+	if !errors.As(err, &no) {
+		return err
+	}
+	b.stats.refused.Add(1)
+	if qos > 0 && c.version.Load() < 5 {
+		// Before MQTT 5 there is no way to say no but to hang up.
+		return violation(no)
+	}
+	b.log.Warn("mqtt broker: message refused", "client", c.session.id, "topic", pk.TopicName, "reason", no.reason)
+	if qos == 0 {
+		return nil
+	}
+	return c.ack(ackKind(qos), pk.PacketID, no.code.Code)
+}
+
+// repeated answers a QoS 2 message that waits for its PUBREL and is sent again. An error says that too many do.
+func (c *conn) repeated(pk packets.Packet) (again bool, err error) {
+	b := c.b
+	// A compliant client sends a message again with DUP set. Without DUP it is another message, from a client that has
+	// lost its state: better twice than never.
+	switch seen := c.session.seen(pk.PacketID); {
+	case seen && pk.FixedHeader.Dup:
+		b.stats.duplicates.Add(1)
+		return true, c.ack(packets.Pubrec, pk.PacketID, 0)
+	case !seen && c.session.incomingLen() >= b.opts.Limits.ReceiveMaximum:
+		return false, violation{packets.ErrReceiveMaximum, fmt.Errorf("more than %d QoS 2 messages under way (limit ReceiveMaximum)", b.opts.Limits.ReceiveMaximum)}
+	}
+	return false, nil
+}
+
+// notAccepted is how a connection ends whose message was not.
+func (b *Broker) notAccepted(pk packets.Packet, err error) error {
+	b.stats.failed.Add(1)
+	return violation{packets.ErrImplementationSpecificError, fmt.Errorf("message on %q not accepted: %w", pk.TopicName, err)}
 }
 
 // ackKind is what a PUBLISH is answered with.
@@ -155,13 +184,23 @@ type incoming struct {
 func (b *Broker) accept(ctx context.Context, in incoming) error {
 	pk := in.pk
 	if !in.own && b.handles(pk.TopicName) {
-		m := mqtt.Message{Topic: pk.TopicName, Payload: pk.Payload, QoS: pk.FixedHeader.Qos, Retain: pk.FixedHeader.Retain,
-			ReceivedAt: b.opts.Now(), Client: in.client}
-		if err := b.handle(ctx, m); err != nil {
+		if err := b.handle(ctx, b.message(pk, in.client)); err != nil {
 			return fmt.Errorf("handler: %w", err)
 		}
 		b.stats.handled.Add(1)
 	}
+	return b.pass(in)
+}
+
+// message is what the handler gets of a packet.
+func (b *Broker) message(pk packets.Packet, client string) mqtt.Message {
+	return mqtt.Message{Topic: pk.TopicName, Payload: pk.Payload, QoS: pk.FixedHeader.Qos, Retain: pk.FixedHeader.Retain,
+		ReceivedAt: b.opts.Now(), Client: client}
+}
+
+// pass is steps 4 and 5.
+func (b *Broker) pass(in incoming) error {
+	pk := in.pk
 	pk.Expiry = 0
 	if s := pk.Properties.MessageExpiryInterval; s > 0 {
 		pk.Expiry = time.Now().Unix() + int64(s) // the library's clock
@@ -216,16 +255,21 @@ func (b *Broker) retainLock(topic string) *sync.Mutex {
 	return &b.retainLocks[maphash.String(b.seed, topic)%uint64(len(b.retainLocks))]
 }
 
-// handle calls the handler. A panic of its own is an error like any other: the message was not taken.
-func (b *Broker) handle(ctx context.Context, m mqtt.Message) (err error) {
+// handle calls the handler.
+func (b *Broker) handle(ctx context.Context, m mqtt.Message) error {
+	return b.contain(m.Topic, func() error { return b.opts.Handler.Handle(ctx, m) })
+}
+
+// contain makes an error of a panic in the handler, like any other: the message was not taken.
+func (b *Broker) contain(topic string, f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			b.stats.panics.Add(1)
-			b.log.Error("mqtt broker: panic in the handler", "topic", m.Topic, "panic", r, "stack", string(debug.Stack()))
+			b.log.Error("mqtt broker: panic in the handler", "topic", topic, "panic", r, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", r)
 		}
 	}()
-	return b.opts.Handler.Handle(ctx, m)
+	return f()
 }
 
 // fanOut gives a message to the subscribers, by the library, as from a client of the daemon's own: that way the library

@@ -100,23 +100,61 @@ func (in *Intake) Complain(m mqtt.Message, reason Reason, err error) {
 // Decide runs one decision about a message and counts what came of it. A message whose events the log refuses for what
 // they are is dropped: it would be refused again. Any other error of the decision or of the house is returned.
 func (in *Intake) Decide(ctx context.Context, m mqtt.Message, decide func(statehouse.Pending) (*Batch, error)) error {
-	recorded, tooSoon := 0, 0
-	var tooMany error
-	_, err := in.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
-		b, err := decide(p)
-		if err != nil {
-			return nil, err
+	d := decision{decide: decide}
+	_, err := in.house.Decide(ctx, d.run)
+	return in.settle(m, &d, err)
+}
+
+// Begin is Decide in two steps, as one of a sequence: the function that it returns waits for what becomes of the decision, and
+// says whether it is to be done again, since it came to nothing because of one before it. nil says that the house has no sequences.
+func (in *Intake) Begin(ctx context.Context, q *eventstore.Sequence, m mqtt.Message,
+	decide func(statehouse.Pending) (*Batch, error)) (wait func() (again bool, err error)) {
+	house, ok := in.house.(beginner)
+	if !ok {
+		return nil
+	}
+	d := &decision{decide: decide}
+	ticket := house.Begin(ctx, q, d.run)
+	return func() (again bool, err error) {
+		_, err = ticket.Wait()
+		if errors.Is(err, eventstore.ErrEarlier) {
+			return ctx.Err() == nil, err
 		}
-		recorded, tooMany, tooSoon = len(b.Events), b.TooMany(), b.tooSoon
-		return b.Events, nil
-	})
+		return false, in.settle(m, d, err)
+	}
+}
+
+// beginner is a [House] that has sequences.
+type beginner interface {
+	Begin(ctx context.Context, q *eventstore.Sequence, decide func(p statehouse.Pending) ([]eventstore.Event, error)) eventstore.Ticket
+}
+
+// decision is one about a message, and what its last run came to.
+type decision struct {
+	decide            func(statehouse.Pending) (*Batch, error)
+	recorded, tooSoon int
+	tooMany           error
+}
+
+// run is the decision as the house has it.
+func (d *decision) run(p statehouse.Pending) ([]eventstore.Event, error) {
+	b, err := d.decide(p)
+	if err != nil {
+		return nil, err
+	}
+	d.recorded, d.tooMany, d.tooSoon = len(b.Events), b.TooMany(), b.tooSoon
+	return b.Events, nil
+}
+
+// settle counts what came of a decision.
+func (in *Intake) settle(m mqtt.Message, d *decision, err error) error {
 	if err == nil {
-		for range tooSoon {
+		for range d.tooSoon {
 			in.Counters.Ignore(ReasonTooSoon)
 		}
 	}
-	if err == nil && tooMany != nil {
-		in.Complain(m, ReasonTooMany, tooMany)
+	if err == nil && d.tooMany != nil {
+		in.Complain(m, ReasonTooMany, d.tooMany)
 	}
 	switch {
 	case errors.Is(err, eventstore.ErrTooLarge):
@@ -127,11 +165,11 @@ func (in *Intake) Decide(ctx context.Context, m mqtt.Message, decide func(stateh
 		return nil
 	case err != nil:
 		return err
-	case recorded == 0 && m.Retained && tooMany == nil:
+	case d.recorded == 0 && m.Retained && d.tooMany == nil:
 		in.Counters.Ignore(ReasonRetained)
-	case recorded == 0 && tooMany == nil && tooSoon == 0:
+	case d.recorded == 0 && d.tooMany == nil && d.tooSoon == 0:
 		in.Counters.Ignore(ReasonUnchanged)
 	}
-	in.Counters.Events.Add(uint64(recorded))
+	in.Counters.Events.Add(uint64(d.recorded))
 	return nil
 }

@@ -1,6 +1,9 @@
 package dialect
 
 import (
+	"context"
+
+	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/command"
 	"github.com/statehouse/statehouse/internal/mqtt"
@@ -36,6 +39,12 @@ type Dialect interface {
 	Claim(topic string) Claim
 	// Render makes of a command what is published for it. It is called in the writer's turn and must not block.
 	Render(t Target, c command.Checked) (Rendered, error)
+}
+
+// Sequencer is a [Dialect] that can have messages under way at once: Begin is [mqtt.Sequence]'s, with the sequence of their
+// publisher. It is called for messages on topics that the dialect wants, and leaves to Handle whatever is no plain report.
+type Sequencer interface {
+	Begin(ctx context.Context, q *eventstore.Sequence, m mqtt.Message) (wait func() error)
 }
 
 // Claim is what a dialect makes of a topic.

@@ -10,6 +10,7 @@ import (
 	"unique"
 
 	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
@@ -73,10 +74,63 @@ func (e *Engine) report(ctx context.Context, m mqtt.Message, uses []*item) error
 		e.Counters.Ignore(dialect.ReasonEmpty)
 		return nil
 	}
-	taken := &message{Message: m, payload: template.NewPayload(m.Payload), readings: make([]reading, 0, len(uses))}
+	taken, bad := e.take(m, uses)
+	if !e.says(taken, bad) {
+		return nil
+	}
+	if taken.reaches() {
+		e.reaching.Lock()
+		defer e.reaching.Unlock()
+		e.hear(taken)
+	}
+	return e.decide(ctx, taken)
+}
+
+// Begin implements [dialect.Sequencer]: for fresh reports that say nothing of availability.
+func (e *Engine) Begin(ctx context.Context, q *eventstore.Sequence, m mqtt.Message) func() error {
+	select {
+	case <-e.ready:
+	default:
+		return nil
+	}
+	if m.Retained || len(m.Payload) == 0 || len(m.Payload) > e.opts.MaxMessageBytes || e.announces(m.Topic) {
+		return nil
+	}
+	uses := e.catalog.uses(m.Topic)
+	if len(uses) == 0 || slices.ContainsFunc(uses, func(it *item) bool { return e.reachedOn(it, m.Topic) }) {
+		return nil
+	}
+	taken, bad := e.take(m, uses)
+	var unfits error
+	if len(taken.readings) == 0 {
+		return nil
+	}
+	wait := e.Intake.Begin(ctx, q, m, e.decision(taken, &unfits))
+	if wait == nil {
+		return nil
+	}
+	e.Counters.Received.Add(1)
+	e.says(taken, bad)
+	return func() error {
+		again, err := wait()
+		if again {
+			return e.decide(ctx, taken)
+		}
+		e.misfit(taken, err, unfits)
+		return err
+	}
+}
+
+// reachedOn says that a topic is one of an entity's topics of availability.
+func (e *Engine) reachedOn(it *item, topic string) bool {
+	made, err := e.catalog.compile(it)
+	return err == nil && made.reachesOn(slices.Index(it.topics, topic))
+}
+
+// take works out what a message says of the entities that listen to its topic.
+func (e *Engine) take(m mqtt.Message, uses []*item) (taken *message, bad error) {
+	taken = &message{Message: m, payload: template.NewPayload(m.Payload), readings: make([]reading, 0, len(uses))}
 	stale := m.Retained && e.catalog.sameStored(m.Topic, m.Payload)
-	var bad error
-	reached := false
 	for _, it := range uses {
 		made, err := e.catalog.compile(it)
 		if err != nil {
@@ -85,7 +139,6 @@ func (e *Engine) report(ctx context.Context, m mqtt.Message, uses []*item) error
 		}
 		topic := slices.Index(it.topics, m.Topic)
 		r := reading{item: it, made: made, reaches: made.reachesOn(topic), from: len(taken.sayings)}
-		reached = reached || r.reaches
 		if !stale {
 			if err := taken.read(made.feeds[topic]); err != nil {
 				bad = err
@@ -95,21 +148,22 @@ func (e *Engine) report(ctx context.Context, m mqtt.Message, uses []*item) error
 			taken.readings = append(taken.readings, r)
 		}
 	}
+	return taken, bad
+}
+
+// says counts a message that says nothing, and complains of what is bad in it.
+func (e *Engine) says(m *message, bad error) bool {
 	if bad != nil {
-		e.Complain(m, dialect.ReasonMalformed, bad)
+		e.Complain(m.Message, dialect.ReasonMalformed, bad)
+	} else if len(m.readings) == 0 {
+		e.Counters.Ignore(dialect.ReasonUnchanged)
 	}
-	if len(taken.readings) == 0 {
-		if bad == nil {
-			e.Counters.Ignore(dialect.ReasonUnchanged)
-		}
-		return nil
-	}
-	if reached {
-		e.reaching.Lock()
-		defer e.reaching.Unlock()
-		e.hear(taken)
-	}
-	return e.decide(ctx, taken)
+	return len(m.readings) > 0
+}
+
+// reaches says that a message is about availability.
+func (m *message) reaches() bool {
+	return slices.ContainsFunc(m.readings, func(r reading) bool { return r.reaches })
 }
 
 // hear notes what a message says of availability. Its caller holds reaching.
@@ -131,28 +185,38 @@ func (e *Engine) hear(m *message) {
 // decide records what follows from what a message says.
 func (e *Engine) decide(ctx context.Context, m *message) error {
 	var unfits error
-	err := e.Decide(ctx, m.Message, func(p statehouse.Pending) (*dialect.Batch, error) {
+	err := e.Decide(ctx, m.Message, e.decision(m, &unfits))
+	e.misfit(m, err, unfits)
+	return err
+}
+
+// misfit complains of what did not fit into the states of a message that was taken in.
+func (e *Engine) misfit(m *message, err, unfits error) {
+	if err == nil && unfits != nil {
+		e.Complain(m.Message, dialect.ReasonMalformed, unfits)
+	}
+}
+
+// decision is what follows from what a message says. Its last run leaves what did not fit in unfits.
+func (e *Engine) decision(m *message, unfits *error) func(statehouse.Pending) (*dialect.Batch, error) {
+	return func(p statehouse.Pending) (*dialect.Batch, error) {
 		b := e.NewBatch(p, m.ReceivedAt)
-		unfits = nil
+		*unfits = nil
 		var draft dialect.Draft
 		for i := range m.readings {
 			unfit, err := e.decideOne(b, &draft, &m.readings[i], m)
 			switch {
 			case errors.Is(err, dialect.ErrStateTooLarge): // the others are none the worse for it
-				unfits = errors.Join(unfits, err)
+				*unfits = errors.Join(*unfits, err)
 			case err != nil:
 				return nil, err
 			}
 			if unfit != nil {
-				unfits = errors.Join(unfits, unfit)
+				*unfits = errors.Join(*unfits, unfit)
 			}
 		}
 		return b, nil
-	})
-	if err == nil && unfits != nil {
-		e.Complain(m.Message, dialect.ReasonMalformed, unfits)
 	}
-	return err
 }
 
 // read runs the templates of what a topic goes into. A template that needs what the message does not speak of says nothing.

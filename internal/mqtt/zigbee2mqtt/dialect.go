@@ -112,6 +112,10 @@ func (d *Dialect) Filters() []string { return []string{d.opts.BaseTopic + "/#"} 
 // Handle implements [mqtt.Handler].
 func (d *Dialect) Handle(ctx context.Context, m mqtt.Message) error {
 	d.Counters.Received.Add(1)
+	return d.handle(ctx, m)
+}
+
+func (d *Dialect) handle(ctx context.Context, m mqtt.Message) error {
 	name, ok := strings.CutPrefix(m.Topic, d.opts.BaseTopic+"/")
 	if !ok || name == "" {
 		d.Counters.Ignore(dialect.ReasonOther)
@@ -279,6 +283,40 @@ func (d *Dialect) deviceMessage(ctx context.Context, r route, m mqtt.Message) er
 		return d.handleReport(ctx, r, m)
 	}
 	return nil
+}
+
+// Begin implements [dialect.Sequencer]: for fresh reports of known devices that can be read.
+func (d *Dialect) Begin(ctx context.Context, q *eventstore.Sequence, m mqtt.Message) func() error {
+	ix, name := d.index.Load(), strings.TrimPrefix(m.Topic, d.opts.BaseTopic+"/")
+	if ix == nil || m.Retained || len(m.Payload) == 0 || len(m.Payload) > d.opts.MaxMessageBytes || !d.started.Load() {
+		return nil
+	}
+	r := ix.route(name)
+	if r.kind != routeReport {
+		return nil
+	}
+	rep, err := parseReport(m)
+	if err != nil {
+		return nil
+	}
+	wait := d.Intake.Begin(ctx, q, m, func(p statehouse.Pending) (*dialect.Batch, error) {
+		b := d.newBatch(p, rep.at)
+		return b.Batch, d.decideReport(b, r, rep)
+	})
+	if wait == nil {
+		return nil
+	}
+	d.Counters.Received.Add(1)
+	return func() error {
+		again, err := wait()
+		switch {
+		case again || errors.Is(err, errStale) && ctx.Err() == nil: // what follows a stale one came to nothing, too
+			return d.handle(ctx, m)
+		case err == nil:
+			d.heard.note(r.device, rep)
+		}
+		return err
+	}
 }
 
 func (d *Dialect) handleReport(ctx context.Context, r route, m mqtt.Message) error {

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { arrived, params, scene, shownPositions, visit } from "./browser.mjs";
+import { eventually } from "./house.mjs";
+
+const { house, look } = await scene();
+const newest = (page) => page.locator(".log-row").first().getAttribute("data-position");
+
+/** Positions, the newest first, which the server has. */
+async function positions(query = {}, limit) {
+  const events = await house.list("LogService/Read", { query, backward: true, ...(limit && { limit: String(limit) }) }, "events");
+  return events.map((e) => e.position);
+}
+
+/** Messages that each change a lamp, told apart by their brightness. */
+const changes = (n, from = 1) => Array.from({ length: n }, (_, i) => ["zigbee2mqtt/ceiling_1", { state: "ON", brightness: ((from + i) % 250) + 1 }]);
+
+test("events come live, each once and in order, without a gap", () =>
+  look("/?view=log", async (page) => {
+    const before = await house.position();
+    await eventually(async () => assert.equal(await newest(page), String(before)));
+    await house.trickle(10, changes(120));
+    const head = await eventually(async () => {
+      const head = await house.position();
+      assert.ok(head >= before + 119, `${head} after ${before}`);
+      return head;
+    });
+    await eventually(async () => assert.equal(await newest(page), String(head)));
+    const shown = await shownPositions(page, String(before - 50));
+    assert.deepEqual(shown, Array.from({ length: shown.length }, (_, i) => String(head - i)));
+    assert.ok(shown.length > head - before);
+  }));
+
+test("a pause holds the list still, and what came meanwhile is there afterwards", () =>
+  look("/?view=log", async (page) => {
+    await page.locator(".log-row").first().waitFor();
+    await eventually(async () => assert.equal(await newest(page), String(await house.position())));
+    const before = await house.position();
+    await page.keyboard.press("p");
+    await page.getByRole("button", { name: "Go on" }).waitFor();
+    await house.publish(...changes(60, 130));
+    const head = await eventually(async () => {
+      const head = await house.position();
+      assert.ok(head >= before + 59);
+      return head;
+    });
+    await page.getByText(`${head - before} new`).waitFor();
+    assert.equal(await newest(page), String(before));
+    await page.getByRole("button", { name: "Go on" }).click();
+    await eventually(async () => assert.equal(await newest(page), String(head)));
+    const shown = await shownPositions(page, String(before - 10));
+    assert.deepEqual(shown, Array.from({ length: shown.length }, (_, i) => String(head - i)));
+    // And it goes on.
+    await house.publish(...changes(5, 200));
+    await eventually(async () => assert.equal(await newest(page), String(await house.position())));
+    assert.ok((await house.position()) > head);
+  }));
+
+test("filters let through what the server would, live, too", () =>
+  look("/?view=log", async (page) => {
+    await page.getByRole("button", { name: "area", exact: true }).click();
+    await eventually(() => assert.equal(params(page).kind, "area_registered"));
+    const areas = await positions({ kinds: ["area_registered"] });
+    assert.equal(areas.length, 7);
+    await page.getByText("That is all").waitFor();
+    await eventually(async () => assert.deepEqual(await shownPositions(page), areas));
+    await page.getByRole("button", { name: "system", exact: true }).click();
+    const both = await positions({ kinds: ["area_registered", "system"] });
+    await eventually(async () => assert.deepEqual(await shownPositions(page), both));
+
+    await visit(page, "/?view=log&id=light.ceiling_2,switch.tv_plug&kind=state_changed&source=zigbee2mqtt/default/zigbee2mqtt");
+    const query = { entityIds: ["light.ceiling_2", "switch.tv_plug"], kinds: ["state_changed"] };
+    await eventually(async () => assert.equal(await newest(page), (await positions(query, 1))[0]));
+    await house.publish(["zigbee2mqtt/ceiling_1", { state: "OFF", brightness: 5 }], ["zigbee2mqtt/tv_plug", { state: "OFF", power: 3 }], ["zigbee2mqtt/tv_plug", { state: "ON", power: 4 }]);
+    await house.until("switch.tv_plug", (s) => s.text === "on");
+    await house.until("light.ceiling_1", (s) => s.attributes.light.brightness === 5);
+    await eventually(async () => assert.equal(await newest(page), (await positions(query, 1))[0]));
+    assert.deepEqual(await shownPositions(page), await positions(query));
+    await page.getByRole("button", { name: "All events" }).click();
+    await eventually(async () => assert.equal(await newest(page), String(await house.position())));
+    assert.deepEqual(Object.keys(params(page)), ["view"]);
+  }));
+
+test("older ones come as one scrolls, down to the first", () =>
+  look("/?view=log&kind=entity_registered,device_registered,system,area_registered", async (page) => {
+    const all = await positions({ kinds: ["entity_registered", "device_registered", "system", "area_registered"] });
+    assert.ok(all.length > 400, "more than come at once");
+    assert.deepEqual(await shownPositions(page), all);
+    await page.getByText("That is all").waitFor();
+  }));
+
+test("a link to an event leads to it, in what was around it", () =>
+  look("/?view=log", async (page) => {
+    const row = page.locator(".log-row").nth(3);
+    await row.waitFor();
+    const position = await row.getAttribute("data-position");
+    await row.getByRole("link", { name: `@${position}` }).click();
+    await eventually(() => assert.equal(params(page).position, position));
+    for (const wanted of [position, "5000", "1"]) {
+      await visit(page, `/?view=log&position=${wanted}`);
+      const marked = page.locator('.log-row[aria-current="true"]');
+      await marked.waitFor();
+      assert.equal(await marked.getAttribute("data-position"), wanted);
+      assert.equal(await marked.count(), 1);
+      await eventually(async () => assert.ok(await marked.evaluate((e) => e.getBoundingClientRect().top >= 0 && e.getBoundingClientRect().bottom <= innerHeight), `@${wanted} is not in sight`));
+      const [top, middle] = [Number(await newest(page)), Number(wanted)];
+      assert.ok(top > middle, "what came after it is there, too");
+    }
+    const kind = await page.locator('.log-row[aria-current="true"] .log-kind').getAttribute("data-kind");
+    const [first] = await house.list("LogService/Read", { limit: "1" }, "events");
+    assert.equal(kind, first.kind);
+    await page.getByRole("button", { name: "Go to the newest" }).click();
+    await eventually(async () => assert.equal(await newest(page), String(await house.position())));
+  }));
+
+test("in the past the log ends there", () =>
+  look("/?view=log&at=@4321", async (page) => {
+    await arrived(page);
+    await eventually(async () => assert.equal(await newest(page), "4321"));
+    const [stopped] = await Promise.all([newest(page), house.publish(...changes(3, 240))]);
+    assert.equal(stopped, "4321");
+    assert.equal(await page.getByRole("button", { name: "Pause", exact: true }).filter({ hasText: "Pause" }).count(), 0);
+    assert.deepEqual(await shownPositions(page, "4000"), await positions({ until: "4321" }, (await shownPositions(page, "4000")).length));
+  }));
