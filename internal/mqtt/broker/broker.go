@@ -46,7 +46,7 @@ import (
 
 // Broker is a running one. All methods are safe for concurrent use.
 //
-// Lock order: retainLocks, topics, delivery, conn.piece, mu, session.mu, conn.mu.
+// Lock order: retainLocks, topics, delivery, conn.piece, lists, mu, session.mu, conn.mu.
 type Broker struct {
 	opts    Options
 	log     *slog.Logger
@@ -81,6 +81,10 @@ type Broker struct {
 	topics sync.RWMutex
 	// delivery is held for reading while any message goes to the subscribers, and while a session changes its connection.
 	delivery sync.RWMutex
+	// lists is held for reading by who adds to the library's lists of messages under way, and for writing by a reading goroutine
+	// as long as the library may look for the next one on its client's. It takes that list's own lock twice then, one inside the
+	// other, and for good if somebody wants to write between the two.
+	lists sync.RWMutex
 
 	mu        sync.Mutex // guards what follows
 	conns     map[*conn]struct{}
@@ -330,6 +334,7 @@ func (c *conn) run(establish listeners.EstablishFn) (err error) {
 	c.mu.Lock()
 	c.Conn = nc
 	c.mu.Unlock()
+	defer c.leaveList()
 	return establish(c.b.ln.ID(), c)
 }
 

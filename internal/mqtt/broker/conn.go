@@ -46,6 +46,7 @@ type conn struct {
 	willRetain bool                   // what the library must not know of the will
 	arriving   bool                   // it holds Broker.delivery
 	reading    bool                   // it holds Broker.topics for reading
+	listing    bool                   // it holds Broker.lists
 	asked      []bool                 // of the filters of a SUBSCRIBE: whether it is to bring what is retained
 	granted    []packets.Subscription // those of them that were granted
 
@@ -85,6 +86,7 @@ func connOf(cl *mochi.Client) *conn {
 
 // Read hands on what came, after looking at the packets' lengths.
 func (c *conn) Read(p []byte) (int, error) {
+	c.leaveList()
 	if err := c.finishBeforeRead(); err != nil {
 		return 0, err
 	}

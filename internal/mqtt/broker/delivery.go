@@ -170,7 +170,9 @@ func (c *conn) sendRetained(sub packets.Subscription, m message) bool {
 			return false
 		}
 		pk.PacketID, pk.Created = uint16(id), b.seq.Add(1)
+		b.lists.RLock()
 		cl.State.Inflight.Set(pk)
+		b.lists.RUnlock()
 		if !b.enqueue(cl, pk) {
 			return true
 		}

@@ -206,6 +206,7 @@ func (h *hook) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet
 	if c == nil {
 		return pk, nil
 	}
+	c.leaveList()
 	if c.session == nil { // CONNECT
 		if pk.Connect.WillFlag {
 			c.willRetain, pk.Connect.WillRetain = pk.Connect.WillRetain, false
@@ -341,6 +342,26 @@ func (h *hook) OnPacketProcessed(cl *mochi.Client, pk packets.Packet, err error)
 		c.deliverRetained()
 	}
 	c.doneReading()
+	if err == nil {
+		c.enterList()
+	}
+}
+
+// enterList keeps others from the library's list of the client, which the library looks at next, until leaveList. Nobody adds to
+// that of a client without subscriptions.
+func (c *conn) enterList() {
+	if c.cl.State.Subscriptions.Len() > 0 || c.cl.State.Inflight.Len() > 0 {
+		c.b.lists.Lock()
+		c.listing = true
+	}
+}
+
+// leaveList is called when the library reads on, or has ended.
+func (c *conn) leaveList() {
+	if c.listing {
+		c.listing = false
+		c.b.lists.Unlock()
+	}
 }
 
 // beginReading keeps retained messages from going to subscribers until doneReading.

@@ -291,7 +291,9 @@ func (b *Broker) fanOut(pk packets.Packet, origin string) error {
 		b.topics.Lock()
 	}
 	b.delivery.RLock()
+	b.lists.RLock()
 	err := b.server.InjectPacket(b.inline, out)
+	b.lists.RUnlock()
 	b.delivery.RUnlock()
 	if out.FixedHeader.Retain {
 		b.underWay.end(out.TopicName)
