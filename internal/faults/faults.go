@@ -28,6 +28,8 @@ type Budget struct {
 	Dir string
 	// Binary is the program under test, for those that start it: [Build] makes it.
 	Binary string
+	// Covered are the counts of all runs before this one, as in a [Report]; nil for none.
+	Covered map[string]int
 }
 
 // Check says what is missing from a budget.

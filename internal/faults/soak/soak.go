@@ -183,9 +183,8 @@ func (s *soak) take(ctx context.Context, h harness, d time.Duration, binary stri
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	report, failure := h.run(ctx, seed, faults.Budget{Time: d, Dir: dir, Binary: binary})
-	c := s.covered[h.name]
+	c, began := s.covered[h.name], time.Now()
+	report, failure := h.run(ctx, seed, faults.Budget{Time: d, Dir: dir, Binary: binary, Covered: c.Counts})
 	c.Add(report)
 	c.Took += time.Since(began)
 	c.Seeds = append(c.Seeds, seed)
