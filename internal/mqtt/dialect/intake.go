@@ -100,9 +100,16 @@ func (in *Intake) Complain(m mqtt.Message, reason Reason, err error) {
 // Decide runs one decision about a message and counts what came of it. A message whose events the log refuses for what
 // they are is dropped: it would be refused again. Any other error of the decision or of the house is returned.
 func (in *Intake) Decide(ctx context.Context, m mqtt.Message, decide func(statehouse.Pending) (*Batch, error)) error {
+	_, err := in.Take(ctx, m, decide)
+	return err
+}
+
+// Take is Decide for those who keep what they decided: taken says that it is in the log, and false without an error that the
+// message was dropped.
+func (in *Intake) Take(ctx context.Context, m mqtt.Message, decide func(statehouse.Pending) (*Batch, error)) (taken bool, err error) {
 	d := decision{decide: decide}
-	_, err := in.house.Decide(ctx, d.run)
-	return in.settle(m, &d, err)
+	_, err = in.house.Decide(ctx, d.run)
+	return err == nil, in.settle(m, &d, err)
 }
 
 // Begin is Decide in two steps, as one of a sequence: the function that it returns waits for what becomes of the decision, and

@@ -69,7 +69,7 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 		}
 	}
 	registered := map[string]*entityv1.Entity{} // by unique id
-	err = e.Decide(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
+	taken, err := e.Take(ctx, m, func(p statehouse.Pending) (*dialect.Batch, error) {
 		clear(registered)
 		b := e.NewBatch(p, m.ReceivedAt)
 		want := want
@@ -83,7 +83,7 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 		}
 		return b, nil
 	})
-	if err != nil {
+	if !taken {
 		e.forget(a.Key)
 		return err
 	}

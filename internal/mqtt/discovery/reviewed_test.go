@@ -15,6 +15,7 @@ import (
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect/dialecttest"
 )
 
@@ -243,6 +244,30 @@ func TestADeviceThatIsOnlyNamedKeepsItsFacts(t *testing.T) {
 	}
 	if _, ok := h.memory.Registry.Revision().Entity("sensor.kitchen_humidity"); !ok {
 		t.Error("no sensor.kitchen_humidity")
+	}
+}
+
+// An announcement that the log refuses for what it is has announced nothing: the next one that it takes is registered.
+func TestRefusedAnnouncement(t *testing.T) {
+	const config, payload = "homeassistant/sensor/k/config", `{"name":"T","unique_id":"k","state_topic":"s","device":{"ids":"k"}}`
+	h := newHouse(t)
+	if err := h.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.memory.Fail = fmt.Errorf("%w: for the test", eventstore.ErrTooLarge)
+	h.say(config, payload)
+	if got := h.Stats().Ignored[dialect.ReasonTooLarge]; got != 1 {
+		t.Errorf("%d announcements are counted as too large, not 1", got)
+	}
+	h.memory.Fail = nil
+	h.say("s", "1")
+	if got := len(h.memory.Events); got != 0 {
+		t.Errorf("%d events of an entity that was never registered", got)
+	}
+	h.say(config, payload)
+	h.say("s", "2")
+	if got := h.memory.Cache.View().Len(); got != 1 {
+		t.Errorf("announced again, %d entities have a state, not 1", got)
 	}
 }
 

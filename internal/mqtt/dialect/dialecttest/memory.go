@@ -28,7 +28,7 @@ type Memory struct {
 	Cache              *state.Cache
 	Registry           *registry.Registry
 	Events             []eventstore.Event
-	Fail               error
+	Fail               error // what the log says to what is decided, nil that it takes it
 	Once               bool // decisions are run once, and events are not kept: for benchmarks
 	Batches            int
 	Lookups            int // of single entries and states
@@ -42,6 +42,9 @@ func (h *Memory) Decide(_ context.Context, decide func(statehouse.Pending) ([]ev
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.Fail != nil {
+		if _, err := decide(h); err != nil {
+			return eventstore.Span{}, err
+		}
 		return eventstore.Span{}, h.Fail
 	}
 	if h.Once {
