@@ -3,14 +3,15 @@
 // # What it promises
 //
 // It subscribes at QoS 1 with a session that the broker keeps, and acknowledges each message only after the handler took it,
-// in order, one at a time. When the handler fails, nothing is acknowledged and the connection is closed; the broker then
-// sends the message again on the next connection, which comes after a pause. A message that was not acknowledged may thus be
+// in order. When the handler fails, neither that message nor one behind it is acknowledged, and the connection is closed; the broker then
+// sends them again on the next connection, which comes after a pause. A message that was not acknowledged may thus be
 // handled again. Messages that their publisher sends at QoS 0, and what exceeds the broker's own queue, can be lost while no
 // connection is there; the retained messages come again at every connection, marked as such.
 //
 // # Ordering
 //
-// The handler is called by one goroutine, in the order in which the broker sends.
+// The handler is called by one goroutine, in the order in which the broker sends. Of a handler that is an [mqtt.Sequencer] up to 64
+// messages are under way at once, if they are here already: a lone message waits for no other.
 //
 // # Publishing
 //
@@ -34,7 +35,7 @@
 //
 // # Memory
 //
-// One message is held at a time; the network holds up the rest, and the broker is told how much it may send ahead. Up to
+// One message is held at a time, or as many as came with 32 KiB; the network holds up the rest, and the broker is told how much it may send ahead. Up to
 // 1,000 messages wait for their acknowledgements. Up to 4 MiB of topics are remembered, and up to 4 MiB wait to be subscribed to
 // again, each counted with 64 bytes more than it has.
 //

@@ -149,8 +149,14 @@ func (c *Client) converse(ctx context.Context, n *conn) error {
 		return fmt.Errorf("mqtt client: subscribe: %w", err)
 	}
 	wait := keepAlive(c.opts.KeepAlive, n.link.Hail) * 3 / 2
-	taken := map[uint16]bool{} // QoS 2 messages between PUBREC and PUBREL, should the broker send any
+	in := c.newReceiver(ctx, n.link)
+	defer in.end()
 	for {
+		if !n.link.whole() { // nobody knows when more comes
+			if err := in.finish(); err != nil {
+				return err
+			}
+		}
 		pk, err := n.link.Read(wait)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -160,9 +166,9 @@ func (c *Client) converse(ctx context.Context, n *conn) error {
 		}
 		switch p := pk.Content.(type) {
 		case *packets.Publish:
-			err = c.take(ctx, n.link, p, taken)
+			err = in.take(p)
 		case *packets.Pubrel:
-			delete(taken, p.PacketID)
+			delete(in.taken, p.PacketID)
 			err = n.link.Write(&packets.Pubcomp{PacketID: p.PacketID, Properties: &packets.Properties{}})
 		case *packets.Suback:
 			err = c.subscribed(n, own, p)
@@ -189,34 +195,4 @@ func goodbye(p *packets.Disconnect) error {
 		return errors.New("mqtt client: another client connected with the same client id; give each its own (mqtt.broker.client_id)")
 	}
 	return errors.New(strings.TrimSpace(fmt.Sprintf("mqtt client: the broker ended the connection (code %#x) %s", p.ReasonCode, reason)))
-}
-
-// take hands a message to the handler, and acknowledges it when that returned nil.
-func (c *Client) take(ctx context.Context, link *Link, p *packets.Publish, taken map[uint16]bool) error {
-	c.change(func(s *Status) { s.Received++ })
-	if err := mqtt.ValidTopic(p.Topic); err != nil {
-		return fmt.Errorf("mqtt client: the broker sent: %w", err)
-	}
-	if p.QoS != 2 || !taken[p.PacketID] {
-		m := mqtt.Message{Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retained: p.Retain, ReceivedAt: c.opts.Now()}
-		if err := c.opts.Handler.Handle(ctx, m); err != nil {
-			c.change(func(s *Status) { s.Failed++ })
-			return fmt.Errorf("mqtt client: message on %q not accepted: %w", p.Topic, err)
-		}
-	}
-	var err error
-	switch p.QoS {
-	case 0:
-		return nil
-	case 1:
-		err = link.Write(&packets.Puback{PacketID: p.PacketID, Properties: &packets.Properties{}})
-	default:
-		taken[p.PacketID] = true
-		err = link.Write(&packets.Pubrec{PacketID: p.PacketID, Properties: &packets.Properties{}})
-	}
-	if err != nil {
-		return fmt.Errorf("mqtt client: acknowledge: %w", err)
-	}
-	c.change(func(s *Status) { s.Acked++ })
-	return nil
 }

@@ -19,6 +19,7 @@ type fake struct {
 	grant func(sub *packets.Subscribe) []byte                // the codes of a SUBACK, nil for none; without it all are granted
 	leave func(unsub *packets.Unsubscribe) []byte            // the same for an UNSUBACK
 	knows bool                                               // whether it says that it knows the session
+	born  func(p *peer)                                      // is told when a client has said that it is online, nil for nobody
 	got   func(p *peer, pk *packets.ControlPacket) (on bool) // what else came; false ends the connection
 	done  sync.WaitGroup
 
@@ -155,6 +156,9 @@ func (f *fake) serve(p *peer) {
 			if c.Topic == "statehouse/status" {
 				if c.QoS > 0 {
 					p.ack(c.PacketID, 0, "")
+				}
+				if f.born != nil {
+					f.born(p)
 				}
 				continue
 			}

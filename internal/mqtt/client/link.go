@@ -140,6 +140,19 @@ func (l *Link) Read(timeout time.Duration) (*packets.ControlPacket, error) {
 	return decode(head, body)
 }
 
+// whole says that a whole packet is here already, so that reading it waits for nothing.
+func (l *Link) whole() bool {
+	here, _ := l.r.Peek(l.r.Buffered())
+	n, shift := 0, 0
+	for i := 1; i < len(here) && shift <= 21; i, shift = i+1, shift+7 {
+		n |= int(here[i]&0x7f) << shift
+		if here[i]&0x80 == 0 {
+			return len(here)-i-1 >= n
+		}
+	}
+	return false
+}
+
 // read reads a packet's bytes: its header and its body.
 func (l *Link) read() (head, body []byte, err error) {
 	b, err := l.r.ReadByte()
