@@ -78,7 +78,7 @@ func startBroker(t *testing.T, opts broker.Options) *broker.Broker {
 }
 
 // run starts a client; the returned function stops it and waits.
-func run(t *testing.T, opts client.Options) (*client.Client, func()) {
+func run(t testing.TB, opts client.Options) (*client.Client, func()) {
 	t.Helper()
 	opts.MinBackoff, opts.MaxBackoff = 10*time.Millisecond, 50*time.Millisecond
 	opts.ClientID = "statehouse"

@@ -13,7 +13,7 @@ import (
 
 // fake is a broker that does what a test wants: it greets, grants subscriptions, and has everything else to the test.
 type fake struct {
-	t     *testing.T
+	t     testing.TB
 	ln    net.Listener
 	hail  packets.Properties
 	grant func(sub *packets.Subscribe) []byte                // the codes of a SUBACK, nil for none; without it all are granted
@@ -50,7 +50,7 @@ func (p *peer) ack(id uint16, code byte, reason string) {
 }
 
 // start serves until the test ends.
-func (f *fake) start(t *testing.T) client.Endpoint {
+func (f *fake) start(t testing.TB) client.Endpoint {
 	t.Helper()
 	f.t = t
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

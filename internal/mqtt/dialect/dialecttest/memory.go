@@ -29,7 +29,7 @@ type Memory struct {
 	Registry           *registry.Registry
 	Events             []eventstore.Event
 	Fail               error // what the log says to what is decided, nil that it takes it
-	Once               bool // decisions are run once, and events are not kept: for benchmarks
+	Once               bool  // decisions are run once, and events are not kept: for benchmarks
 	Batches            int
 	Lookups            int // of single entries and states
 }
