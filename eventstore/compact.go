@@ -223,10 +223,14 @@ func (s *Store) cut(ctx context.Context, v *inspector, source string) (attested 
 	if err != nil {
 		return 0, err
 	}
+	var kept []snapshotRow
 	for _, f := range v.folds {
-		if err := s.snapshots.saveBaseLocked(ctx, f.projector.(SnapshotSource).Capture(), &next, v.fits[f.projector.Name()]); err != nil {
+		c := f.projector.(SnapshotSource).Capture()
+		row := snapshotRow{SnapshotHeader: c.Header(), uuid: s.uuid, chain: next.chain, encoding: snapshotFrames}
+		if err := s.snapshots.saveBaseLocked(ctx, c, row, v.unusable[row.place()]); err != nil {
 			return 0, fmt.Errorf("projector %s: %w", f.projector.Name(), err)
 		}
+		kept = append(kept, row)
 	}
 	event := Event{Source: source, Payload: &eventv1.Payload{Kind: &eventv1.Payload_HistoryRemoved{
 		HistoryRemoved: &eventv1.HistoryRemoved{Through: uint64(next.position), Recorded: next.recorded, Chain: next.chain[:]},
@@ -235,7 +239,14 @@ func (s *Store) cut(ctx context.Context, v *inspector, source string) (attested 
 	if err != nil {
 		return 0, err
 	}
-	r.terms = &terms{with: next.write}
+	r.terms = &terms{with: func(ctx context.Context, tx storage.Tx) error {
+		for i := range kept {
+			if err := kept[i].isKept(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return next.write(ctx, tx)
+	}}
 	span, err := s.submit(ctx, r)
 	switch {
 	case errors.Is(err, ErrUnknownOutcome) && s.base.Load().position == next.position: // it was found to be there
@@ -255,13 +266,27 @@ func (s *Store) cut(ctx context.Context, v *inspector, source string) (attested 
 	return span.First, nil
 }
 
-// saveBaseLocked saves what takes the place of the events up to a base, unless it is there already.
-func (b *snapshotter) saveBaseLocked(ctx context.Context, c Capture, at *base, isThere bool) error {
-	if isThere {
-		return nil
+// saveBaseLocked saves what takes the place of the events up to a base, unless a full snapshot by the same fold is there that
+// can be used.
+func (b *snapshotter) saveBaseLocked(ctx context.Context, c Capture, row snapshotRow, unusable bool) error {
+	if !unusable {
+		// It may have come, or gone, since the verification, which holds nothing up.
+		if count, err := b.savedRecords(ctx, &row, true); err != nil || count >= 0 {
+			return err
+		}
 	}
-	row := snapshotRow{SnapshotHeader: c.Header(), uuid: b.s.uuid, chain: at.chain, encoding: snapshotFrames}
 	return row.write(ctx, c.Records(b.s.giveWay), b.encodeOptions(), b.inTurns(ctx))
+}
+
+// isKept fails unless a full snapshot by the same fold is stored in the place of r: without it nothing that needs it may be removed.
+func (r *snapshotRow) isKept(ctx context.Context, tx storage.Tx) error {
+	var there bool
+	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM snapshots WHERE owner = ? AND position = ? AND fold_version = ?
+		AND chain = ? AND base_position IS NULL)`, r.Owner, int64(r.Position), r.FoldVersion, r.chain[:]).Scan(&there)
+	if err == nil && !there {
+		err = fmt.Errorf("the snapshot of %s at position %d, which is to take the place of the events, is not there", r.Owner, r.Position)
+	}
+	return err
 }
 
 // removeStep is the number of segments that are removed in one transaction.

@@ -44,8 +44,6 @@ type inspector struct {
 	salvager *salvager
 	// limit is the position up to which to walk, 0 for all of the log.
 	limit Position
-	// fits says of which owners the snapshot at the limit is a full one, and what the log makes of it.
-	fits map[string]bool
 	// begins is the base of the log when the walk began: what attests it is before the end of the log then.
 	begins *base
 	// attested are the last events removed that an event attests.
@@ -54,7 +52,7 @@ type inspector struct {
 
 func newInspector(s *Store, opts InspectOptions) *inspector {
 	v := &inspector{s: s, opts: opts, run: newRun(), before: []chain{genesis(s.uuid)}, resumed: time.Now(), listed: -1,
-		unusable: map[snapshotPlace]bool{}, fits: map[string]bool{}}
+		unusable: map[snapshotPlace]bool{}}
 	for _, p := range opts.Projectors {
 		v.folds = append(v.folds, &refold{projector: p})
 	}

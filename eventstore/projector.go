@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/statehouse/statehouse/storage"
@@ -129,6 +130,14 @@ func (ps projectors) entities() EntityPositions {
 		}
 	}
 	return nil
+}
+
+// write says that one of them may write into the file: a [Discarder] only reads.
+func (ps projectors) write() bool {
+	return slices.ContainsFunc(ps, func(p Projector) bool {
+		_, reads := p.(Discarder)
+		return !reads
+	})
 }
 
 func (ps projectors) folded() error {

@@ -232,7 +232,7 @@ func (w *writer) snapshotAtOnce(ctx context.Context, ps []Projector) error {
 // saveOneLocked saves what was captured of one projector. It returns the number of records that stand for all of that.
 func (b *snapshotter) saveOneLocked(ctx context.Context, c captured, step stepper) (records int, err error) {
 	row := snapshotRow{SnapshotHeader: c.header, uuid: b.s.uuid, chain: c.chain, encoding: snapshotFrames}
-	if count, err := b.savedRecords(ctx, &row); err != nil || count >= 0 {
+	if count, err := b.savedRecords(ctx, &row, false); err != nil || count >= 0 {
 		return count, err
 	}
 	base, delta, worthIt := b.delta(c)
@@ -272,12 +272,12 @@ func (b *snapshotter) delta(c captured) (base *fullSnapshot, delta Records, wort
 }
 
 // savedRecords is the number of records of the snapshot that is stored where row would be, -1 if there is none or not a
-// good one. Its contents are read: who wants a new one may know that it is damaged.
-func (b *snapshotter) savedRecords(ctx context.Context, row *snapshotRow) (count int, err error) {
+// good one, or a delta where a full one is wanted. Its contents are read: who wants a new one may know that it is damaged.
+func (b *snapshotter) savedRecords(ctx context.Context, row *snapshotRow, full bool) (count int, err error) {
 	count = -1
 	err = b.s.View(ctx, func(tx storage.Tx) error {
 		rows, err := snapshotRows(ctx, tx, row.Owner, row.Position)
-		if err != nil || len(rows) == 0 || rows[0].Position != row.Position || rows[0].chain != row.chain {
+		if err != nil || len(rows) == 0 || rows[0].Position != row.Position || rows[0].chain != row.chain || full && rows[0].delta {
 			return nil // one that cannot be read is none
 		}
 		layers, err := rows[0].layers(rows)

@@ -86,6 +86,12 @@ func (w *writer) start(ctx context.Context) error {
 	if notice != nil {
 		w.s.notice(notice)
 	}
+	if w.s.damage == nil && w.s.db.InheritedWAL() && w.s.projectors.write() {
+		// What they write would lie in the WAL behind parts of it that may not be on the disk, or move those into the database.
+		if err := w.s.db.MoveWAL(ctx, w.conn); err != nil {
+			return fmt.Errorf("what the process before left in the WAL: %w", err)
+		}
+	}
 	restored, err := w.restore(ctx, last)
 	if err != nil {
 		return err
