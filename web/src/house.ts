@@ -12,13 +12,16 @@ import { token } from "./session";
 /** How far a house is: "loading" until it is whole once, then "ready", or "lost" while the server does not answer. */
 export type Phase = "loading" | "ready" | "lost" | "failed";
 
+/** What a state has from the registry. */
+const registered = ["name", "areaName", "deviceName", "deviceClass", "unit"] as const;
+
 /** A house: the states of one moment, by entity id. Nobody but its owner below changes one. */
 export class House {
   /** The states, by entity id. */
   readonly states = new Map<string, StateJson>();
   /** Grows with each change of what is above, at most once a frame. */
   readonly revision = signal(0);
-  /** Grows when an entity comes, goes, or is called or placed otherwise: when the registry may be different, too. */
+  /** Grows when an entity comes, goes, or is called, placed or meant otherwise: when the registry may be different, too. */
   readonly names = signal(0);
   readonly phase = signal<Phase>("loading");
   /** What is wrong, for people; empty for nothing. */
@@ -49,7 +52,7 @@ export class House {
       const id = s.entityId ?? "";
       const before = this.states.get(id);
       if (before && before.changedAt !== s.changedAt) this.changed.set(id, now);
-      named ||= !before || before.name !== s.name || before.areaName !== s.areaName || before.deviceName !== s.deviceName;
+      named ||= !before || registered.some((field) => before[field] !== s[field]);
       this.states.set(id, s);
     }
     if (named) this.names.value = this.names.peek() + 1;

@@ -27,7 +27,8 @@ export function useKeys(list: readonly Key[]): void {
 addEventListener("keydown", (e) => {
   if (e.defaultPrevented || e.ctrlKey || e.metaKey || e.altKey) return;
   const target = e.target as HTMLElement | null;
-  if (target?.closest("input, textarea, select, [contenteditable], dialog")) return;
+  // For a moment the focus is still in a dialog that was closed.
+  if (target?.closest("input, textarea, select, [contenteditable], dialog[open]")) return;
   // Space and enter are those of a button that has the focus.
   if ((e.key === " " || e.key === "Enter") && target?.closest("button, a, summary, [role=slider]")) return;
   const found = keys.peek().findLast((k) => k.key === e.key);

@@ -4,6 +4,7 @@
 import { effect, signal } from "@preact/signals";
 import { listRegistry } from "./api";
 import type { AreaJson, DeviceJson, EntityJson } from "./gen/statehouse/entity/v1/registry_pb";
+import type { StateJson } from "./gen/statehouse/v1/state_pb";
 import { shown, then } from "./house";
 import { past } from "./moment";
 import { token } from "./session";
@@ -19,6 +20,13 @@ const empty: Registry = { areas: new Map(), devices: new Map(), entities: new Ma
 
 /** The registry; empty until it is known. */
 export const registry = signal<Registry>(empty);
+
+/** What sort of thing an entity is at the moment that is looked at, also one that has no state. Who reads this comes again when it may
+ * be different. */
+export function kindOf(id: string): Pick<StateJson, "name" | "unit" | "deviceClass"> {
+  void shown.value.names.value;
+  return shown.value.states.get(id) ?? registry.value.entities.get(id) ?? {};
+}
 
 let timer: ReturnType<typeof setTimeout> | undefined;
 

@@ -41,9 +41,38 @@ export function shortName(s: StateJson): string {
   return rest;
 }
 
-/** A number with as many digits as it came with, and thin spaces between thousands; other words as they are. */
+/** What on and off mean of a binary sensor, by its device class: the words are those that Home Assistant has for it. */
+const meanings = new Map(
+  (
+    [
+      ["battery", "low", "normal"],
+      ["battery_charging", "charging", "not charging"],
+      ["carbon_monoxide gas motion occupancy power smoke sound vibration", "detected", "clear"],
+      ["cold", "cold", "normal"],
+      ["connectivity", "connected", "disconnected"],
+      ["door garage_door opening window", "open", "closed"],
+      ["heat", "hot", "normal"],
+      ["light", "light detected", "no light"],
+      ["lock", "unlocked", "locked"],
+      ["moisture", "wet", "dry"],
+      ["moving", "moving", "not moving"],
+      ["plug", "plugged in", "unplugged"],
+      ["presence", "home", "away"],
+      ["problem", "problem", "OK"],
+      ["running", "running", "not running"],
+      ["safety", "unsafe", "safe"],
+      ["tamper", "tampering detected", "clear"],
+      ["update", "update available", "up-to-date"],
+    ] as const
+  ).flatMap(([classes, on, off]) => classes.split(" ").map((name) => [name, new Map([["on", on], ["off", off]])] as const)),
+);
+
+/** A state in words: what it means, where that is known of its device class; a number with as many digits as it came with, and thin
+ * spaces between thousands; others as they are. */
 export function words(s: StateJson): string {
   const text = s.text ?? "unknown";
+  const meant = domainOf(s.entityId ?? "") === "binary_sensor" && meanings.get(s.deviceClass ?? "")?.get(text);
+  if (meant) return meant;
   if (s.deviceClass === "timestamp" || /^\d{4}-\d\d-\d\dT/.test(text)) {
     const time = Date.parse(text);
     if (!Number.isNaN(time)) return new Date(time).toLocaleString();

@@ -18,6 +18,7 @@ const head = await house.position();
 /** Every view, with what has to be there before one looks. */
 const views = {
   house: ["all=1", ".now-entry"],
+  "a switch of which nothing is known": ["q=double_wall", ".now-entry"],
   "filters of the house": ["where=nonsense&q=nobody", ".now-wrong"],
   "a lamp": ["view=entity&id=light.ceiling_1&range=all&with=switch.tv_plug", ".entity-table tr"],
   "a number": ["view=entity&id=sensor.tv_plug_power&range=all", ".entity-table tr"],
@@ -107,6 +108,29 @@ test("the login and the dialogs have nothing of that, either", async () => {
     { bypassCSP: true },
   );
 });
+
+test("what leads to new events has nothing of that, and is within reach", () =>
+  look(
+    "/?view=log",
+    async (page) => {
+      await page.evaluate(axe);
+      await page.locator(".log-row").nth(20).waitFor();
+      await page.evaluate(() => scrollTo(0, 900));
+      await house.publish(["zigbee2mqtt/ceiling_2", { state: "ON", brightness: 1 }], ["zigbee2mqtt/ceiling_2", { state: "ON", brightness: 2 }]);
+      const button = page.getByRole("button", { name: /^\d+ new events$/ });
+      for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme });
+        for (const viewport of Object.values(sizes)) {
+          await page.setViewportSize(viewport);
+          await button.waitFor();
+          assert.deepEqual(await violations(page, colorScheme === "dark" ? ["color-contrast"] : undefined), [], colorScheme);
+          assert.deepEqual(await wide(page), []);
+          assert.ok(await button.evaluate((e) => e.contains(document.elementFromPoint(innerWidth / 2, e.getBoundingClientRect().top + 5))), "something covers it");
+        }
+      }
+    },
+    { bypassCSP: true },
+  ));
 
 /** What has the focus, one after the other, as one presses the tabulator, until it leaves the page. */
 async function tabbed(page) {

@@ -78,6 +78,70 @@ test("any two moments, also the later one first, the same one twice, and now", (
     await sameAsServer(page, { position: String(await house.position()) }, { position: "11000" });
   }));
 
+/** Has the server's answers wait: one hears when the first one was asked for, and lets all of them go. */
+async function withhold(page) {
+  let ask;
+  let answer;
+  const asked = new Promise((done) => (ask = done));
+  const free = new Promise((done) => (answer = done));
+  await page.route("**/statehouse.v1.TimelineService/Diff", async (route) => {
+    ask();
+    await free;
+    await route.continue();
+  });
+  return { asked, answer };
+}
+
+test("what somebody types in a field of a moment stays, whatever is answered meanwhile", () =>
+  look("/", async (page) => {
+    const before = page.getByLabel("Before: position");
+    const { asked, answer } = await withhold(page);
+    await visit(page, "/?view=compare&a=@7000&b=@9000");
+    await asked;
+    await before.press("End");
+    await before.pressSequentially("1");
+    answer();
+    await page.locator(".compare-row").first().waitFor();
+    assert.equal(await before.inputValue(), "@70001");
+    await before.press("Backspace");
+    await before.press("Backspace");
+    await before.pressSequentially("7");
+    await before.press("Enter");
+    await eventually(() => assert.equal(params(page).a, "@7007"));
+    await sameAsServer(page, { position: "7007" }, { position: "9000" });
+    assert.equal(await before.inputValue(), "@7007");
+
+    // What is no position stays, too, until another moment is chosen.
+    await before.fill("nonsense");
+    await before.press("Enter");
+    assert.equal(await before.evaluate((e) => e.validationMessage), "A position is a number, as in @1204.");
+    await before.blur();
+    assert.equal(await before.inputValue(), "nonsense");
+    await page.locator('[data-side="before"] select').selectOption("the oldest moment");
+    await eventually(async () => assert.equal(await before.inputValue(), params(page).a));
+    assert.equal(await before.evaluate((e) => e.validationMessage), "");
+  }));
+
+test("a part of a date that somebody types stays, too, and is given up when one leaves it", () =>
+  look("/", async (page) => {
+    const day = page.getByLabel("After: day and time");
+    const { asked, answer } = await withhold(page);
+    await visit(page, "/?view=compare&a=@7000&b=@9000");
+    await asked;
+    await day.press("2");
+    await day.press("3");
+    answer();
+    await page.locator(".compare-row").first().waitFor();
+    assert.equal(await day.inputValue(), "");
+    assert.ok(await day.evaluate((e) => e.validity.badInput), "the part that was typed is gone");
+    await day.blur();
+    await eventually(async () => assert.match(await day.inputValue(), /^\d{4}-/));
+    assert.deepEqual(params(page), { view: "compare", a: "@7000", b: "@9000" });
+  }));
+
+test("one event lies between neighbors", () =>
+  look("/?view=compare&a=@8999&b=@9000", (page) => page.locator(".compare-between").getByText(/ 1 event$/).waitFor()));
+
 test("moments are chosen by position, and what differs is searched", () =>
   look("/?view=compare&a=@3000&b=@9000", async (page) => {
     await page.locator(".compare-row").first().waitFor();

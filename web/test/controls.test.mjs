@@ -56,6 +56,35 @@ test("a switch shows a wish as pending and never as the state, until the device 
   });
 });
 
+test("a switch of which nothing is known looks neither on nor off, and can be switched", async () => {
+  const id = "switch.double_wall_switch_left";
+  await house.until(id, (s) => s.text === "unknown");
+  await look(`/?q=${id}`, async (page) => {
+    // A switch of ARIA is on or off: a screen reader would say of a mixed one that it is off.
+    const toggle = row(page, id).locator(".toggle");
+    await toggle.waitFor();
+    assert.equal(await toggle.getAttribute("aria-checked"), "mixed");
+    assert.equal(await toggle.getAttribute("role"), "checkbox");
+    assert.match(await toggle.getAttribute("title"), /^not known/);
+    const looks = () => toggle.evaluate((e) => [getComputedStyle(e, "::before"), getComputedStyle(e, "::after")].map((s) => [s.left, s.borderStyle, s.backgroundColor].join(" ")).join(" | "));
+    const seen = [await looks()];
+    await toggle.click();
+    const { pending } = await house.until(id, (s) => s.pending?.length === 1);
+    assert.equal(pending[0].action, "turn_on");
+    await eventually(async () => assert.equal(await toggle.getAttribute("aria-busy"), "true"));
+    assert.equal(await toggle.getAttribute("aria-checked"), "mixed", "a wish is not the state");
+    for (const state of ["ON", "OFF"]) {
+      await house.publish(["zigbee2mqtt/double_wall_switch", { state_left: state }]);
+      await house.until(id, (s) => s.text === state.toLowerCase() && !s.pending?.length);
+      await eventually(async () => assert.equal(await toggle.getAttribute("aria-checked"), String(state === "ON")));
+      assert.equal(await toggle.getAttribute("role"), "switch");
+      await toggle.evaluate((e) => Promise.all(e.getAnimations({ subtree: true }).map((a) => a.finished)));
+      seen.push(await looks());
+    }
+    assert.equal(new Set(seen).size, 3, seen.join("\n"));
+  });
+});
+
 test("a command that nobody answers is a failure, with a link to why, and the state is what it was", async () => {
   await report("ceiling_2", "OFF");
   await look("/?q=light.ceiling_2", async (page) => {

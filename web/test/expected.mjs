@@ -5,10 +5,44 @@ import { zone } from "./browser.mjs";
 
 const pad = "\u202f";
 
+/** What on and off mean of a binary sensor, class by class; others are on and off. */
+export const meanings = {
+  battery: ["low", "normal"],
+  battery_charging: ["charging", "not charging"],
+  carbon_monoxide: ["detected", "clear"],
+  cold: ["cold", "normal"],
+  connectivity: ["connected", "disconnected"],
+  door: ["open", "closed"],
+  garage_door: ["open", "closed"],
+  gas: ["detected", "clear"],
+  heat: ["hot", "normal"],
+  light: ["light detected", "no light"],
+  lock: ["unlocked", "locked"],
+  moisture: ["wet", "dry"],
+  motion: ["detected", "clear"],
+  moving: ["moving", "not moving"],
+  occupancy: ["detected", "clear"],
+  opening: ["open", "closed"],
+  plug: ["plugged in", "unplugged"],
+  power: ["detected", "clear"],
+  presence: ["home", "away"],
+  problem: ["problem", "OK"],
+  running: ["running", "not running"],
+  safety: ["unsafe", "safe"],
+  smoke: ["detected", "clear"],
+  sound: ["detected", "clear"],
+  tamper: ["tampering detected", "clear"],
+  update: ["update available", "up-to-date"],
+  vibration: ["detected", "clear"],
+  window: ["open", "closed"],
+};
+
 /** The words of a state, with its unit. */
 export function wordsOf(state) {
   const text = state.text ?? "unknown";
   if (text === "unknown" || text === "unavailable") return text;
+  const meant = state.entityId?.startsWith("binary_sensor.") && meanings[state.deviceClass]?.[["on", "off"].indexOf(text)];
+  if (meant) return meant;
   const unit = state.unit ? pad + state.unit : "";
   if (/^\d{4}-\d\d-\d\dT/.test(text)) return new Date(text).toLocaleString(zone.locale, { timeZone: zone.timezoneId }) + unit;
   const [, sign, whole, rest = ""] = /^(-?)(\d{5,})(\.\d+)?$/.exec(text) ?? [];

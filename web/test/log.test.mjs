@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { arrived, params, scene, shownPositions, visit } from "./browser.mjs";
+import { arrived, drawn, params, scene, shownPositions, visit } from "./browser.mjs";
 import { eventually } from "./house.mjs";
 
 const { house, look } = await scene();
@@ -54,6 +54,98 @@ test("a pause holds the list still, and what came meanwhile is there afterwards"
     await house.publish(...changes(5, 200));
     await eventually(async () => assert.equal(await newest(page), String(await house.position())));
     assert.ok((await house.position()) > head);
+  }));
+
+/** Where the rows are that are in sight: [position, top] of each. */
+const sight = (page) =>
+  page.evaluate(() =>
+    [...document.querySelectorAll(".log-row")]
+      .map((row) => [row.dataset.position, Math.round(row.getBoundingClientRect().top)])
+      .filter(([, top]) => top > 0 && top < innerHeight),
+  );
+
+test("what one reads further down stays in place while events come, and at the top the newest are followed", () =>
+  look("/?view=log", async (page) => {
+    const reached = (n) => eventually(async () => (assert.ok((await house.position()) >= n), house.position()));
+    const count = (n) => page.getByRole("button", { name: `${n} new ${n === 1 ? "event" : "events"}`, exact: true });
+    await eventually(async () => assert.equal(await newest(page), String(await house.position())));
+    let before = await house.position();
+    for (const y of [1400, 60]) {
+      await page.evaluate((y) => scrollTo(0, y), y);
+      await drawn(page);
+      const read = await sight(page);
+      assert.ok(read.length > 5);
+      await house.trickle(20, changes(40, y));
+      const head = await reached(before + 40);
+      await page.locator(".timebar-status", { hasText: `@${head}` }).waitFor();
+      await drawn(page);
+      assert.deepEqual(await sight(page), read);
+      await count(head - before).waitFor();
+      // One way back is the button, the other is to scroll.
+      if (y > 1000) await count(head - before).click();
+      else await page.evaluate(() => scrollTo(0, 0));
+      await eventually(async () => assert.equal(await newest(page), String(head)));
+      assert.equal(await page.evaluate(() => scrollY), 0);
+      assert.equal(await page.locator(".log-newer button").count(), 0);
+      // At the top it goes on by itself.
+      await house.publish(...changes(5, y + 100));
+      before = await reached(head + 5);
+      await eventually(async () => assert.equal(await newest(page), String(before)));
+    }
+    const shown = await shownPositions(page, String(before - 150));
+    assert.deepEqual(shown, Array.from({ length: shown.length }, (_, i) => String(before - i)));
+  }));
+
+test("the key for a pause is that of the list that is shown", () =>
+  look("/?view=log", async (page) => {
+    await page.getByRole("button", { name: "changed", exact: true }).click();
+    await eventually(async () => assert.equal(await newest(page), (await positions({ kinds: ["state_changed"] }, 1))[0]));
+    await page.locator("h1").click();
+    await page.keyboard.press("p");
+    await page.getByRole("button", { name: "Go on" }).waitFor();
+  }));
+
+test("who pauses and reads further down has both", () =>
+  look("/?view=log", async (page) => {
+    await eventually(async () => assert.equal(await newest(page), String(await house.position())));
+    const before = await house.position();
+    await page.keyboard.press("p");
+    await page.evaluate(() => scrollTo(0, 900));
+    await house.publish(...changes(1, 7));
+    await page.getByRole("button", { name: "1 new event", exact: true }).waitFor();
+    await house.publish(...changes(19, 8));
+    await page.getByRole("button", { name: "20 new events" }).waitFor();
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.getByText("20 new", { exact: true }).waitFor();
+    await drawn(page);
+    assert.equal(await newest(page), String(before), "a pause is over when one says so");
+    await page.evaluate(() => scrollTo(0, 900));
+    await page.getByRole("button", { name: "20 new events" }).click();
+    await eventually(async () => assert.equal(await newest(page), String(before + 20)));
+    await page.getByRole("button", { name: "Pause", exact: true }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.id), "view", "the focus was lost");
+  }));
+
+test("more than the page holds is left to the server, and comes when one goes back", () =>
+  look("/?view=log", async (page) => {
+    await eventually(async () => assert.equal(await newest(page), String(await house.position())));
+    const before = await house.position();
+    await page.evaluate(() => scrollTo(0, 900));
+    await drawn(page);
+    const read = await sight(page);
+    await house.publish(...changes(6000));
+    const button = page.getByRole("button", { name: /^[\d,]+ and more new events$/ });
+    await button.waitFor();
+    assert.deepEqual(await sight(page), read);
+    await button.click();
+    const head = await eventually(async () => {
+      const head = await house.position();
+      assert.ok(head >= before + 6000);
+      assert.equal(await newest(page), String(head));
+      return head;
+    });
+    const shown = await shownPositions(page, String(before - 10));
+    assert.deepEqual(shown, Array.from({ length: shown.length }, (_, i) => String(head - i)));
   }));
 
 test("filters let through what the server would, live, too", () =>

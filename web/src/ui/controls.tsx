@@ -59,20 +59,22 @@ function quick(domain: string, state: StateJson): readonly Quick[] | undefined {
   }
 }
 
-/** A switch that shows the state that the device reported, never the one that is wished for; a wish shows as pending. */
+/** A switch that shows the state that the device reported, never the one that is wished for; a wish shows as pending. ARIA has switches that
+ * are on or off, and nothing between: one of which neither is known is a checkbox that is mixed, which is what it looks like. */
 function Toggle({ state }: { state: StateJson }) {
   const id = state.entityId ?? "";
   const stage = given.value.get(id)?.stage;
   const waiting = stage === "sending" || stage === "waiting" || !!state.pending?.length;
   const on = state.text === "on";
+  const known = on || state.text === "off";
   return (
     <button
       class="toggle"
-      role="switch"
-      aria-checked={on}
+      role={known ? "switch" : "checkbox"}
+      aria-checked={known ? on : "mixed"}
       aria-busy={waiting}
       aria-label={state.name}
-      title={waiting ? "waits for the device" : on ? "on: switch off" : "switch on"}
+      title={waiting ? "waits for the device" : on ? "on: switch off" : known ? "switch on" : "not known: switch on"}
       onClick={() => void give(id, on ? "turn_off" : "turn_on")}
     />
   );

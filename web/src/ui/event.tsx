@@ -1,12 +1,12 @@
 // How an event is put into words, and what stands in attributes. What an event is about stands beside the words, not in them.
 
+import { counted } from "../count";
 import type { AttributesJson } from "../gen/statehouse/entity/v1/attributes_pb";
 import type { DeviceJson, EntityJson } from "../gen/statehouse/entity/v1/registry_pb";
 import type { FieldJson, ValueJson } from "../gen/statehouse/entity/v1/value_pb";
 import type { CommandIssuedJson, CommandSettledJson, CustomJson, PayloadJson, SystemJson } from "../gen/statehouse/event/v1/event_pb";
 import type { EventJson } from "../gen/statehouse/v1/event_pb";
-import { shown } from "../house";
-import { registry } from "../registry";
+import { kindOf, registry } from "../registry";
 import { typed, words } from "../state";
 import { dateTime } from "../time";
 
@@ -66,8 +66,9 @@ function changed(a: AttributesJson, id: string): EventWords {
   const [domain] = typed(a);
   // Of something that happens, what did is the point; that the state is its time goes without saying.
   const happened = domain === "event" && a.event?.eventType;
-  const unit = shown.peek().states.get(id)?.unit;
-  const text = happened && a.availability !== "AVAILABILITY_OFFLINE" ? happened.replaceAll("_", " ") : words({ text: attributesText(a) });
+  const kind = kindOf(id);
+  const { unit } = kind;
+  const text = happened && a.availability !== "AVAILABILITY_OFFLINE" ? happened.replaceAll("_", " ") : words({ ...kind, entityId: id, text: attributesText(a) });
   const number = unit && /^-?\d/.test(text);
   const rest = attributeList(a).filter(([name]) => name !== "availability" && (!happened || name !== "event type"));
   return { title: number ? `${text}\u202f${unit}` : text || "an empty text", detail: list(rest) };
@@ -131,9 +132,9 @@ function readable(base64: string): string {
   try {
     const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return /[\0-\x08\x0e-\x1f]/.test(text) ? `${bytes.length} bytes` : cut(text);
+    return /[\0-\x08\x0e-\x1f]/.test(text) ? counted(bytes.length, "byte") : cut(text);
   } catch {
-    return `${Math.floor((base64.length * 3) / 4)} bytes`;
+    return counted(Math.floor((base64.length * 3) / 4), "byte");
   }
 }
 

@@ -24,6 +24,8 @@ export interface Band {
   key: string;
   name: string;
   course: Course<string>;
+  /** A word as people read it. */
+  say: (word: string) => string;
   looks: ReadonlyMap<string, Look>;
 }
 
@@ -203,7 +205,7 @@ function drawBand(c: Canvas, band: Band, below: boolean, top: number, stretch: S
     if (right <= drawn && look === last) return;
     [drawn, last] = [right, look];
     fillLook(c, look, left, top, right - left);
-    const text = word.replaceAll("_", " ");
+    const text = band.say(word);
     if (right - left < 26 || c.measureText(text).width > right - left - 12) return;
     c.fillStyle = color(inks[look] ?? "--surface");
     c.fillText(text, left + 6, top + bandHeight / 2 + 1);

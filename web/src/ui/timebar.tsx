@@ -2,6 +2,7 @@
 
 import { effect, untracked } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { counted } from "../count";
 import { useKeys } from "../keys";
 import { past } from "../moment";
 import { colors } from "../theme";
@@ -122,7 +123,6 @@ function point(tip: HTMLElement, time: number | undefined, x: number, wide: numb
   tip.hidden = time === undefined;
   if (time === undefined) return;
   const there = countAt(time);
-  const events = there && (there.count === 1 ? "1 event" : `${there.count.toLocaleString()} events`);
-  tip.textContent = there ? `${whole(time)} · ${events} in ${there.step < 1000 ? `${there.step} ms` : duration(there.step)}` : whole(time);
+  tip.textContent = there ? `${whole(time)} · ${counted(there.count, "event")} in ${there.step < 1000 ? `${there.step} ms` : duration(there.step)}` : whole(time);
   tip.style.left = `${Math.min(Math.max(x, tip.offsetWidth / 2), wide - tip.offsetWidth / 2)}px`;
 }

@@ -103,7 +103,7 @@ function useNear(root: { readonly current: HTMLElement | null }): { first: numbe
     const header = document.querySelector<HTMLElement>(".frame > header");
     // What is above the list moves it, too.
     const sizes = new ResizeObserver(() => {
-      root.current?.style.setProperty("--virtual-top", `${header?.offsetHeight ?? 0}px`);
+      document.documentElement.style.setProperty("--virtual-top", `${header?.offsetHeight ?? 0}px`);
       look();
     });
     sizes.observe(document.body);

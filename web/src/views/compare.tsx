@@ -1,6 +1,7 @@
 import { useMemo, useRef } from "preact/hooks";
 import { param, replace } from "../address";
 import { diff, resolve } from "../api";
+import { counted } from "../count";
 import type { AsOfJson } from "../gen/statehouse/v1/moment_pb";
 import type { EntityChangeJson } from "../gen/statehouse/v1/timeline_service_pb";
 import { useKeys } from "../keys";
@@ -100,7 +101,7 @@ function Distance({ answer: { from, to } }: { answer: Answer }) {
   return (
     <p>
       {Number.isNaN(milliseconds) ? "from the empty house" : `${span(milliseconds)} ${milliseconds < 0 ? "earlier" : "later"}`}
-      <span class="faint"> {Math.abs(Number(events)).toLocaleString()} events</span>
+      <span class="faint"> {counted(Math.abs(Number(events)), "event")}</span>
     </p>
   );
 }
@@ -117,7 +118,7 @@ function Answered({ answer, now, loading, again }: { answer: Answer; now: boolea
     <section class={loading ? "compare-old" : ""} aria-busy={loading} aria-label="Differences">
       <div class="row">
         <p class="compare-summary grow" role="status">
-          {loud.length === 0 ? "Nothing is different" : `${loud.length.toLocaleString()} ${loud.length === 1 ? "entity is" : "entities are"} different`}
+          {loud.length === 0 ? "Nothing is different" : `${counted(loud.length, "entity is", "entities are")} different`}
           {(only.length > 0 || wanted.length > 0) && `, ${found.length.toLocaleString()} shown`}
           {now && <span class="faint"> · as of {dateTime(timeOf(answer.to))}</span>}
         </p>

@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { listSnapshots, stats } from "../api";
 import type { SnapshotJson, StatsResponseJson } from "../gen/statehouse/v1/admin_service_pb";
+import { counted } from "../count";
 import { past } from "../moment";
 import { get, RpcError } from "../rpc";
 import { duration, now } from "../time";
@@ -99,10 +100,10 @@ function worries({ stats: s, notReady, metrics }: Vitals, m: Metrics): string[] 
   if (notReady) all.push(`The program is not ready: ${notReady}`);
   if (is("log_damaged")) all.push("The log is damaged and can only be read. “statehouse repair” makes a whole one of it.");
   if (s?.fault) all.push(`Nothing can be recorded: ${s.fault}`);
-  if (is("verify_findings")) all.push(`The last verification found ${is("verify_findings")} things that are wrong: “statehouse verify” names them.`);
+  if (is("verify_findings")) all.push(`The last verification found ${wrongs(is("verify_findings"))}: “statehouse verify” names them.`);
   const free = sum(m, "disk_free_bytes");
   if (free !== undefined && free < 512e6) all.push(`Only ${bytes(free)} are free beside the database.`);
-  if (is("log_waiting_for_room")) all.push(`${is("log_waiting_for_room")} writers wait because the queue is full.`);
+  if (is("log_waiting_for_room")) all.push(`${counted(is("log_waiting_for_room"), "writer waits", "writers wait")} because the queue is full.`);
   if (is("http_panics_total") + is("mqtt_broker_panics_total")) all.push("The program met a defect of its own and went on; its log says which.");
   if ((rate(metrics, "log_batches_failed_total") ?? 0) > 0) all.push("Writes fail.");
   return all;
@@ -151,7 +152,7 @@ function Ingest({ all, m }: { all: readonly Metrics[]; m: Metrics }) {
         return (
           <details>
             <summary>
-              {source}: {count(s.value)} messages, {count(of("mqtt_events_total", source)[0]?.value ?? 0)} events
+              {source}: {counted(s.value, "message")}, {counted(of("mqtt_events_total", source)[0]?.value ?? 0, "event")}
             </summary>
             <Facts of={drops.map((d) => [reasons[d.labels["reason"] ?? ""] ?? (d.labels["reason"] ?? "").replaceAll("_", " "), count(d.value)] as const)} />
             {drops.length === 0 && <p class="faint">None without effect.</p>}
@@ -192,7 +193,7 @@ function Log({ all, m, s }: { all: readonly Metrics[]; m: Metrics; s: StatsRespo
           ["waiting to be written", `${count(sum(m, "log_queue_batches"))} (${bytes(sum(m, "log_queue_bytes") ?? 0)})`],
           ["failed writes", count(sum(m, "log_batches_failed_total"))],
           ["history since", s?.base && s.base !== "0" ? <><Age time={s.baseRecordedAt} /> ago</> : "the beginning"],
-          ["in it", s && `${count(Number(s.entities ?? 0))} entities, ${count(Number(s.devices ?? 0))} devices, ${count(Number(s.areas ?? 0))} areas`],
+          ["in it", s && [counted(Number(s.entities ?? 0), "entity", "entities"), counted(Number(s.devices ?? 0), "device"), counted(Number(s.areas ?? 0), "area")].join(", ")],
         ]}
       />
     </Card>
@@ -212,7 +213,7 @@ function Storage({ m, snapshots, again }: { m: Metrics; snapshots: readonly Snap
           ["sealed up to", `@${count(sum(m, "log_sealed_position"))}`],
           ["snapshots", count(snapshots.length)],
           ["newest snapshot", newest ? <>@{count(Number(newest.position ?? 0))}, {newest.recordedAt ? <>the house of <Age time={newest.recordedAt} /> ago</> : ""}</> : "none"],
-          ["a start would fold", `${count(sum(m, "snapshot_behind_events"))} events`],
+          ["a start would fold", events(sum(m, "snapshot_behind_events"))],
         ]}
       />
       {faults.map((s) => (
@@ -232,7 +233,7 @@ function Proof({ m, again }: { m: Metrics; again: () => void }) {
       <Facts
         of={[
           ["last one", at ? `${duration(now.value - at * 1000)} ago` : "none since the file was made"],
-          ["it found", at ? (sum(m, "verify_findings") ? `${count(sum(m, "verify_findings"))} things that are wrong` : "nothing wrong") : undefined],
+          ["it found", at ? wrongs(sum(m, "verify_findings") ?? 0) : undefined],
           ["log", sum(m, "log_damaged") ? "damaged" : "whole, as far as it was read"],
         ]}
       />
@@ -248,7 +249,7 @@ function Readers({ m, s }: { m: Metrics; s: StatsResponseJson | undefined }) {
       <Facts
         of={[
           ["open streams", count(sum(m, "http_open_streams"))],
-          ["the slowest is behind", `${count(sum(m, "http_stream_behind_events"))} events`],
+          ["the slowest is behind", events(sum(m, "http_stream_behind_events"))],
           ["wrong tokens", count(sum(m, "auth_failures_total"))],
         ]}
       />
@@ -297,6 +298,8 @@ function Broker({ m }: { m: Metrics }) {
 }
 
 const count = (n: number | undefined): string => (n === undefined ? "not known" : n.toLocaleString());
+const events = (n: number | undefined): string => (n === undefined ? "not known" : counted(n, "event"));
+const wrongs = (n: number): string => (n ? counted(n, "thing that is wrong", "things that are wrong") : "nothing wrong");
 
 function figure(perSecond: number | undefined): string {
   if (perSecond === undefined) return "–";

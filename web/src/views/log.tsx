@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef } from "preact/hooks";
 import { param, push, replace } from "../address";
+import { counted } from "../count";
 import type { EventJson } from "../gen/statehouse/v1/event_pb";
 import { shown } from "../house";
 import { useKeys } from "../keys";
@@ -14,7 +15,8 @@ import "./log.css";
 
 const listed = (name: string) => param(name).split(",").filter(Boolean);
 
-/** The log: what happened, the newest first, as it comes. In the past, and around an event that is linked to, it stands still. */
+/** The log: what happened, the newest first, as it comes, unless somebody reads further down. In the past, and around an event that is
+ * linked to, it stands still. */
 export function Log() {
   const [ids, chosen, sources, correlation] = [param("id"), param("kind"), param("source"), param("correlation")];
   const marked = /^\d{1,19}$/.test(param("position")) ? param("position") : "";
@@ -29,6 +31,7 @@ export function Log() {
     void tail?.run();
     return () => tail?.close();
   }, [tail]);
+  const key = `${ids} ${chosen} ${sources} ${correlation} ${moment}`;
   return (
     <div class="log">
       <div class="row log-head">
@@ -37,17 +40,17 @@ export function Log() {
           {marked ? `around @${marked}` : past.value ? `up to @${moment ?? "…"}` : "as it comes, the newest first"}
         </span>
         {marked && <button onClick={() => push({ position: undefined })}>Go to the newest</button>}
-        {tail && moment === undefined && <Pause tail={tail} />}
+        {tail && moment === undefined && <Pause key={key} tail={tail} />}
       </div>
       <Filters />
-      {tail ? <Events key={`${ids} ${chosen} ${sources} ${correlation} ${moment}`} tail={tail} marked={marked} /> : <Loading />}
+      {tail ? <Events key={key} tail={tail} marked={marked} /> : <Loading />}
     </div>
   );
 }
 
 /** Holds the list still. What comes meanwhile is counted, and there when it goes on. */
 function Pause({ tail }: { tail: Tail }) {
-  const toggle = () => tail.pause(!tail.paused.value);
+  const toggle = () => tail.hold("paused", !tail.paused.value);
   useKeys([{ key: "p", what: "Pause the log, or go on", run: () => toggle() }]);
   const on = tail.paused.value;
   return (
@@ -59,6 +62,26 @@ function Pause({ tail }: { tail: Tail }) {
         <Icon name={on ? "play" : "pause"} /> {on ? "Go on" : "Pause"}
       </button>
     </>
+  );
+}
+
+/** Says to who reads further down how many came since, and leads to them. */
+function Newer({ tail }: { tail: Tail }) {
+  const n = tail.heldCount.value;
+  const show = () => {
+    tail.hold("paused", false);
+    scrollTo(0, 0);
+    // The button goes, and the focus does not go with it.
+    document.getElementById("view")?.focus({ preventScroll: true });
+  };
+  return (
+    <div class="log-newer">
+      {tail.away.value && n > 0 && (
+        <button class="primary" onClick={show}>
+          <Icon name="up" /> {tail.full.value ? `${n.toLocaleString()} and more new events` : counted(n, "new event")}
+        </button>
+      )}
+    </div>
   );
 }
 
@@ -106,6 +129,12 @@ function Events({ tail, marked }: { tail: Tail; marked: string }) {
   const sections = useMemo(() => [{ key: "log", items: events }], [events]);
   const draw = useCallback((event: EventJson) => <Row event={event} marked={event.position === marked} />, [marked]);
   const height = useCallback(() => (narrow.matches ? 76 : 38), []);
+  useEffect(() => {
+    const look = () => tail.hold("away", scrollY >= 1);
+    look();
+    addEventListener("scroll", look, { passive: true });
+    return () => removeEventListener("scroll", look);
+  }, [tail]);
   const below = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const seen = new IntersectionObserver((all) => all.some((e) => e.isIntersecting) && void tail.older(), { rootMargin: "800px" });
@@ -120,7 +149,10 @@ function Events({ tail, marked }: { tail: Tail; marked: string }) {
   return (
     <>
       {tail.error.value !== undefined && <Problem error={tail.error.value} retry={() => void tail.older()} />}
-      <Virtual sections={sections} height={height} id={(event) => event.position ?? ""} draw={draw} />
+      <div>
+        <Newer tail={tail} />
+        <Virtual sections={sections} height={height} id={(event) => event.position ?? ""} draw={draw} />
+      </div>
       <div ref={below} class="faint log-end">
         {tail.loading.value ? (
           <Loading />

@@ -1,5 +1,6 @@
 import { computed, signal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { counted } from "../count";
 import { shown } from "../house";
 import { Virtual } from "../ui/virtual";
 import { drawHead } from "./now/area";
@@ -62,7 +63,7 @@ function Count() {
   const { shown: some, all } = tally.value;
   return (
     <p class="now-shown faint" role="status">
-      {some > 0 && (some === all ? `${all} entities` : `${some} of ${all} entities`)}
+      {some > 0 && (some === all ? counted(all, "entity", "entities") : `${some} of ${counted(all, "entity", "entities")}`)}
     </p>
   );
 }

@@ -1,5 +1,6 @@
 import { link, param } from "../address";
 import { why } from "../api";
+import { counted } from "../count";
 import type { LinkJson, WhyStartJson } from "../gen/statehouse/v1/timeline_service_pb";
 import { stateOf } from "../house";
 import { parse, request } from "../moment";
@@ -90,7 +91,7 @@ function became({ event, changes }: LinkJson): boolean {
 
 /** How many causes there are, as far as they are known. */
 function causes(n: number, start: WhyStartJson): string {
-  if (start.next) return `${n.toLocaleString()} causes and more`;
+  if (start.next) return `${counted(n, "cause")} and more`;
   const beyond = start.removed ? "one that was removed" : start.hidden ? "one that is hidden" : "";
   if (n === 0) return beyond ? `the cause is ${beyond}` : "no cause is known";
   return `${n === 1 ? "one cause" : `a chain of ${n} causes`}${beyond && `, and before it ${beyond}`}`;

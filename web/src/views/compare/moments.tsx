@@ -1,5 +1,6 @@
 // The two moments: which they are, and how one chooses them.
 
+import { useEffect, useRef, useState } from "preact/hooks";
 import { link } from "../../address";
 import { resolve } from "../../api";
 import type { AsOfJson } from "../../gen/statehouse/v1/moment_pb";
@@ -54,27 +55,25 @@ export function Picker({ title, said, asOf, lookedAt, choose }: Choice) {
   const time = m && "time" in m ? m.time : Date.parse(asOf?.recordedAt ?? "");
   const position = m && "position" in m ? m.position : asOf && (asOf.position ?? "0");
   const all = presets(lookedAt);
-  const chosen = (e: HTMLInputElement) => {
-    const t = Date.parse(e.value);
+  const chosen = (text: string) => {
+    const t = Date.parse(text);
     if (!Number.isNaN(t)) choose(format({ time: t }));
+    return "";
   };
-  const positioned = (e: HTMLInputElement) => {
-    const text = `@${e.value.replaceAll(/[@\s,]/g, "")}`;
-    e.setCustomValidity(parse(text) ? "" : "A position is a number, as in @1204.");
-    if (e.reportValidity()) choose(text);
+  const positioned = (text: string) => {
+    const at = `@${text.replaceAll(/[@\s,]/g, "")}`;
+    if (!parse(at)) return "A position is a number, as in @1204.";
+    choose(at);
+    return "";
   };
+  const day = useTyped(said, fieldTime(time), chosen);
+  const place = useTyped(said, position ? `@${position}` : "", positioned);
   return (
     <fieldset class="card compare-picker" data-side={title.toLowerCase()}>
       <legend>{title}</legend>
       <div class="compare-fields">
-        <input type="datetime-local" step="1" aria-label={`${title}: day and time`} value={fieldTime(time)} onChange={(e) => chosen(e.currentTarget)} />
-        <input
-          class="mono compare-position"
-          inputMode="numeric"
-          aria-label={`${title}: position`}
-          value={position ? `@${position}` : ""}
-          onChange={(e) => positioned(e.currentTarget)}
-        />
+        <input type="datetime-local" step="1" aria-label={`${title}: day and time`} {...day} />
+        <input class="mono compare-position" inputMode="numeric" aria-label={`${title}: position`} {...place} />
         <select
           aria-label={`${title}: choose a moment`}
           value=""
@@ -97,6 +96,33 @@ export function Picker({ title, said, asOf, lookedAt, choose }: Choice) {
       <p class="faint">{asOf ? <Stands said={said} asOf={asOf} /> : "…"}</p>
     </fieldset>
   );
+}
+
+/** What a field of a moment has to have: it shows a value, and keeps what somebody types until that is taken or given up, whatever is
+ * answered meanwhile. What takes it says what is wrong with it, and nothing where nothing is. */
+function useTyped(said: Said, value: string, take: (text: string) => string) {
+  const [typed, type] = useState<string>();
+  const ref = useRef<HTMLInputElement>(null);
+  const settle = () => {
+    ref.current?.setCustomValidity("");
+    type(undefined);
+  };
+  useEffect(settle, [said]);
+  const keep = ({ currentTarget: e }: { currentTarget: HTMLInputElement }) => type(e.value);
+  return {
+    ref,
+    value: typed ?? value,
+    // A part of a date is no value yet, and nothing but its keys tells of it.
+    onKeyDown: keep,
+    onInput: keep,
+    onChange: ({ currentTarget: e }: { currentTarget: HTMLInputElement }) => {
+      e.setCustomValidity(take(e.value));
+      if (e.validity.customError) e.reportValidity();
+    },
+    onBlur: ({ currentTarget: e }: { currentTarget: HTMLInputElement }) => {
+      if (!e.validity.customError) settle();
+    },
+  };
 }
 
 /** Which moment of the house a choice stands for. */

@@ -1,12 +1,12 @@
 import type { AttributesJson } from "../../gen/statehouse/entity/v1/attributes_pb";
 import type { ValueJson } from "../../gen/statehouse/entity/v1/value_pb";
 import type { StateJson } from "../../gen/statehouse/v1/state_pb";
-import { camel, domainOf, typed } from "../../state";
+import { camel, domainOf, typed, words } from "../../state";
 import { attributeList, valueText } from "../../ui/event";
 import { type Fact, Facts } from "../../ui/parts";
 import { unitOf } from "./series";
 
-/** Everything that is known of a state besides its word. */
+/** Everything that is known of a state besides its words: also the very word that is recorded, where people read another one. */
 export function Attributes({ state }: { state: StateJson }) {
   const a = state.attributes ?? {};
   const extra = new Set(a.extra?.map((f) => f.name));
@@ -16,7 +16,13 @@ export function Attributes({ state }: { state: StateJson }) {
     <section class="card" aria-labelledby="entity-attributes">
       <h2 id="entity-attributes">Attributes</h2>
       {!Object.keys(numbers).length && <p class="faint">{nothing(a, state)}</p>}
-      <Facts of={[...rows.map(([name, text]): Fact => [name, text + unit(numbers, name, state.unit ?? "")]), ["heard from", state.updatedBy, true]]} />
+      <Facts
+        of={[
+          ...rows.map(([name, text]): Fact => [name, text + unit(numbers, name, state.unit ?? "")]),
+          ["recorded as", words(state) !== state.text && state.text, true],
+          ["heard from", state.updatedBy, true],
+        ]}
+      />
       {!!a.extra?.length && (
         <>
           <h3>Beyond that, as sent</h3>

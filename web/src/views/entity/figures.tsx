@@ -1,6 +1,6 @@
 import type { Signal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { words } from "../../state";
+import { counted } from "../../count";
 import { duration } from "../../time";
 import { Icon } from "../../ui/icon";
 import { EntityLink } from "../../ui/parts";
@@ -81,7 +81,7 @@ function Pointed({ placed: { series }, to, hover }: Shown & { placed: Placed }) 
     return <b class="entity-value">{last ?? "—"}</b>;
   }
   const word = valueAt(series.words, time);
-  return <b class="entity-value">{word === null ? "—" : words({ text: word })}</b>;
+  return <b class="entity-value">{word === null ? "—" : series.say(word)}</b>;
 }
 
 function Numbers({ placed: { series }, from, to }: Shown & { placed: Placed }) {
@@ -110,11 +110,11 @@ function Words({ placed: { series, band }, from, to }: Shown & { placed: Placed 
     <p class="faint entity-numbers">
       {all.slice(0, mostWords).map(([word, share]) => (
         <span key={word}>
-          <i class="entity-look" data-look={band?.looks.get(word) ?? lookCount} aria-hidden="true" /> <span class="entity-word">{words({ text: word })}</span>{" "}
+          <i class="entity-look" data-look={band?.looks.get(word) ?? lookCount} aria-hidden="true" /> <span class="entity-word">{series.say(word)}</span>{" "}
           {series.momentary ? `${share.times}×` : `${percent(share.time, whole)}, ${duration(share.time)}${share.times > 1 ? `, ${share.times}×` : ""}`}
         </span>
       ))}
-      {all.length > mostWords && <span>and {all.length - mostWords} others</span>}
+      {all.length > mostWords && <span>and {counted(all.length - mostWords, "other")}</span>}
     </p>
   );
 }

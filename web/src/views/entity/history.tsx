@@ -80,7 +80,13 @@ function place(all: readonly Series[]): Placed[] {
     series,
     color: colors[lines % colors.length] ?? "",
     dash: dashes[(series.numbers ? lines++ : 0) % dashes.length] ?? [],
-    band: series.words && { key: keyOf(series.choice), name: series.name, course: series.words, looks: looksOf(series.words.v.filter((w) => w !== null)) },
+    band: series.words && {
+      key: keyOf(series.choice),
+      name: series.name,
+      course: series.words,
+      say: series.say,
+      looks: looksOf(series.words.v.filter((w) => w !== null)),
+    },
     refused: series.numbers !== undefined && units.indexOf(series.unit) > 1,
   }));
 }

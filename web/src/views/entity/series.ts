@@ -3,7 +3,8 @@
 import { param, replace } from "../../address";
 import type { AttributesJson } from "../../gen/statehouse/entity/v1/attributes_pb";
 import { states } from "../../house";
-import { camel, domainOf, typed } from "../../state";
+import { kindOf } from "../../registry";
+import { camel, domainOf, typed, words } from "../../state";
 import type { Course } from "../../ui/plot-data";
 import { precise, type Row, type Track } from "./track";
 
@@ -41,18 +42,21 @@ export interface Series {
   unit: string;
   numbers: Course<number> | undefined;
   words: Course<string> | undefined;
+  /** A word of the course as people read it. */
+  say: (word: string) => string;
   /** It says when something happened, and not what is. */
   momentary: boolean;
   /** The attributes that could be plotted instead of the state. */
   values: string[];
 }
 
-const made = new WeakMap<Track, Map<string, { revision: number; series: Series }>>();
+const made = new WeakMap<Track, Map<string, { revision: string; series: Series }>>();
 
 /** The series of what is known by now. As long as that is the same, it is the same one. */
 export function seriesOf(track: Track, choice: Choice): Series {
-  const revision = track.revision.value;
-  const known = made.get(track) ?? new Map<string, { revision: number; series: Series }>();
+  const { name, unit, deviceClass } = kindOf(choice.id);
+  const revision = [track.revision.value, name, unit, deviceClass].join("\n");
+  const known = made.get(track) ?? new Map<string, { revision: string; series: Series }>();
   made.set(track, known);
   const key = keyOf(choice);
   const before = known.get(key);
@@ -68,16 +72,18 @@ function make(track: Track, choice: Choice): Series {
   const unit = state?.unit ?? track.start?.unit ?? "";
   const values = plottable(track, state?.attributes);
   const momentary = ["event", "button", "scene"].includes(domainOf(choice.id)) || state?.deviceClass === "timestamp";
-  const base = { choice, name, values, momentary: false };
+  const kind = kindOf(choice.id);
+  const say = (word: string) => words({ ...kind, entityId: choice.id, text: word });
+  const base = { choice, name, values, say, momentary: false };
   if (choice.value) {
     const numbers = course(track, (r) => (r.text === "unavailable" ? null : attribute(r.attributes, choice.value)));
     return { ...base, name: `${name}, ${choice.value.replaceAll("_", " ")}`, unit: unitOf(choice.value, unit), numbers, words: undefined };
   }
   if (momentary) return { ...base, momentary, unit: "", numbers: undefined, words: moments(track) };
-  const words = course(track, (r) => r.text ?? null);
-  const known = words.v.filter((w) => w !== null && w !== "unknown" && w !== "unavailable");
-  if (!known.length ? !unit : !known.every((w) => number(w) !== null)) return { ...base, unit: "", numbers: undefined, words };
-  return { ...base, unit, numbers: { t: words.t, v: words.v.map(number) }, words: undefined };
+  const texts = course(track, (r) => r.text ?? null);
+  const known = texts.v.filter((w) => w !== null && w !== "unknown" && w !== "unavailable");
+  if (!known.length ? !unit : !known.every((w) => number(w) !== null)) return { ...base, unit: "", numbers: undefined, words: texts };
+  return { ...base, unit, numbers: { t: texts.t, v: texts.v.map(number) }, words: undefined };
 }
 
 function course<V>(track: Track, value: (r: Pick<Row, "text" | "attributes">) => V | null): Course<V> {

@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { link, params } from "../../address";
+import { counted } from "../../count";
 import { shown } from "../../house";
 import { past } from "../../moment";
 import { clockTime, date } from "../../time";
@@ -35,7 +36,7 @@ export function Table({ tracks, from, to }: { tracks: readonly Track[]; from: nu
     <div class="entity-table">
       <div class="row">
         <h3 class="grow">
-          {rows.length.toLocaleString()} {rows.length === 1 ? "event" : "events"} {past.value && "up to this moment"}
+          {counted(rows.length, "event")} {past.value && "up to this moment"}
         </h3>
         <button onClick={() => save(`${name}.csv`, "text/csv", csv(rows))} disabled={!rows.length}>
           <Icon name="download" /> CSV

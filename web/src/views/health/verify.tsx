@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { createSnapshot, verify } from "../../api";
+import { counted } from "../../count";
 import type { FindingJson, VerificationJson } from "../../gen/statehouse/v1/admin_service_pb";
 import { span } from "../../time";
 import { Problem } from "../../ui/parts";
@@ -43,7 +44,7 @@ export function Verify({ done }: { done: () => void }) {
         )}
         <span role="status" class="faint">
           {result &&
-            `${Number(result.events ?? 0).toLocaleString()} events and ${result.snapshots ?? 0} snapshots, ${result.findings ?? 0} findings, in ${span(Number.parseFloat(result.took ?? "0") * 1000)}`}
+            `${counted(Number(result.events ?? 0), "event")} and ${counted(Number(result.snapshots ?? 0), "snapshot")}, ${counted(Number(result.findings ?? 0), "finding")}, in ${span(Number.parseFloat(result.took ?? "0") * 1000)}`}
         </span>
       </div>
       {findings.map((f) => (

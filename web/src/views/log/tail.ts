@@ -1,5 +1,5 @@
-// The end of the log, as far as a filter lets it through. Every event comes once and in order, also when the connection is
-// lost, and also when somebody pauses: then what comes is held, and where that becomes too much it is left to the server to keep.
+// The end of the log, as far as a filter lets it through. Every event comes once and in order, also when the connection is lost, and also
+// when somebody pauses or reads further down: then what comes is held, and where that becomes too much it is left to the server to keep.
 
 import { signal } from "@preact/signals";
 import { readLog, resolve, subscribe } from "../../api";
@@ -10,7 +10,7 @@ import type { QueryJson } from "../../gen/statehouse/v1/log_service_pb";
 const page = 200;
 /** The most that is kept; the oldest are let go, and come again when somebody scrolls there. */
 const most = 20_000;
-/** The most that is held while somebody pauses. */
+/** The most that is held. */
 const mostHeld = 5000;
 
 /** Which events: fields that are empty restrict nothing. */
@@ -30,8 +30,10 @@ export class Tail {
   /** Whether older ones are being asked for, or the first ones at all. */
   readonly loading = signal(true);
   readonly error = signal<unknown>(undefined);
+  /** Why what comes is held: somebody paused, or is away from the top, where what came would move what is read there. */
   readonly paused = signal(false);
-  /** How many came since the pause; with `full` there may be more. */
+  readonly away = signal(false);
+  /** How many are held; with `full` there may be more. */
   readonly heldCount = signal(0);
   readonly full = signal(false);
 
@@ -70,10 +72,10 @@ export class Tail {
     this.wake?.();
   }
 
-  /** Holds back what comes from now on, or shows it. */
-  pause(on: boolean): void {
-    this.paused.value = on;
-    if (on) return;
+  /** Holds back what comes from now on, or shows it unless there is another reason. */
+  hold(why: "paused" | "away", on: boolean): void {
+    this[why].value = on;
+    if (this.holds) return;
     this.add(this.held);
     this.held = [];
     this.heldCount.value = 0;
@@ -94,6 +96,10 @@ export class Tail {
       if (!this.end.signal.aborted) this.error.value = err;
     }
     this.loading.value = false;
+  }
+
+  private get holds(): boolean {
+    return this.paused.peek() || this.away.peek();
   }
 
   private async begin(): Promise<void> {
@@ -127,13 +133,14 @@ export class Tail {
     } finally {
       one.abort();
     }
+    if (this.held.length < mostHeld) return;
     // What follows is in the log, and comes when there is room for it.
     this.full.value = true;
     await new Promise<void>((done) => (this.wake = done));
   }
 
   private take(events: readonly EventJson[]): void {
-    if (!this.paused.peek()) {
+    if (!this.holds) {
       this.add(events);
       return;
     }

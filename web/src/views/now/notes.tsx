@@ -1,5 +1,6 @@
 import { effect, signal } from "@preact/signals";
 import { replace } from "../../address";
+import { counted } from "../../count";
 import { live, shown } from "../../house";
 import { at, lookAt, past } from "../../moment";
 import { dateTime } from "../../time";
@@ -47,7 +48,7 @@ function NoMatch() {
   return (
     <div class="card now-nothing">
       <h2>{filtered ? "Nothing matches" : "Nothing to see every day"}</h2>
-      {aside > 0 && <p>{aside} that are there for diagnosis or configuration would.</p>}
+      {aside > 0 && <p>{counted(aside, "that is", "that are")} there for diagnosis or configuration would.</p>}
       <div class="row">
         {filtered && <button onClick={clear}>Clear the filters</button>}
         {aside > 0 && <button onClick={() => replace({ all: "1" })}>Show diagnostic and configuration</button>}
