@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
@@ -255,9 +256,23 @@ func prepare(events []Event, own bool) ([]prepared, error) {
 		if e.Kind = KindOf(e.Payload); e.Kind == KindHistoryRemoved && !own {
 			return nil, fmt.Errorf("%w: event %d of the batch is of the kind %s, which only the store itself appends", ErrInvalid, i+1, e.Kind)
 		}
+		if first := firstKind(p.record[payload:]); first != "" && first != e.Kind {
+			return nil, fmt.Errorf("%w: event %d of the batch says two things, %s and %s, of which one is in the unknown fields of its payload",
+				ErrInvalid, i+1, first, e.Kind)
+		}
 		if !e.Timestamp.IsZero() {
 			e.Timestamp = e.Timestamp.Round(0).UTC()
 		}
 	}
 	return batch, nil
+}
+
+// firstKind is the kind of a payload's first field, which [record.kind] believes, while of the kinds that are decoded the last
+// one counts: an event must not be another one when it is replayed. It is empty where record.kind decodes the payload too.
+func firstKind(payload []byte) Kind {
+	number, _, _ := protowire.ConsumeTag(payload)
+	if number < 0 || int(number) >= len(kindsByField) {
+		return ""
+	}
+	return kindsByField[number]
 }

@@ -2,8 +2,10 @@ package eventstore_test
 
 import (
 	"errors"
+	"iter"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -92,6 +94,73 @@ func TestTimestampsOutOfRange(t *testing.T) {
 		if err != nil || !e.Timestamp.Equal(ends[e.Position-1]) {
 			t.Errorf("position %d: %v, %v", e.Position, e.Timestamp, err)
 		}
+	}
+}
+
+// A subscription since a time that is still to come yields nothing that is recorded before it, and gets past that.
+func TestSubscriptionsSinceATimeToCome(t *testing.T) {
+	now := second(10)
+	s, _ := open(t, tempDB(t), eventstore.Options{Clock: func() time.Time { return now }}, state.New())
+	mustAppend(t, s, sensor(1))
+	q := eventstore.Query{Since: second(100), Until: 5}
+	sub, c := s.Subscription(q), consumer(t, s, "c", q)
+	got := map[string]chan []eventstore.Position{"a subscription": make(chan []eventstore.Position, 1), "a consumer": make(chan []eventstore.Position, 1)}
+	for name, events := range map[string]iter.Seq2[eventstore.Event, error]{"a subscription": sub.Events(t.Context()), "a consumer": c.Events(t.Context())} {
+		go func() {
+			var all []eventstore.Position
+			for e, err := range events {
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				all = append(all, e.Position)
+			}
+			got[name] <- all
+		}()
+	}
+	for sub.Position() == 0 || c.Position() == 0 { // until they have come to the head
+		pause()
+	}
+	for i, at := range []int{20, 99, 100, 101} {
+		now = second(at)
+		mustAppend(t, s, sensor(i))
+	}
+	for name, all := range got {
+		if all := <-all; !slices.Equal(all, []eventstore.Position{4, 5}) {
+			t.Errorf("%s yields %v", name, all)
+		}
+	}
+	if sub.Position() != 5 || sub.Behind() != 0 {
+		t.Errorf("it is at position %d, %d behind", sub.Position(), sub.Behind())
+	}
+}
+
+// A subscription since a time of which nothing is left goes on where it is: what it misses is what is behind its position.
+func TestSubscriptionsSinceATimeThatIsRemoved(t *testing.T) {
+	now := 0
+	clock := func() time.Time { now++; return second(100 + now) }
+	s, _ := open(t, tempDB(t), eventstore.Options{SealAfter: -1, Clock: clock}, state.New())
+	for i := range 20 {
+		mustAppend(t, s, sensor(i))
+	}
+	q := eventstore.Query{Since: second(1), Until: 20}
+	c := consumer(t, s, "c", q)
+	take(t, c, 15, 15)
+	compact(t, s, 10)
+	from := func(after eventstore.Position) iter.Seq2[eventstore.Event, error] {
+		q.After = after
+		return s.Subscribe(t.Context(), q)
+	}
+	if n, err := drain(c.Events(t.Context())); n != 6 || err != nil { // it broke off at 15
+		t.Errorf("a consumer yields %d events: %v", n, err)
+	}
+	if n, err := drain(from(15)); n != 5 || err != nil {
+		t.Errorf("a subscription yields %d events: %v", n, err)
+	}
+	if n, err := drain(from(eventstore.FromOldest)); n != 10 || err != nil {
+		t.Errorf("from the oldest event on: %d events, %v", n, err)
+	}
+	if n, err := drain(from(9)); n != 0 || !errors.Is(err, eventstore.ErrCompacted) {
+		t.Errorf("where an event is missing: %d events, %v", n, err)
 	}
 }
 

@@ -247,6 +247,7 @@ func (s *Store) cut(ctx context.Context, v *inspector, source string) (attested 
 		}
 		return next.write(ctx, tx)
 	}}
+	s.restRemoved = false // whatever becomes of it: it may turn out later that the base has moved
 	span, err := s.submit(ctx, r)
 	switch {
 	case errors.Is(err, ErrUnknownOutcome) && s.base.Load().position == next.position: // it was found to be there
@@ -254,7 +255,6 @@ func (s *Store) cut(ctx context.Context, v *inspector, source string) (attested 
 		return 0, err
 	}
 	s.moveBase(&next)
-	s.restRemoved = false
 	err = s.removeRest(ctx)
 	if err == nil {
 		err = s.snapshots.thinLocked(ctx)

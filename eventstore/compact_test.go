@@ -238,6 +238,7 @@ func TestCompactedIsAnError(t *testing.T) {
 	for name, err := range map[string]error{
 		"behind the base": first(eventstore.Query{After: 240}), "the oldest": first(eventstore.Query{After: eventstore.FromOldest}),
 		"an empty read": first(eventstore.Query{After: 10, Until: 10}),
+		"behind the base, since a time before it": first(eventstore.Query{After: 250, Since: second(200)}),
 	} {
 		if err != nil {
 			t.Errorf("a read of %s: %v", name, err)

@@ -78,7 +78,7 @@ func (c *Consumer) find(ctx context.Context, begin Position) error {
 		c.s.fromOldest(&begin)
 	case c.s.kept(begin) != nil:
 		return fmt.Errorf("consumer %q cannot begin after position %d: %w", c.cursor.name, begin, c.s.kept(begin))
-	case begin > head:
+	case !c.s.Reached(begin):
 		return fmt.Errorf("%w: consumer %q cannot begin after position %d: the log ends at %d", ErrInvalid, c.cursor.name, begin, head)
 	}
 	err = c.s.inTurn(ctx, func(w *writer, ctx context.Context) error {
@@ -142,8 +142,8 @@ func (c *Consumer) done() Position {
 // none comes, and when the store is closed. A lower position than before changes nothing. Errors: [ErrClosed] after
 // [Consumer.Close] and [Store.Close], [ErrInvalid] beyond the end of the log.
 func (c *Consumer) Ack(at Position) error {
-	if head := c.s.Head(); at > head {
-		return fmt.Errorf("%w: consumer %q acknowledges position %d, and the log ends at %d", ErrInvalid, c.cursor.name, at, head)
+	if !c.s.Reached(at) {
+		return fmt.Errorf("%w: consumer %q acknowledges position %d, and the log ends at %d", ErrInvalid, c.cursor.name, at, c.s.committed())
 	}
 	return c.s.cursors.ack(c, at)
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -147,6 +148,83 @@ func TestAcknowledgementsAreStored(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
+}
+
+// One that comes while others are being stored is stored as well, and so is whatever comes after that.
+func TestAcknowledgementsWhileSomeAreStored(t *testing.T) {
+	path := tempDB(t)
+	synctest.Test(t, func(t *testing.T) {
+		var meanwhile atomic.Pointer[func()] // is called when the writer writes the next time, and asks for the time
+		s, _ := open(t, path, eventstore.Options{Clock: func() time.Time {
+			if f := meanwhile.Swap(nil); f != nil {
+				(*f)()
+			}
+			return time.Now()
+		}}, state.New())
+		mustAppend(t, s, sensor(1), sensor(2), sensor(3))
+		c := consumer(t, s, "c", everything)
+		ack := func(at eventstore.Position) {
+			if err := c.Ack(at); err != nil {
+				t.Error(err)
+			}
+		}
+		stored := func(want eventstore.Position) {
+			t.Helper()
+			for range 10 {
+				time.Sleep(time.Second)
+				if all, err := s.Cursors(t.Context()); err != nil || len(all) != 1 {
+					t.Fatalf("%+v %v", all, err)
+				} else if all[0].Stored == want {
+					return
+				}
+			}
+			t.Errorf("after 10 s position %d is not stored", want)
+		}
+		second := func() { ack(2) }
+		meanwhile.Store(&second)
+		ack(1)
+		stored(2)
+		if meanwhile.Load() != nil {
+			t.Error("nothing was acknowledged meanwhile: this tests nothing")
+		}
+		ack(3)
+		stored(3)
+	})
+}
+
+// What projectors show may be asked for and acknowledged at once, also before the head has moved to it.
+func TestConsumersOfWhatIsBeingPromoted(t *testing.T) {
+	p := &spy{name: "p"}
+	s, _ := open(t, tempDB(t), eventstore.Options{}, p)
+	mustAppend(t, s, sensor(1))
+	old, opened := consumer(t, s, "old", everything), make(chan error, 1)
+	p.promote = func() { // position 2
+		p.promote = nil
+		if !s.Reached(2) || s.Reached(3) {
+			t.Errorf("it has come to position 2: %v; to 3: %v", s.Reached(2), s.Reached(3))
+		}
+		if err := old.Ack(2); err != nil {
+			t.Error(err)
+		}
+		if err := old.Ack(3); !errors.Is(err, eventstore.ErrInvalid) {
+			t.Errorf("an acknowledgement of what is still to come: %v", err)
+		}
+		before := s.Stats().QueuedBatches
+		go func() {
+			c, err := s.Consumer(t.Context(), "new", eventstore.Query{After: 2})
+			if err == nil && c.Acked() != 2 {
+				t.Errorf("the new one begins after position %d", c.Acked())
+			}
+			opened <- err
+		}()
+		for s.Stats().QueuedBatches == before && len(opened) == 0 {
+			pause()
+		}
+	}
+	mustAppend(t, s, sensor(2))
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
 }
 
 // One that is interested in little does not read everything again after a restart, nor is it said to be far behind.

@@ -32,7 +32,8 @@ const cursorDelay = 2 * time.Second
 
 // cursors are those that were used since the start.
 type cursors struct {
-	// dirty says that a cursor is not stored as it is. It changes under mu; the writer looks at it without.
+	// dirty says that a cursor is not stored as it is. It changes under mu; the writer looks at it without. An acknowledgement
+	// that finds it true tells nobody: the writer was told, or has its flush set, or sets it when it has stored others.
 	dirty   atomic.Bool
 	changed chan struct{} // tells the writer that dirty has become true
 
@@ -192,19 +193,21 @@ func (w *writer) writeCursors(ctx context.Context, writes []cursorWrite, now int
 	return nil
 }
 
-// flushCursors stores what no group took along. What fails is tried again later.
+// flushCursors stores what no group took along. What fails is tried again later. It is called when flush is not set.
 func (w *writer) flushCursors(ctx context.Context) {
 	writes := w.s.cursors.toWrite()
 	if len(writes) == 0 {
 		return
 	}
 	err := w.transact(ctx, func(storage.Tx) error { return w.writeCursors(ctx, writes, w.recordedTime()) })
-	if err != nil {
-		w.flush = time.After(cursorDelay)
+	if err == nil {
+		w.s.cursors.wrote(writes)
+	} else {
 		w.s.opts.Logger.Warn("cursors are not stored; consumers would go on from earlier positions after a crash", "error", err)
-		return
 	}
-	w.s.cursors.wrote(writes)
+	if w.s.cursors.dirty.Load() { // what failed, or was acknowledged meanwhile
+		w.flush = time.After(cursorDelay)
+	}
 }
 
 func checkConsumerName(name string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -267,4 +268,109 @@ func TestUnusableKeys(t *testing.T) {
 	if span, err := s.Append(t.Context(), b); err != nil || span.First != 1 || s.Head() != 5 || s.Stats().Fault != nil || cache.Revision().Position != 5 {
 		t.Errorf("afterwards: %v %v, head %d, %v", span, err, s.Head(), s.Stats().Fault)
 	}
+}
+
+// A repair saves the keys of what it saves. The repeat of an append of which an event is lost is not answered as if that were
+// there: it adds its events again.
+func TestKeysOfLostEvents(t *testing.T) {
+	from, to := tempDB(t), tempDB(t)
+	s, db := open(t, from, eventstore.Options{SealAfter: -1}, state.New())
+	const large = 9000 // is sealed in three segments
+	batches := map[string]eventstore.Batch{
+		"nothing": {Key: eventstore.Key{ID: "nothing"}, Decide: func(context.Context) ([]eventstore.Event, error) { return nil, nil }},
+	}
+	spans := map[string]eventstore.Span{}
+	add := func(id string, n int) {
+		t.Helper()
+		b, ok := batches[id]
+		if !ok {
+			b = eventstore.Batch{Key: eventstore.Key{ID: id}}
+			for range n {
+				b.Events = append(b.Events, sensor(len(batches)))
+			}
+			batches[id] = b
+		}
+		var err error
+		if spans[id], err = s.Append(t.Context(), b); err != nil || spans[id].Len() != n {
+			t.Fatal(spans[id], err)
+		}
+	}
+	pieces := map[string]string{"beginning": "min", "middle": "", "end": "max"}
+	for _, id := range []string{"beginning", "middle", "end"} {
+		add("before the "+id, 2)
+		add(id, large)
+	}
+	if err := s.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"nothing", "plain", "lost", "between", "lost as well", "behind", "missing at the end"} {
+		n := 2
+		if id == "nothing" {
+			n = 0
+		}
+		add(id, n)
+	}
+	if err := errors.Join(s.Close(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	lose := func(where string) string { return `UPDATE segments SET body = x'00' WHERE ` + where }
+	var statements []string
+	for id, which := range pieces {
+		within := fmt.Sprintf(`FROM segments WHERE first_position > %d AND last_position < %d`, spans[id].First, spans[id].Last)
+		if which != "" { // of those that hold the batch
+			within = fmt.Sprintf(`FROM segments WHERE last_position >= %d AND first_position <= %d`, spans[id].First, spans[id].Last)
+		}
+		statements = append(statements, lose(fmt.Sprintf(`last_position = (SELECT %s(last_position) %s)`, which, within)))
+	}
+	for _, id := range []string{"lost", "lost as well"} {
+		statements = append(statements, lose(fmt.Sprintf(`last_position = %d`, spans[id].Last)))
+	}
+	change(t, from, append(statements, fmt.Sprintf(`DELETE FROM segments WHERE last_position = %d`, spans["missing at the end"].Last))...)
+
+	result := salvage(t, from, to)
+	saved := []string{"nothing", "plain", "between", "behind", "before the middle", "before the end"}
+	if result.Keys != len(saved) || result.LostKeys != len(batches)-len(saved) {
+		t.Errorf("%d keys are saved and %d lost of %d, with %v", result.Keys, result.LostKeys, len(batches), result.Lost)
+	}
+	s, _ = open(t, to, eventstore.Options{}, state.New())
+	for id, b := range batches {
+		head := s.Head()
+		span, err := s.Append(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(saved, id) {
+			if span != spans[id] || s.Head() != head {
+				t.Errorf("%s: what was %v is repeated as %v", id, spans[id], span)
+			}
+		} else if span.First != head+1 || span.Len() != len(b.Events) {
+			t.Errorf("%s: what was %v, and is lost, is repeated as %v", id, spans[id], span)
+		}
+		for at := span.First; at <= span.Last && at > 0; at += eventstore.Position(max(1, span.Len()/3)) {
+			if e, err := s.Event(t.Context(), at); err != nil || e.Kind != eventstore.KindStateChanged {
+				t.Errorf("%s: at %d, where its events should be, is one of the kind %s, %v", id, at, e.Kind, err)
+			}
+		}
+	}
+}
+
+// salvage saves what can be read of the log at a path into a new one at another.
+func salvage(t *testing.T, from, to string) eventstore.Salvaged {
+	t.Helper()
+	stores := make([]*eventstore.Store, 2)
+	for i, path := range []string{from, to} {
+		db, err := storage.Open(t.Context(), path, storage.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = db.Close() }() // what it could say, the next opening says
+		if stores[i], err = eventstore.Open(t.Context(), db, eventstore.Options{ReadOnlyIfDamaged: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result, err := stores[0].Salvage(t.Context(), stores[1], eventstore.InspectOptions{})
+	if err := errors.Join(err, stores[0].Close(), stores[1].Close()); err != nil {
+		t.Fatal(err)
+	}
+	return result
 }

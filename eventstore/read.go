@@ -68,7 +68,7 @@ func (s *Store) bound(ctx context.Context, q *Query) error {
 	s.fromOldest(&q.After)
 	if !q.Since.IsZero() {
 		at, err := s.PositionAt(ctx, q.Since.Add(-1))
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrCompacted) { // whether anything is missing behind the position is seen there
 			return err
 		}
 		q.After = max(q.After, at)

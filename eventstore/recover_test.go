@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/check"
@@ -65,4 +67,57 @@ func TestFailedCommitThatCommitted(t *testing.T) {
 	cache = state.New()
 	s, db = open(t, path, eventstore.Options{}, &ledger{}, cache)
 	folds(s, db, cache, 4)
+}
+
+// Where it cannot be found out what became of a group, the answer is that and not that nothing was changed. Whoever comes
+// while it is tried again need not wait for that. Here the COMMIT fails as above, and the projector first fails when what
+// was committed is folded, and then takes its time.
+func TestAnOutcomeThatStaysUnknown(t *testing.T) {
+	var next []func(ctx context.Context, tx storage.Tx) error // what the projector does
+	bad := &spy{name: "bad", apply: func(ctx context.Context, tx storage.Tx, _ eventstore.Event) error {
+		if len(next) == 0 {
+			return nil
+		}
+		do := next[0]
+		next = next[1:]
+		return do(ctx, tx)
+	}}
+	entered, release := make(chan struct{}), make(chan struct{})
+	s, _ := open(t, tempDB(t), eventstore.Options{}, bad, state.New())
+	mustAppend(t, s, sensor(1))
+	next = []func(ctx context.Context, tx storage.Tx) error{
+		func(ctx context.Context, tx storage.Tx) error { _, err := tx.ExecContext(ctx, `ROLLBACK`); return err },
+		func(context.Context, storage.Tx) error { return errors.New("not now") },
+		func(context.Context, storage.Tx) error { close(entered); <-release; return nil },
+	}
+	_, err := s.Append(t.Context(), eventstore.Batch{Events: []eventstore.Event{sensor(2)}})
+	if !errors.Is(err, eventstore.ErrUnknownOutcome) || errors.Is(err, eventstore.ErrUnavailable) || !strings.Contains(err.Error(), "not now") {
+		t.Errorf("a commit that failed: %v", err)
+	}
+	if s.Stats().Fault == nil {
+		t.Error("nothing says that the store cannot write")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() {
+		_, err := s.Append(ctx, eventstore.Batch{Events: []eventstore.Event{sensor(3)}})
+		gone <- err
+	}()
+	<-entered
+	cancel()
+	select {
+	case err := <-gone:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("an append that does not wait: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("an append waits for what its context does not want to wait for")
+	}
+	close(release)
+	if span := mustAppend(t, s, sensor(4)); span.First != 3 { // behind the one that was committed
+		t.Errorf("the next append: %v", span)
+	}
+	if err := errors.Join(s.Stats().Fault, s.Verify(t.Context())); err != nil {
+		t.Error(err)
+	}
 }

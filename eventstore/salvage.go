@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -21,11 +22,20 @@ type Salvaged struct {
 	Last   Position
 	// Lost are the positions that could not be saved, with their times and entities as far as those are known.
 	Lost []Finding
-	// Cursors and Keys were saved; LostCursors and LostKeys were not, because they were damaged or are about events behind
-	// Last. Of a cursor or a key whose row cannot even be read nothing is known.
+	// Cursors and Keys were saved; LostCursors and LostKeys were not, because they were damaged, or because an event of the
+	// key's append is lost. Of a cursor or a key whose row cannot even be read nothing is known.
 	Cursors, Keys, LostCursors, LostKeys int
 	// SetBack are the consumers whose cursors were behind Last, and are at Last now: they go on with whatever comes next.
 	SetBack []string
+}
+
+// isLost says that an event of a span was not saved. There may be many keys and many gaps, which are in the order of positions.
+func (s *Salvaged) isLost(span Span) bool {
+	if span.Last > s.Last {
+		return true
+	}
+	i, _ := slices.BinarySearchFunc(s.Lost, span.First, func(f Finding, at Position) int { return cmp.Compare(f.Last, at) })
+	return i < len(s.Lost) && s.Lost[i].First <= span.Last
 }
 
 // What the log itself says of a repair, as the words of system events.
@@ -347,7 +357,8 @@ func (v *salvager) saveCursors(ctx context.Context) error {
 		})
 }
 
-// saveKeys copies the keys whose events were saved.
+// saveKeys copies the keys whose events were all saved. The repeat of an append that has lost one adds all of them again: it is
+// better to have an event twice than not at all.
 func (v *salvager) saveKeys(ctx context.Context) error {
 	return v.saveRows(ctx, `SELECT scope, key, hash, first_position, last_position, recorded, checksum FROM append_keys ORDER BY id`,
 		&v.result.LostKeys, func(tx storage.Tx, scan func(...any) error) (bool, error) {
@@ -356,8 +367,11 @@ func (v *salvager) saveKeys(ctx context.Context) error {
 			var span Span
 			var recorded, sum int64
 			err := scan(&k.Scope, &k.ID, &hash, &span.First, &span.Last, &recorded, &sum)
-			if err != nil || sum != keySum(k, hash, span, recorded) || span.Last > v.result.Last {
+			if err != nil || sum != keySum(k, hash, span, recorded) || v.result.isLost(span) {
 				return false, nil //nolint:nilerr // that is what it is lost for
+			}
+			if hash == nil { // that of a decision is empty, and is read as nil
+				hash = []byte{}
 			}
 			_, err = tx.ExecContext(ctx, `INSERT INTO append_keys (scope, key, hash, first_position, last_position, recorded, checksum)
 				VALUES (?, ?, ?, ?, ?, ?, ?)`, k.Scope, k.ID, hash, int64(span.First), int64(span.Last), recorded, sum)

@@ -19,9 +19,9 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 		return fmt.Errorf("start: %w: the store was started before; a store is started once", ErrInvalid)
 	}
 	began := time.Now()
-	s.closing.RLock()
-	defer s.closing.RUnlock() // so that Close waits for the writer that this starts
-	if s.closed {
+	s.life.Lock()
+	defer s.life.Unlock() // so that Close ends, and waits for, all that this starts
+	if s.closed {         // which changes under life, too
 		return fmt.Errorf("start: %w", ErrClosed)
 	}
 	s.projectors = ps

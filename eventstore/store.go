@@ -93,6 +93,10 @@ type Store struct {
 
 	started atomic.Bool // says that Start was called
 
+	// life is held while the store starts, and while it closes: each ends before the other begins, and of those who close
+	// it the first one does it. All else may be locked under it.
+	life sync.Mutex
+
 	// closing guards closed, and the sending side of queue: senders hold it shared, so that the queue is closed
 	// only when nobody is about to send.
 	closing sync.RWMutex
@@ -230,6 +234,10 @@ func (s *Store) Head() Position {
 // theirs has seen is at or before it, where the head may be behind for a moment.
 func (s *Store) committed() Position { return max(Position(s.promoting.Load()), s.Head()) }
 
+// Reached says whether the log has come to a position: that the event there is committed. What a projector shows may be at
+// a position that [Store.Head] has not come to for another moment.
+func (s *Store) Reached(at Position) bool { return at <= s.committed() }
+
 // UUID names the log's file for good, in the text form of RFC 9562. Positions of two logs mean nothing to each other.
 func (s *Store) UUID() string { return formatUUID(s.uuid) }
 
@@ -244,10 +252,12 @@ func (s *Store) Recovered() Recovery { return s.recovered }
 // taken if more than a thousand events follow the last one, and subscriptions end with [ErrClosed]. Close may be called
 // again.
 func (s *Store) Close() error {
+	s.life.Lock()
+	defer s.life.Unlock()
+	s.snapshots.stop() // before others are waited for, who may wait for history that is being removed
 	s.followers.stop()
 	s.stopSealer()
 	s.sealer.Wait()
-	s.snapshots.stop()
 	s.closing.Lock()
 	first := !s.closed
 	if first {

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync/atomic"
@@ -69,9 +70,9 @@ func (sub *Subscription) run(ctx context.Context, yield func(Event, error) bool,
 		return true, err
 	}
 	q := sub.q
-	if !q.Since.IsZero() {
+	if !q.Since.IsZero() { // which saves reading what was before
 		at, err := sub.s.PositionAt(ctx, q.Since.Add(-1))
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrCompacted) { // whether anything is missing behind the position is seen there
 			return true, err
 		}
 		sub.at.Store(max(sub.at.Load(), uint64(at)))
@@ -86,7 +87,7 @@ func (sub *Subscription) run(ctx context.Context, yield func(Event, error) bool,
 			q.Until = min(q.Until, sub.q.Until)
 		}
 		goOn, err := sub.deliver(ctx, q, func(e Event, err error) bool {
-			goOn := yield(e, err)
+			goOn := e.RecordedAt.Before(sub.q.Since) || yield(e, err) // it may be a time that is still to come
 			if goOn {
 				sub.at.Store(uint64(e.Position))
 			}

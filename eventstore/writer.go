@@ -126,6 +126,10 @@ func (w *writer) gather(r *request) (group []*request, control *request) {
 
 // commit brings the turn's group into the log and answers its callers.
 func (w *writer) commit(ctx context.Context) {
+	if len(w.group) == 0 {
+		return
+	}
+	unready := w.ready(ctx) // before they are taken: it may take long, and who does not want to wait for it may go
 	taken := w.group[:0]
 	for _, r := range w.group {
 		if r.state.CompareAndSwap(requestQueued, requestTaken) || r.state.Load() == requestTaken {
@@ -138,8 +142,8 @@ func (w *writer) commit(ctx context.Context) {
 	if len(taken) == 0 {
 		return
 	}
-	if err := w.ready(ctx); err != nil {
-		w.answerAll(taken, err)
+	if unready != nil {
+		w.answerAll(taken, unready)
 		return
 	}
 	err := w.try(ctx, taken)
@@ -335,7 +339,8 @@ func (w *writer) unknownOutcome(ctx context.Context, cause error) error {
 	cause = fmt.Errorf("%w: %w", ErrUnknownOutcome, cause)
 	w.s.opts.Logger.Error("a commit failed; re-reading the log", "error", cause)
 	if err := w.ready(ctx); err != nil {
-		return errors.Join(cause, err)
+		// Not wrapped: that the store cannot write would say that nothing was changed.
+		return fmt.Errorf("%w; and it is not found out yet: %s", cause, err.Error())
 	}
 	// It could re-read the log. That it can write the next commit shows: a disk may have space for the one and not the other.
 	w.s.stats.fault.Store(&cause)

@@ -83,7 +83,7 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	if err := checkMissing(path); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	if err := prepareFiles(path, SyncDir); err != nil {
+	if err := prepareFiles(realPath(path), SyncDir); err != nil {
 		return nil, err
 	}
 	l, err := acquireLock(path)
@@ -406,7 +406,7 @@ func (db *DB) checkOurs(ctx context.Context) (isNew bool, err error) {
 	// A rollback journal lies beside it, which only somebody who may write can play back. Ours has one for the moments
 	// in which a new file becomes a database, and that a WAL database: look at what is in the file without it. A file
 	// that was empty before has nothing that counts, whatever is in it, and will be empty again.
-	if empty, err := journalOfEmpty(db.path); empty || err != nil {
+	if empty, err := journalOfEmpty(realPath(db.path)); empty || err != nil {
 		return empty, err
 	}
 	without, err := sql.Open("sqlite", fileURL(db.path, url.Values{"mode": {"ro"}, "immutable": {"1"}}))

@@ -21,10 +21,32 @@ const (
 	AnchorSuffix = ".anchor"
 )
 
-// realPath is that of the file itself, whatever link it was named by.
+// maxLinks is how many links may lead to a missing file: more than any system follows, so that no file is made through
+// links that were not followed here.
+const maxLinks = 255
+
+// realPath is that of the file itself, whatever link it was named by, also where links lead to a file that is missing: what
+// belongs to it lies where it would be made. Where they lead to none it is the path as it is.
 func realPath(path string) string {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		return target
+	}
+	at := path
+	for range maxLinks {
+		dir, name := filepath.Split(at)
+		dir, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			return path
+		}
+		at = filepath.Join(dir, name)
+		to, err := os.Readlink(at)
+		if err != nil {
+			return at // it is no link
+		}
+		if !filepath.IsAbs(to) {
+			to = dir + string(filepath.Separator) + to // not joined: a ".." in it may stand behind a link
+		}
+		at = to
 	}
 	return path
 }

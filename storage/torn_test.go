@@ -31,12 +31,19 @@ func TestTornFirstTransaction(t *testing.T) {
 		"the beginning arrived": append(bytes.Clone(page[:512]), make([]byte, pageSize-512)...),
 		"everything arrived":    page,
 	} {
-		t.Run(name, func(t *testing.T) {
+		torn := func(t *testing.T, byLink bool) {
 			path := filepath.Join(t.TempDir(), "home.db")
 			for file, data := range map[string][]byte{path: contents, path + "-journal": journal} {
 				if err := os.WriteFile(file, data, 0o600); err != nil {
 					t.Fatal(err)
 				}
+			}
+			if byLink {
+				link := filepath.Join(t.TempDir(), "link.db")
+				if err := os.Symlink(path, link); err != nil {
+					t.Fatal(err)
+				}
+				path = link
 			}
 			for range 2 {
 				db, err := Open(context.Background(), path, Options{})
@@ -55,6 +62,8 @@ func TestTornFirstTransaction(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-		})
+		}
+		t.Run(name, func(t *testing.T) { torn(t, false) })
+		t.Run(name+", behind a link", func(t *testing.T) { torn(t, true) })
 	}
 }

@@ -114,7 +114,7 @@ func (s logService) Subscribe(ctx context.Context, req *statehousev1.SubscribeRe
 		}
 		q.After = h.Store().Head()
 	}
-	if q.After != eventstore.FromOldest && q.After > h.Store().Head() {
+	if q.After != eventstore.FromOldest && !h.Store().Reached(q.After) {
 		return invalid("position %d is still to come: the log ends at %d", q.After, h.Store().Head())
 	}
 	sub := &subscription{
