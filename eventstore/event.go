@@ -201,10 +201,26 @@ func (k Kind) needsEntity() bool {
 	}
 }
 
-// checkKindFields checks what the payload of each kind must name.
+// ofHouse says that an event of this kind is about a device or an area, and so about no entity.
+func (k Kind) ofHouse() bool {
+	switch k {
+	case KindDeviceRegistered, KindDeviceUnregistered, KindAreaRegistered, KindAreaUnregistered:
+		return true
+	default:
+		return false
+	}
+}
+
+// checkKindFields checks what an event of each kind must name, and what it must not. It is for what is appended alone: logs of
+// before may have devices and areas with an entity, and are read as they are.
 func checkKindFields(e *Event) error {
+	kind := KindOf(e.Payload)
 	missing := func(what string) error {
-		return fmt.Errorf("%w: %s without %s", ErrInvalid, KindOf(e.Payload), what)
+		return fmt.Errorf("%w: %s without %s", ErrInvalid, kind, what)
+	}
+	// With an entity on it, who may write that one would seem to be one who may change the house.
+	if e.Entity != "" && kind.ofHouse() {
+		return fmt.Errorf("%w: the event is about %q, and %s is about no entity", ErrInvalid, e.Entity, kind)
 	}
 	switch p := e.Payload.GetKind().(type) {
 	case *eventv1.Payload_StateChanged:

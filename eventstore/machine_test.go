@@ -506,10 +506,9 @@ func (m *machine) removed(q eventstore.Query) bool {
 		until = min(until, q.Until)
 	}
 	if at := q.Since.Add(-1); !q.Since.IsZero() {
-		if m.removedAt(at) {
-			return true
+		if !m.removedAt(at) {
+			after = max(after, m.positionAt(at))
 		}
-		after = max(after, m.positionAt(at))
 	}
 	if at := q.Before.Add(-1); !q.Before.IsZero() {
 		if m.removedAt(at) {

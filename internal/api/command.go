@@ -42,7 +42,8 @@ func PendingOf(m timeline.Moment, s state.State) []*entityv1.PendingCommand {
 	return all
 }
 
-func newPending(all []*entityv1.PendingCommand) []Pending {
+// NewPending are commands that wait, as they go over the wire.
+func NewPending(all []*entityv1.PendingCommand) []Pending {
 	var pending []Pending
 	for _, c := range all {
 		pending = append(pending, Pending{

@@ -10,6 +10,10 @@ import (
 	"github.com/statehouse/statehouse/state"
 )
 
+// FiredPrefix begins the kind of an event that is fired for the clients of Home Assistant: one of type "doorbell" is of kind
+// "hass.doorbell".
+const FiredPrefix = "hass."
+
 // Event is one event of the log.
 type Event struct {
 	Position eventstore.Position `json:"position"`

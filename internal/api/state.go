@@ -86,7 +86,7 @@ func NewState(m timeline.Moment, s state.State) (State, error) {
 	w := newNames(m, s.EntityID)
 	w.State, w.Attributes, w.Availability = state.Text(s.Attributes), attributes, availability(s.Attributes)
 	w.UpdatedAt, w.UpdatedBy, w.ChangedAt, w.Position = s.UpdatedAt.UTC(), s.UpdatedBy, s.ChangedAt.UTC(), s.Position
-	w.Pending = newPending(PendingOf(m, s))
+	w.Pending = NewPending(PendingOf(m, s))
 	return w, nil
 }
 

@@ -56,3 +56,6 @@ func (a At) Time(as AsOf, now time.Time) time.Time {
 	}
 	return *as.RecordedAt
 }
+
+// Named is the time that the moment was named by, false where it was not named by one.
+func (a At) Named() (time.Time, bool) { return a.time, a.kind == atTime }

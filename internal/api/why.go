@@ -20,8 +20,8 @@ type WhyQuery struct {
 	// of the event that is asked about.
 	Entity string
 	At     At
-	// Saw asks for the states of these entities just before each link; SawChain, for those of the entities that the
-	// links are about.
+	// Saw asks for the states of these entities, MaxSaw at most, just before each link; SawChain, for those of the entities
+	// that the links of the answer are about.
 	Saw      []string
 	SawChain bool
 }
@@ -33,7 +33,7 @@ type Why struct {
 	EntityID string `json:"entity_id,omitempty"`
 	// Links are what was asked about, its cause, the cause of that, and so on.
 	Links []Link `json:"links"`
-	// Next is the position of the next link where there are too many for one answer, 0 otherwise.
+	// Next is the position of the next link where there are too many for one answer, or they have too many states; 0 otherwise.
 	Next eventstore.Position `json:"next,omitempty"`
 	// Removed is the position of the next link where that has been removed, and the rest with it, 0 otherwise.
 	Removed eventstore.Position `json:"removed,omitempty"`
@@ -41,8 +41,16 @@ type Why struct {
 	Hidden eventstore.Position `json:"hidden,omitempty"`
 }
 
-// MaxLinks is the number of links that one answer has at most.
-const MaxLinks = 1000
+// Limits of one answer.
+const (
+	// MaxLinks is the number of links that it has at most.
+	MaxLinks = 1000
+	// MaxSaw is the number of entities that may be named whose states are wanted, and of those of the chain whose states one answer
+	// has.
+	MaxSaw = 100
+	// MaxSawStates is the number of these states: with every link there are those of each of the entities.
+	MaxSawStates = 10_000
+)
 
 // Link is one event of a chain of causes.
 type Link struct {
@@ -57,64 +65,90 @@ type Link struct {
 
 // NewWhy answers a question for causes. It fails with [statehouse.ErrNotFound] where the entity had no state, and with
 // [eventstore.ErrCompacted] where the chain would begin with an event that has been removed.
+// Where more than [MaxSaw] entities are named it is [eventstore.ErrInvalid].
 func NewWhy(ctx context.Context, h *statehouse.House, q WhyQuery) (Why, error) {
-	var w Why
-	origin := q.At.position
-	if q.Entity == "" {
-		if q.At.kind != atPosition || origin == 0 {
-			return Why{}, fmt.Errorf("%w: say which event is meant by its position, from 1", eventstore.ErrInvalid)
-		}
-		var err error
-		if w.AsOf, err = q.At.Resolve(ctx, h); err != nil {
-			return Why{}, err
-		}
-	} else {
-		m, as, err := q.At.Moment(ctx, h)
-		if err != nil {
-			return Why{}, err
-		}
-		if origin, err = h.Timeline().Origin(ctx, m, q.Entity); err != nil {
-			return Why{}, err
-		}
-		if origin == 0 {
-			return Why{}, NoState(m, q.Entity)
-		}
-		w.AsOf, w.EntityID = as, q.Entity
+	if len(q.Saw) > MaxSaw {
+		return Why{}, fmt.Errorf("%w: %d entities to see are too many; %d are possible", eventstore.ErrInvalid, len(q.Saw), MaxSaw)
 	}
-	saw := map[string]bool{}
-	for _, id := range q.Saw {
-		saw[id] = true
+	w, origin, err := whyOf(ctx, h, q)
+	if err != nil {
+		return Why{}, err
 	}
-	var links []timeline.Link
-	for l, err := range h.Timeline().Causes(ctx, origin) {
-		if errors.Is(err, eventstore.ErrCompacted) && len(links) > 0 {
-			w.Removed = links[len(links)-1].Event.CausePosition
-			break
-		}
-		if err != nil {
-			return Why{}, err
-		}
-		if len(links) == MaxLinks {
-			w.Next = l.Event.Position
-			break
-		}
-		links = append(links, l)
-		if q.SawChain && l.Event.Entity != "" {
-			saw[l.Event.Entity] = true
-		}
+	links, saw, err := w.chain(ctx, h, origin, q)
+	if err != nil {
+		return Why{}, err
 	}
 	w.Links = make([]Link, 0, len(links))
+	states := 0
 	for _, l := range links {
 		link, err := newLink(ctx, h, l, saw)
 		if err != nil {
 			return Why{}, err
+		}
+		if states += len(link.Saw); states > MaxSawStates {
+			w.Next, w.Removed = l.Event.Position, 0
+			break
 		}
 		w.Links = append(w.Links, link)
 	}
 	return w, nil
 }
 
-func newLink(ctx context.Context, h *statehouse.House, l timeline.Link, saw map[string]bool) (link Link, err error) {
+// whyOf is an answer without its links, and the position of the first one.
+func whyOf(ctx context.Context, h *statehouse.House, q WhyQuery) (w Why, origin eventstore.Position, err error) {
+	if q.Entity == "" {
+		origin = q.At.position
+		if q.At.kind != atPosition || origin == 0 {
+			return w, 0, fmt.Errorf("%w: say which event is meant by its position, from 1", eventstore.ErrInvalid)
+		}
+		w.AsOf, err = q.At.Resolve(ctx, h)
+		return w, origin, err
+	}
+	m, as, err := q.At.Moment(ctx, h)
+	if err != nil {
+		return w, 0, err
+	}
+	if origin, err = h.Timeline().Origin(ctx, m, q.Entity); err != nil {
+		return w, 0, err
+	}
+	if origin == 0 {
+		return w, 0, NoState(m, q.Entity)
+	}
+	w.AsOf, w.EntityID = as, q.Entity
+	return w, origin, nil
+}
+
+// chain are the links of an answer, and the entities whose states are wanted with each. Where there are more it says so in w.
+func (w *Why) chain(ctx context.Context, h *statehouse.House, origin eventstore.Position, q WhyQuery) ([]timeline.Link, []string, error) {
+	saw := map[string]bool{}
+	for _, id := range q.Saw {
+		saw[id] = true
+	}
+	var links []timeline.Link
+	others := 0 // of the chain
+	for l, err := range h.Timeline().Causes(ctx, origin) {
+		if errors.Is(err, eventstore.ErrCompacted) && len(links) > 0 {
+			w.Removed = links[len(links)-1].Event.CausePosition
+			break
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		another := q.SawChain && l.Event.Entity != "" && !saw[l.Event.Entity]
+		if len(links) == MaxLinks || another && others == MaxSaw {
+			w.Next = l.Event.Position
+			break
+		}
+		links = append(links, l)
+		if another {
+			saw[l.Event.Entity] = true
+			others++
+		}
+	}
+	return links, slices.Sorted(maps.Keys(saw)), nil
+}
+
+func newLink(ctx context.Context, h *statehouse.House, l timeline.Link, saw []string) (link Link, err error) {
 	if link.Event, err = NewEvent(l.Event); err != nil {
 		return link, err
 	}
@@ -132,7 +166,7 @@ func newLink(ctx context.Context, h *statehouse.House, l timeline.Link, saw map[
 	if link.Batch, err = batchOf(ctx, h, l.Event); err != nil {
 		return link, err
 	}
-	for _, id := range slices.Sorted(maps.Keys(saw)) {
+	for _, id := range saw {
 		if s, ok := before.State.Get(id); ok {
 			w, err := NewState(before, s)
 			if err != nil {

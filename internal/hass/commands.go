@@ -263,11 +263,11 @@ func historyDuringPeriod(c *conn, m message) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	from, to, err := c.view.span(c.ctx, q.start, q.end)
+	in, err := c.view.span(c.ctx, q.start, q.end)
 	if err != nil {
 		return answer{}, err
 	}
-	rows, err := c.view.history(c.ctx, c.who, q, from, to)
+	rows, err := c.view.history(c.ctx, c.who, q, in)
 	return answer{result: compressRows(rows)}, err
 }
 
@@ -276,7 +276,7 @@ func historyStream(c *conn, m message) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	from, to, err := c.view.span(c.ctx, q.start, q.end)
+	in, err := c.view.span(c.ctx, q.start, q.end)
 	if err != nil {
 		return answer{}, err
 	}
@@ -286,16 +286,16 @@ func historyStream(c *conn, m message) (answer, error) {
 			return err
 		}
 		defer leave()
-		rows, err := c.view.history(ctx, c.who, q, from, to)
+		rows, err := c.view.history(ctx, c.who, q, in)
 		if err != nil {
 			return err
 		}
 		start, end := seconds(q.start), seconds(c.view.until(q.end))
-		if err := tell(historyMessage{compressRows(rows), &start, &end}); err != nil || !c.view.goesOn(q.end) {
+		if err := tell(historyMessage{compressRows(rows), &start, &end}); err != nil || !in.live {
 			return err
 		}
 		leave()
-		return c.view.followHistory(ctx, to, c.who, q, func(h historyMessage) error { return tell(h) })
+		return c.view.followHistory(ctx, in.to, c.who, q, func(h historyMessage) error { return tell(h) })
 	}}, nil
 }
 
@@ -305,11 +305,6 @@ func (v *view) until(end time.Time) time.Time {
 		return v.clock()
 	}
 	return end
-}
-
-// goesOn says that what was asked for up to an end goes on with what comes.
-func (v *view) goesOn(end time.Time) bool {
-	return v.frozen == nil && (end.IsZero() || end.After(v.clock()))
 }
 
 // logbookQueryOf reads what the logbook is asked for.
@@ -342,11 +337,11 @@ func logbookGetEvents(c *conn, m message) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	from, to, err := c.view.span(c.ctx, q.start, q.end)
+	in, err := c.view.span(c.ctx, q.start, q.end)
 	if err != nil {
 		return answer{}, err
 	}
-	entries, err := c.view.logbook(c.ctx, c.who, q, from, to)
+	entries, err := c.view.logbook(c.ctx, c.who, q, in)
 	return answer{result: compressEntries(entries)}, err
 }
 
@@ -355,7 +350,7 @@ func logbookEventStream(c *conn, m message) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	from, to, err := c.view.span(c.ctx, q.start, q.end)
+	in, err := c.view.span(c.ctx, q.start, q.end)
 	if err != nil {
 		return answer{}, err
 	}
@@ -365,16 +360,16 @@ func logbookEventStream(c *conn, m message) (answer, error) {
 			return err
 		}
 		defer leave()
-		entries, err := c.view.logbook(ctx, c.who, q, from, to)
+		entries, err := c.view.logbook(ctx, c.who, q, in)
 		if err != nil {
 			return err
 		}
 		start, end := seconds(q.start), seconds(c.view.until(q.end))
-		if err := tell(logbookMessage{compressEntries(entries), &start, &end}); err != nil || !c.view.goesOn(q.end) {
+		if err := tell(logbookMessage{compressEntries(entries), &start, &end}); err != nil || !in.live {
 			return err
 		}
 		leave()
-		return c.view.followLogbook(ctx, to, c.who, q, func(l logbookMessage) error { return tell(l) })
+		return c.view.followLogbook(ctx, in.to, c.who, q, func(l logbookMessage) error { return tell(l) })
 	}}, nil
 }
 

@@ -205,7 +205,7 @@ func (c *conn) authenticate(r *http.Request, o *origins, at api.At) (ok bool, er
 
 // refuse tells the client that it is let in no further.
 func (c *conn) refuse(message string) error {
-	err := c.out.send(c.ctx, encode(authMessage{Type: "auth_invalid", Message: message}))
+	err := c.out.send(c.ctx, encode(authMessage{Type: "auth_invalid", Message: access.Redact(message)}))
 	c.end(websocket.StatusPolicyViolation, "not authenticated")
 	return err
 }
@@ -309,14 +309,14 @@ func (c *conn) command(raw json.RawMessage) error {
 func (c *conn) fail(id uint64, err error) error {
 	f := failureOf(err)
 	if f.code == codeInternal {
-		c.h.opts.Logger.Warn("a WebSocket's command failed", "user", c.who.Name(), "error", err)
+		c.h.opts.Logger.Warn("a WebSocket's command failed", "user", c.who.Name(), "error", access.Redact(err.Error()))
 	}
 	return c.out.send(c.ctx, encode(struct {
 		ID      uint64      `json:"id"`
 		Type    string      `json:"type"`
 		Success bool        `json:"success"`
 		Error   resultError `json:"error"`
-	}{id, "result", false, resultError{f.code, f.message}}))
+	}{id, "result", false, resultError{f.code, access.Redact(f.message)}}))
 }
 
 // subscribe starts what a subscription sends. A nil stream sends nothing.

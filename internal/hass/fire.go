@@ -14,10 +14,8 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/internal/access"
+	"github.com/statehouse/statehouse/internal/api"
 )
-
-// firedPrefix begins the kind of an event that was fired here: event type "doorbell" is of kind "hass.doorbell".
-const firedPrefix = "hass."
 
 // maxEventType is the longest name of an event, in bytes; the limit is Home Assistant's.
 const maxEventType = 64
@@ -54,7 +52,7 @@ func (v *view) fire(ctx context.Context, who *access.Identity, name string, data
 		return eventContext{}, invalid("the data of an event is an object: %s", err)
 	}
 	e := eventstore.Event{Source: who.Source(), Payload: &eventv1.Payload{Kind: &eventv1.Payload_Custom{
-		Custom: &eventv1.Custom{Kind: firedPrefix + name, TypeUrl: "application/json", Value: compact.Bytes()},
+		Custom: &eventv1.Custom{Kind: api.FiredPrefix + name, TypeUrl: "application/json", Value: compact.Bytes()},
 	}}}
 	span, err := v.house.Append(ctx, e)
 	if err != nil {

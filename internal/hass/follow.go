@@ -5,12 +5,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/internal/access"
+	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/internal/walk"
 	"github.com/statehouse/statehouse/registry"
 	"github.com/statehouse/statehouse/state"
@@ -96,8 +99,12 @@ func newFollower(v *view, who *access.Identity, from timeline.Moment, wanted fun
 // run tells everything that happens after the moment that the follower began with, until the context ends or each fails.
 // It fails with errLagging where events have been removed that it had not come to.
 func (f *follower) run(ctx context.Context, each func(happening) error) error {
-	after := f.before.Position()
-	for e, err := range f.view.house.Subscribe(ctx, eventstore.Query{After: after}) {
+	return f.read(ctx, f.view.house.Subscribe(ctx, eventstore.Query{After: f.before.Position()}), each)
+}
+
+// read tells the events of a sequence.
+func (f *follower) read(ctx context.Context, events iter.Seq2[eventstore.Event, error], each func(happening) error) error {
+	for e, err := range events {
 		if errors.Is(err, eventstore.ErrCompacted) {
 			return errLagging
 		}
@@ -113,6 +120,42 @@ func (f *follower) run(ctx context.Context, each func(happening) error) error {
 		}
 	}
 	return nil
+}
+
+// errReached says that the end of what was asked for is reached.
+var errReached = errors.New("the end is reached")
+
+// settled is the time after which what was recorded at a moment is surely committed.
+const settled = time.Second
+
+// runUntil is run up to the last event that was recorded at a time or before it, and returns nil behind it; the zero time is no
+// end. flush sends what each has gathered.
+func (f *follower) runUntil(ctx context.Context, end time.Time, flush func() error, each func(happening) error) error {
+	if end.IsZero() {
+		return f.run(ctx, each)
+	}
+	at, behind, failed := f.before.Position(), false, error(nil)
+	upTo := func(h happening) error {
+		if behind = h.event.RecordedAt.After(end); behind {
+			return errReached
+		}
+		at, failed = h.event.Position, each(h)
+		return failed
+	}
+	live, cancel := context.WithDeadlineCause(ctx, end.Add(settled), errReached)
+	defer cancel()
+	err := f.read(ctx, f.view.house.Subscribe(live, eventstore.Query{After: at}), upTo)
+	if failed != nil || !errors.Is(err, errReached) && !errors.Is(context.Cause(live), errReached) {
+		return err
+	}
+	// A client that has not taken everything yet at the end gets the rest.
+	if last := f.view.house.Now().Position(); !behind && at < last {
+		err = f.read(ctx, f.view.house.Read(ctx, eventstore.Query{After: at, Until: last}), upTo)
+		if err != nil && !errors.Is(err, errReached) {
+			return err
+		}
+	}
+	return flush()
 }
 
 // next is what an event is for the reader. Each event after the moment that the follower began with must be given.
@@ -209,7 +252,7 @@ func (f *follower) tellOthers(h *happening, after timeline.Moment) {
 			tell(eventAreaRegistry, map[string]any{"action": "remove", "area_id": id})
 		}
 	case *eventv1.Payload_Custom:
-		name := strings.TrimPrefix(p.Custom.GetKind(), firedPrefix)
+		name := strings.TrimPrefix(p.Custom.GetKind(), api.FiredPrefix)
 		if f.who.May(access.Read, e.Entity) && !slices.Contains(ownEvents, name) {
 			h.others = append(h.others, h.hassEvent(name, customData(p.Custom)))
 		}

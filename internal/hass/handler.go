@@ -149,12 +149,12 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	f := failureOf(err)
 	if f.code == codeInternal {
-		h.opts.Logger.Warn("a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		h.opts.Logger.Warn("a request failed", "method", r.Method, "path", access.Redact(r.URL.Path), "error", access.Redact(err.Error()))
 	}
 	if f.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	_ = writeJSON(w, f.status, map[string]string{"message": f.message})
+	_ = writeJSON(w, f.status, map[string]string{"message": access.Redact(f.message)})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {
@@ -180,11 +180,15 @@ func checkOrigin(r *http.Request) error {
 	return &failure{http.StatusForbidden, codeUnauthorized, "a page of another origin may not open a WebSocket here"}
 }
 
-// parseTime reads a time as clients of Home Assistant write it; without an offset it is in UTC.
+// parseTime reads a time as clients of Home Assistant write it; without an offset it is in UTC. It is never the zero time, which
+// stands for none: who writes that gets what is a nanosecond later, and as much before everything.
 func parseTime(text string) (time.Time, bool) {
 	for _, t := range [...]string{text, strings.Replace(text, " ", "+", 1)} { // a + that a URL made a space of
 		for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999-07:00", "2006-01-02 15:04:05.999999999", time.DateOnly} {
 			if at, err := time.Parse(layout, t); err == nil {
+				if at.IsZero() {
+					at = at.Add(1)
+				}
 				return at, true
 			}
 		}

@@ -60,30 +60,18 @@ func (q *historyQuery) check() error {
 	return nil
 }
 
-// span are the moments between which a question about the past is.
-func (v *view) span(ctx context.Context, start, end time.Time) (from, to timeline.Moment, err error) {
-	if end.IsZero() {
-		end = v.clock()
-	}
-	if end.Before(start) {
-		return from, to, &failure{http.StatusBadRequest, codeEndTime, "the end is before the start"}
-	}
-	if to, err = v.before(ctx, end); err != nil {
-		return from, to, err
-	}
-	from, err = v.before(ctx, start.Add(-1))
-	return from, to, err
-}
-
-// history are the rows of the entities that somebody may see, between two moments; those without a row are left out.
-func (v *view) history(ctx context.Context, who *access.Identity, q historyQuery, from, to timeline.Moment) (map[string][]row, error) {
+// history are the rows of the entities that somebody may see, in a span; those without a row are left out.
+func (v *view) history(ctx context.Context, who *access.Identity, q historyQuery, s span) (map[string][]row, error) {
 	all := map[string][]row{}
+	if s.removed {
+		return all, nil
+	}
 	size := historySize{}
 	for _, id := range q.ids {
 		if !who.May(access.Read, id) {
 			continue
 		}
-		rows, err := v.historyOf(ctx, id, q, from, to, &size)
+		rows, err := v.historyOf(ctx, id, q, s, &size)
 		if err != nil {
 			return nil, err
 		}
@@ -95,17 +83,17 @@ func (v *view) history(ctx context.Context, who *access.Identity, q historyQuery
 }
 
 // historyOf are the rows of one entity.
-func (v *view) historyOf(ctx context.Context, id string, q historyQuery, from, to timeline.Moment, size *historySize) ([]row, error) {
-	rows := rowWriter{query: q, registry: to.Registry, size: size}
-	if s, ok := from.State.Get(id); ok {
+func (v *view) historyOf(ctx context.Context, id string, q historyQuery, in span, size *historySize) ([]row, error) {
+	rows := rowWriter{query: q, registry: in.to.Registry, size: size}
+	if s, ok := in.from.State.Get(id); ok {
 		rows.last, rows.has = s, true
 		if q.startState {
-			s.ChangedAt = q.start // as in Home Assistant, the first row begins where the history does
+			s.ChangedAt = in.start // as in Home Assistant, the first row begins where the history does
 			rows.add(s)
 		}
 	}
-	if from.Position() < to.Position() { // to the log, 0 means no end
-		for step, err := range v.house.Timeline().History(ctx, id, from.Position(), to.Position()) {
+	if in.from.Position() < in.to.Position() { // to the log, 0 means no end
+		for step, err := range v.house.Timeline().History(ctx, id, in.from.Position(), in.to.Position()) {
 			if err != nil {
 				return nil, err
 			}
@@ -231,12 +219,20 @@ type historyMessage struct {
 	End    *seconds         `json:"end_time,omitempty"`
 }
 
-// followHistory sends what comes to a history, until the context ends.
+// followHistory sends what comes to a history, until its end or that of the context.
 func (v *view) followHistory(ctx context.Context, from timeline.Moment, who *access.Identity, q historyQuery, send func(historyMessage) error) error {
 	wanted := func(id string) bool { _, ok := slices.BinarySearch(q.ids, id); return ok }
-	message := historyMessage{States: map[string][]any{}}
+	message, rows := historyMessage{States: map[string][]any{}}, 0
+	flush := func() error {
+		if rows == 0 {
+			return nil
+		}
+		err := send(message)
+		message.States, rows = map[string][]any{}, 0
+		return err
+	}
 	f := newFollower(v, who, from, wanted)
-	return f.run(ctx, func(h happening) error {
+	return f.runUntil(ctx, q.end, flush, func(h happening) error {
 		for _, c := range h.states {
 			if c.now == nil || c.old != nil && c.old.State == c.now.State && q.significant && !slices.Contains(attributesMatter, domainOf(c.id)) {
 				continue
@@ -246,13 +242,12 @@ func (v *view) followHistory(ctx context.Context, from timeline.Moment, who *acc
 				r.attributes = attributes{}
 			}
 			message.States[c.id] = append(message.States[c.id], r.compressed())
+			rows++
 		}
-		if !h.end || len(message.States) == 0 {
+		if !h.end && rows < maxBatch {
 			return nil
 		}
-		err := send(message)
-		message.States = map[string][]any{}
-		return err
+		return flush()
 	})
 }
 

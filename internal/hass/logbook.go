@@ -55,8 +55,9 @@ func errTooManyEntries() error {
 	return &failure{http.StatusRequestEntityTooLarge, codeError, "the logbook is too long for one answer; ask for less time or fewer entities"}
 }
 
-// logbook are the entries that somebody may see, between two moments, oldest first.
-func (v *view) logbook(ctx context.Context, who *access.Identity, q logbookQuery, from, to timeline.Moment) ([]entry, error) {
+// logbook are the entries that somebody may see, in a span, oldest first.
+func (v *view) logbook(ctx context.Context, who *access.Identity, q logbookQuery, s span) ([]entry, error) {
+	from, to := s.from, s.to
 	if from.Position() >= to.Position() {
 		return nil, nil
 	}
@@ -104,12 +105,14 @@ func (v *view) logbookOf(ctx context.Context, who *access.Identity, q logbookQue
 	return all, nil
 }
 
+// asksFor says whether what an event changed is asked for.
+func (q *logbookQuery) asksFor(e eventstore.Event) bool {
+	return q.cause == 0 || e.Position == q.cause || e.CausePosition == q.cause
+}
+
 // tells says whether a change is an entry: as in Home Assistant, that an entity is new is none.
 func (q *logbookQuery) tells(r registry.Revision, e eventstore.Event, was, is state.State, had bool) bool {
-	if q.cause != 0 && e.Position != q.cause && e.CausePosition != q.cause {
-		return false
-	}
-	return had && !continuous(r, is.EntityID) && state.Text(was.Attributes) != state.Text(is.Attributes)
+	return q.asksFor(e) && had && !continuous(r, is.EntityID) && state.Text(was.Attributes) != state.Text(is.Attributes)
 }
 
 // continuous says that an entity's states are numbers that go up and down.
@@ -147,31 +150,44 @@ func compressEntries(all []entry) []logbookEntry {
 	return w
 }
 
-// followLogbook sends what comes to the logbook, until the context ends.
+// followLogbook sends what comes to the logbook, until its end or that of the context.
 func (v *view) followLogbook(ctx context.Context, from timeline.Moment, who *access.Identity, q logbookQuery, send func(logbookMessage) error) error {
 	wanted := every
 	if q.ids != nil {
 		wanted = func(id string) bool { return slices.Contains(q.ids, id) }
 	}
 	var events []logbookEntry
-	f := newFollower(v, who, from, wanted)
-	return f.run(ctx, func(h happening) error {
-		names := f.walk.Moment().Registry
-		for _, c := range h.states {
-			if c.now == nil || c.old == nil || c.old.State == c.now.State || continuous(names, c.id) {
-				continue
-			}
-			user := ""
-			if h.context.UserID != nil {
-				user = *h.context.UserID
-			}
-			events = append(events, logbookEntry{seconds(c.now.LastChanged), names.DisplayName(c.id), c.now.State, c.id, user})
-		}
-		if !h.end || len(events) == 0 {
+	flush := func() error {
+		if len(events) == 0 {
 			return nil
 		}
 		err := send(logbookMessage{Events: events})
 		events = nil
 		return err
+	}
+	f := newFollower(v, who, from, wanted)
+	return f.runUntil(ctx, q.end, flush, func(h happening) error {
+		if q.asksFor(h.event) {
+			events = append(events, f.entries(h)...)
+		}
+		if !h.end && len(events) < maxBatch {
+			return nil
+		}
+		return flush()
 	})
+}
+
+// entries are those of what the follower has just been told.
+func (f *follower) entries(h happening) (entries []logbookEntry) {
+	names, user := f.walk.Moment().Registry, ""
+	if h.context.UserID != nil {
+		user = *h.context.UserID
+	}
+	for _, c := range h.states {
+		if c.now == nil || c.old == nil || c.old.State == c.now.State || continuous(names, c.id) {
+			continue
+		}
+		entries = append(entries, logbookEntry{seconds(c.now.LastChanged), names.DisplayName(c.id), c.now.State, c.id, user})
+	}
+	return entries
 }

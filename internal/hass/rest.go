@@ -248,11 +248,11 @@ func getHistory(q *request) error {
 	if query.start.After(q.view.clock()) {
 		return q.json([]any{})
 	}
-	from, to, err := q.view.span(q.Context(), query.start, query.end)
+	in, err := q.view.span(q.Context(), query.start, query.end)
 	if err != nil {
 		return err
 	}
-	rows, err := q.view.history(q.Context(), q.who, query, from, to)
+	rows, err := q.view.history(q.Context(), q.who, query, in)
 	if err != nil {
 		return err
 	}
@@ -284,11 +284,11 @@ func getLogbook(q *request) error {
 			return err
 		}
 	}
-	from, to, err := q.view.span(q.Context(), query.start, query.end)
+	in, err := q.view.span(q.Context(), query.start, query.end)
 	if err != nil {
 		return err
 	}
-	entries, err := q.view.logbook(q.Context(), q.who, query, from, to)
+	entries, err := q.view.logbook(q.Context(), q.who, query, in)
 	if err != nil {
 		return err
 	}

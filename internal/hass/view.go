@@ -22,7 +22,7 @@ type view struct {
 	// gate holds one while a large answer of a connection is made and sent, so that it has one of them in memory, however many it
 	// asks for and however slowly it reads; nil lets everybody through.
 	gate chan struct{}
-	// asked is when a frozen moment was, as the client named it.
+	// asked is when a frozen moment was: the time that the client named it by, or of a position when that was recorded.
 	asked time.Time
 }
 
@@ -36,7 +36,14 @@ func newView(ctx context.Context, o *origins, at api.At) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.frozen, v.asked = &m, at.Time(as, time.Now())
+	now := time.Now()
+	v.frozen, v.asked = &m, at.Time(as, now)
+	if named, ok := at.Named(); ok { // behind the last event before it nothing was different up to then
+		v.asked = named
+		if named.After(now) {
+			v.asked = now
+		}
+	}
 	return v, nil
 }
 
@@ -77,23 +84,61 @@ func (v *view) changeable() error {
 	return &failure{http.StatusBadRequest, codeNotSupported, "this is the house as it was, in which nothing can be done; use /api/ for the present"}
 }
 
-// before is the moment at a time, at most the client's newest one, and at least the oldest that is left.
-func (v *view) before(ctx context.Context, t time.Time) (timeline.Moment, error) {
+// span is the part of the past that a question is about.
+type span struct {
+	// start is when it begins: when the question says, or where the history that is left does.
+	start time.Time
+	// from is the moment just before its beginning, to the one at its end.
+	from, to timeline.Moment
+	// removed says that it ends before the history that is left begins, so that nothing is known of it.
+	removed bool
+	// live says that its end is still to come.
+	live bool
+}
+
+// span are the moments between which a question about the past is.
+func (v *view) span(ctx context.Context, start, end time.Time) (s span, err error) {
+	clock := v.clock()
+	if end.IsZero() {
+		end, s.live = clock, true
+	}
+	if end.Before(start) {
+		return s, &failure{http.StatusBadRequest, codeEndTime, "the end is before the start"}
+	}
+	s.live = v.frozen == nil && (s.live || end.After(clock))
+	var oldest time.Time
+	if s.to, oldest, err = v.before(ctx, end, clock); err != nil {
+		return s, err
+	}
+	s.start, s.removed = start, !oldest.IsZero()
+	if s.from, oldest, err = v.before(ctx, start.Add(-1), clock); err != nil {
+		return s, err
+	}
+	if oldest.After(start) {
+		s.start = oldest
+	}
+	return s, nil
+}
+
+// before is the moment at a time, at most the client's newest one, which is that of the clock. Where the history of then has been
+// removed it is the oldest moment that is left, and oldest is when that was; else oldest is zero.
+func (v *view) before(ctx context.Context, t, clock time.Time) (m timeline.Moment, oldest time.Time, err error) {
+	if !t.Before(clock) {
+		return v.now(), oldest, nil
+	}
+	as, err := api.AtTime(t).Resolve(ctx, v.house)
+	var removed *eventstore.CompactedError
+	if errors.As(err, &removed) {
+		as.Position, oldest, err = removed.Base, removed.RecordedAt, nil
+	}
+	if err != nil {
+		return m, oldest, err
+	}
+	// The newest moment is looked at last: what was recorded up to the time is in it.
 	newest := v.now()
-	at := newest.Position()
-	if t.Before(v.clock()) {
-		as, err := api.AtTime(t).Resolve(ctx, v.house)
-		if errors.Is(err, eventstore.ErrCompacted) {
-			as.Position, _ = v.house.Base()
-			err = nil
-		}
-		if err != nil {
-			return timeline.Moment{}, err
-		}
-		at = min(at, as.Position)
+	if as.Position >= newest.Position() {
+		return newest, oldest, nil
 	}
-	if at == newest.Position() {
-		return newest, nil
-	}
-	return v.house.AsOf(ctx, at)
+	m, err = v.house.AsOf(ctx, as.Position)
+	return m, oldest, err
 }

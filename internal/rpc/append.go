@@ -2,11 +2,14 @@ package rpc
 
 import (
 	"context"
+	"strings"
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	statehousev1 "github.com/statehouse/statehouse/gen/statehouse/v1"
 	"github.com/statehouse/statehouse/internal/access"
+	"github.com/statehouse/statehouse/internal/api"
 )
 
 // maxAppendEvents is the most events that one append has.
@@ -55,10 +58,10 @@ func parseBatch(who *access.Identity, req *statehousev1.AppendRequest) (b stateh
 		if err != nil {
 			return b, invalid("event %d: %v", i, err)
 		}
-		switch kind := eventstore.KindOf(w.GetPayload()); kind {
-		case "":
+		switch kind := eventstore.KindOf(w.GetPayload()); {
+		case kind == "":
 			return b, invalid("event %d has no payload, or one of a kind that is not known here", i)
-		case eventstore.KindSystem, eventstore.KindHistoryRemoved, eventstore.KindCommandIssued, eventstore.KindCommandSettled:
+		case appenderOf(w.GetPayload()) == theServer:
 			return b, invalid("event %d: %s is for the server itself", i, kind)
 		}
 		b.Events = append(b.Events, eventstore.Event{
@@ -85,14 +88,51 @@ func parseBatch(who *access.Identity, req *statehousev1.AppendRequest) (b stateh
 	return b, nil
 }
 
+// appender is who may record events of a kind.
+type appender int
+
+const (
+	// theServer alone: what it says of itself is true. The zero one, so that a kind that is forgotten is nobody's.
+	theServer appender = iota
+	// theHouse: whoever may write everything. Such an event names devices, areas or other entities than its own, or says that one
+	// is or is not there.
+	theHouse
+	// theEntity: also whoever may write the entity that the event is about.
+	theEntity
+)
+
+// appenders has the kinds that are not the server's own.
+var appenders = map[eventstore.Kind]appender{
+	eventstore.KindStateChanged:       theEntity,
+	eventstore.KindStateReported:      theEntity,
+	eventstore.KindEntityRegistered:   theHouse,
+	eventstore.KindEntityUnregistered: theHouse,
+	eventstore.KindEntityRenamed:      theHouse,
+	eventstore.KindDeviceRegistered:   theHouse,
+	eventstore.KindDeviceUnregistered: theHouse,
+	eventstore.KindAreaRegistered:     theHouse,
+	eventstore.KindAreaUnregistered:   theHouse,
+}
+
+// appenderOf is who may record an event that says something.
+func appenderOf(p *eventv1.Payload) appender {
+	kind := eventstore.KindOf(p)
+	if p.GetCustom() == nil {
+		return appenders[kind]
+	}
+	if strings.HasPrefix(string(kind), api.FiredPrefix) { // it fires, which is about the whole house
+		return theHouse
+	}
+	return theEntity
+}
+
 // mayAppend says why somebody may not record an event.
 func mayAppend(who *access.Identity, e eventstore.Event) error {
 	if who.Everywhere(access.Write) {
 		return nil
 	}
-	switch eventstore.KindOf(e.Payload) {
-	case eventstore.KindEntityRegistered, eventstore.KindEntityRenamed: // they name devices, areas and other entities
-		return forbidden("the token %s is for some entities only, and may not register or rename any", who.Name())
+	if appenderOf(e.Payload) != theEntity {
+		return forbidden("the token %s is for some entities only, and %s is about more than one of them", who.Name(), eventstore.KindOf(e.Payload))
 	}
 	if !who.May(access.Write, e.Entity) {
 		return forbidden("the token %s is not for that", who.Name())

@@ -115,6 +115,13 @@ func TestAppendIsAuthorised(t *testing.T) {
 		"no entity":            {"some", one("", areaEvent("x", "X").Payload), connect.CodePermissionDenied, "forbidden"},
 		"a rename":             {"some", one("light.a", renameEvent("", "light.b").Payload), connect.CodePermissionDenied, "forbidden"},
 		"a registration":       {"some", one("light.a", entityEvent(&entityv1.Entity{Id: "light.a"}).Payload), connect.CodePermissionDenied, "forbidden"},
+		"an area about it":     {"some", one("light.a", areaEvent("x", "X").Payload), connect.CodePermissionDenied, "forbidden"},
+		"a device about it":    {"some", one("light.a", deviceEvent(&entityv1.Device{Id: "z2m/0x02", Topic: "evil/x"}).Payload), connect.CodePermissionDenied, "forbidden"},
+		"a device gone":        {"some", one("light.a", payloads["device_unregistered"]), connect.CodePermissionDenied, "forbidden"},
+		"itself gone":          {"some", one("light.a", payloads["entity_unregistered"]), connect.CodePermissionDenied, "forbidden"},
+		"an event fired":       {"some", one("light.a", customPayload("hass.doorbell")), connect.CodePermissionDenied, "forbidden"},
+		"an event elsewhere":   {"some", one("switch.a", customPayload("acme.rang")), connect.CodePermissionDenied, "forbidden"},
+		"an area of an entity": {"owner", one("light.a", areaEvent("x", "X").Payload), connect.CodeInvalidArgument, "invalid"},
 		"condition elsewhere":  {"some", one("light.a", light(1), newCondition(eventstore.EntityAt("switch.a", 0))), connect.CodePermissionDenied, "forbidden"},
 		"condition of the log": {"some", one("light.a", light(1), newCondition(eventstore.LogAt(0))), connect.CodePermissionDenied, "forbidden"},
 		"no payload":           {"owner", one("light.a", nil), connect.CodeInvalidArgument, "invalid"},
@@ -141,6 +148,87 @@ func TestAppendIsAuthorised(t *testing.T) {
 	}
 	if _, err := r.log("some").Append(t.Context(), one("light.a", light(1), newCondition(eventstore.EntityAt("light.a", 0)))); err != nil {
 		t.Error(err)
+	}
+}
+
+// payloads has one of each kind of event, by the field of it; TestEveryKindHasItsDecision sees to that.
+var payloads = map[string]*eventv1.Payload{
+	"state_changed":       light(1),
+	"state_reported":      {Kind: &eventv1.Payload_StateReported{StateReported: &eventv1.StateReported{}}},
+	"entity_registered":   entityEvent(&entityv1.Entity{Id: "light.a"}).Payload,
+	"entity_unregistered": {Kind: &eventv1.Payload_EntityUnregistered{EntityUnregistered: &eventv1.EntityUnregistered{}}},
+	"entity_renamed":      renameEvent("", "light.b").Payload,
+	"device_registered":   deviceEvent(&entityv1.Device{Id: "z2m/0x01", Topic: "evil/x"}).Payload,
+	"device_unregistered": {Kind: &eventv1.Payload_DeviceUnregistered{DeviceUnregistered: &eventv1.DeviceUnregistered{DeviceId: "z2m/0x01"}}},
+	"area_registered":     areaEvent("x", "X").Payload,
+	"area_unregistered":   areaEvent("x", "").Payload,
+	"command_issued":      {Kind: &eventv1.Payload_CommandIssued{CommandIssued: &eventv1.CommandIssued{Action: "turn_on"}}},
+	"command_settled": {Kind: &eventv1.Payload_CommandSettled{CommandSettled: &eventv1.CommandSettled{
+		Command: 1, Outcome: eventv1.CommandOutcome_COMMAND_OUTCOME_CONFIRMED,
+	}}},
+	"system":          {Kind: &eventv1.Payload_System{System: &eventv1.System{What: "started"}}},
+	"history_removed": {Kind: &eventv1.Payload_HistoryRemoved{HistoryRemoved: &eventv1.HistoryRemoved{}}},
+	"custom":          customPayload("acme.rang"),
+}
+
+func customPayload(kind string) *eventv1.Payload {
+	return &eventv1.Payload{Kind: &eventv1.Payload_Custom{Custom: &eventv1.Custom{Kind: kind}}}
+}
+
+// TestEveryKindHasItsDecision: of each kind of event that there is somebody has decided who may record it. A token for some
+// entities records what is about one of them and changes nothing else; with the entity of the token on it an event that changes the
+// house is refused as it is without.
+func TestEveryKindHasItsDecision(t *testing.T) {
+	// Who may record it: "some" with a token for the entity, "all" with one for the whole house, or nobody.
+	decided := map[string]string{
+		"state_changed": "some", "state_reported": "some", "custom": "some",
+		"entity_registered": "all", "entity_unregistered": "all", "entity_renamed": "all", "device_registered": "all",
+		"device_unregistered": "all", "area_registered": "all", "area_unregistered": "all",
+		"command_issued": "nobody", "command_settled": "nobody", "system": "nobody", "history_removed": "nobody",
+	}
+	fields := (&eventv1.Payload{}).ProtoReflect().Descriptor().Oneofs().ByName("kind").Fields()
+	for i := range fields.Len() {
+		kind := string(fields.Get(i).Name())
+		who, ok := decided[kind]
+		if !ok || payloads[kind] == nil {
+			t.Errorf("nobody has decided who may append %s", kind)
+			continue
+		}
+		try := func(who, entity string) connect.Code {
+			h := newHouse(t) // one for each, so that none has what another did
+			appendEvents(t, h, entityEvent(&entityv1.Entity{Id: "light.a"}))
+			r := serve(t, h, Options{})
+			_, err := r.log(who).Append(t.Context(), &statehousev1.AppendRequest{
+				Events: []*statehousev1.NewEvent{{EntityId: entity, Payload: proto.CloneOf(payloads[kind])}},
+			})
+			if err != nil {
+				return connect.CodeOf(err)
+			}
+			return 0
+		}
+		refused := connect.CodePermissionDenied
+		if who == "nobody" {
+			refused = connect.CodeInvalidArgument
+		}
+		for _, entity := range []string{"light.a", ""} {
+			want := refused
+			if who == "some" && entity != "" {
+				want = 0
+			}
+			if got := try("some", entity); got != want {
+				t.Errorf("%s about %q with a token for it: %v, want %v", kind, entity, got, want)
+			}
+		}
+		// Who may write everything may record it too, about what it is about.
+		entity := "light.a"
+		if strings.HasPrefix(kind, "device_") || strings.HasPrefix(kind, "area_") {
+			entity = ""
+		}
+		for _, everywhere := range []string{"all", "owner"} {
+			if got := try(everywhere, entity); (got == 0) != (who != "nobody") {
+				t.Errorf("%s by %s: %v", kind, everywhere, got)
+			}
+		}
 	}
 }
 

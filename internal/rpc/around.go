@@ -68,7 +68,7 @@ func (s *Service) answer(spec connect.Spec, panicked any, err error) error {
 		return err
 	}
 	if f, known := failureOf(err); !known || f.status == connect.CodeDataLoss || f.status == connect.CodeUnknown {
-		s.opts.Logger.Warn("a procedure failed", "procedure", spec.Procedure, "error", err)
+		s.opts.Logger.Warn("a procedure failed", "procedure", spec.Procedure, "error", access.Redact(err.Error()))
 	}
 	return answerOf(err)
 }

@@ -29,7 +29,8 @@ func newTimeOf(t *time.Time) *timestamppb.Timestamp {
 	return newTime(*t)
 }
 
-// parseTime is a time from the wire, the zero one where there is none.
+// parseTime is a time from the wire, the zero one where there is none. The zero time itself can be sent, and is then not taken
+// for none: a nanosecond later is as much before everything.
 func parseTime(t *timestamppb.Timestamp) (time.Time, error) {
 	if t == nil {
 		return time.Time{}, nil
@@ -37,7 +38,11 @@ func parseTime(t *timestamppb.Timestamp) (time.Time, error) {
 	if err := t.CheckValid(); err != nil {
 		return time.Time{}, invalid("a time is none: %v", err)
 	}
-	return t.AsTime(), nil
+	at := t.AsTime()
+	if at.IsZero() {
+		at = at.Add(1)
+	}
+	return at, nil
 }
 
 // parseAt is a moment, the present one where there is none.

@@ -94,7 +94,8 @@ func failureOf(err error) (f *failure, known bool) {
 // answerOf is an error as it goes over the wire.
 func answerOf(err error) *connect.Error {
 	f, _ := failureOf(err)
-	message := strings.ToValidUTF8(f.message, "\uFFFD") // as protobuf wants texts
+	// As protobuf wants texts. What it repeats of the request may have a token where none belongs.
+	message := access.Redact(strings.ToValidUTF8(f.message, "\uFFFD"))
 	detail := &statehousev1.ErrorDetail{Code: string(f.code), Message: message}
 	var conflict *eventstore.ConflictError
 	if errors.As(err, &conflict) {

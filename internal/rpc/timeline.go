@@ -194,9 +194,6 @@ func seenEvent(e eventstore.Event, may api.May) *statehousev1.Event {
 	return newEvent(eventstore.Event{Position: e.Position, RecordedAt: e.RecordedAt, Timestamp: e.Timestamp, Kind: e.Kind})
 }
 
-// maxSaw is the most entities that a question for causes may want to see.
-const maxSaw = 100
-
 // Why implements TimelineService.
 func (s timelineService) Why(ctx context.Context, req *statehousev1.WhyRequest, stream *connect.ServerStream[statehousev1.WhyResponse]) error {
 	h, err := s.house()
@@ -254,8 +251,8 @@ func parseWhy(ctx context.Context, req *statehousev1.WhyRequest) (q api.WhyQuery
 	default:
 		return q, invalid("say what is asked about: an entity, or the position of an event")
 	}
-	if len(req.GetSaw()) > maxSaw {
-		return q, invalid("%d entities to see are too many; %d are possible", len(req.GetSaw()), maxSaw)
+	if len(req.GetSaw()) > api.MaxSaw {
+		return q, invalid("%d entities to see are too many; %d are possible", len(req.GetSaw()), api.MaxSaw)
 	}
 	for _, id := range req.GetSaw() {
 		if err := readable(ctx, id); err != nil {

@@ -197,7 +197,7 @@ func TestRemovedIsGone(t *testing.T) {
 		"/v1/states?at=@12", "/v1/states?at=0", "/v1/states?at=2026-05-01T12:05:59Z", "/v1/states/light.x?at=@12", "/v1/registry?at=@12",
 		"/v1/position?at=@12", "/v1/diff?from=@12", "/v1/diff?from=@14&to=@3", "/v1/why?position=@13", "/v1/why?position=@2",
 		"/v1/why/light.x?at=@12", "/v1/why/sensor.plug_power", "/v1/history/light.x?from=@0", "/v1/history/light.x?to=@12",
-		"/v1/events?after=0", "/v1/events?after=12", "/v1/events?until=12", "/v1/events?after=0&follow=1",
+		"/v1/events?after=0", "/v1/events?after=12", "/v1/events?until=12", "/v1/events?until=0", "/v1/events?after=0&follow=1",
 	} {
 		r := get(t, s.URL()+path)
 		var e api.Error

@@ -36,9 +36,9 @@
 // off among them comes back with what it had before and begins again. What comes between two messages as an id without
 // data (on a filtered stream, with the heartbeat) only moves the position to come back with.
 //
-// The states of a change are complete, with the attributes that the event gave them. Their names and areas are the
-// newest that are known when the change is sent, which may be later ones. A change of an area's or a device's name
-// brings the states of all entities that it names.
+// The states of a change are complete, with the attributes that the event gave them and the commands that waited after it.
+// Their names and areas are the newest that are known when the change is sent, which may be later ones. A change of an
+// area's or a device's name brings the states of all entities that it names.
 //
 // ?entity= and ?domain=, each as often as you like, restrict both the states and the changes.
 //

@@ -98,7 +98,7 @@ func failureOf(err error) *failure {
 	}
 }
 
-// body is the failure as it goes over the wire.
+// body is the failure as it goes over the wire. What it repeats of the request may have a token where none belongs.
 func (f *failure) body() api.Error {
-	return api.Error{Error: api.ErrorDetail{Code: f.code, Message: f.message}}
+	return api.Error{Error: api.ErrorDetail{Code: f.code, Message: access.Redact(f.message)}}
 }

@@ -22,6 +22,8 @@ type eventsQuery struct {
 	limit  uint64 // 0 means none
 	follow bool
 	may    api.May // nil restricts nothing
+	// ended says that it has an end, Until, which may be 0: before everything. To the store that is no end.
+	ended bool
 }
 
 func parseEventsQuery(r *http.Request) (eventsQuery, error) {
@@ -31,11 +33,11 @@ func parseEventsQuery(r *http.Request) (eventsQuery, error) {
 			After: eventstore.FromOldest, Until: p.position("until"),
 			Entities: p.entities("entity"), Kinds: p.kinds("kind"), Sources: p.sources("source"),
 		},
-		limit: p.number("limit", 1, 1<<53), follow: p.flag("follow"), may: seenBy(r),
+		limit: p.number("limit", 1, 1<<53), follow: p.flag("follow"), may: seenBy(r), ended: p.values.Has("until"),
 	}
 	if p.values.Has("after") {
 		q.After = p.position("after")
-		if q.Until != 0 && q.Until < q.After {
+		if q.ended && q.Until < q.After {
 			p.fail("until=%d is before after=%d", q.Until, q.After)
 		}
 	}
@@ -48,7 +50,7 @@ func (q *eventsQuery) begin(h *statehouse.House) error {
 	if q.After == eventstore.FromOldest {
 		q.After = base
 	}
-	if q.After < base || q.Until != 0 && q.Until < base {
+	if q.After < base || q.ended && q.Until < base {
 		return &eventstore.CompactedError{Base: base, RecordedAt: recorded}
 	}
 	return nil
@@ -93,6 +95,9 @@ func sendEvents(st *stream, h *statehouse.House, q eventsQuery) error {
 	// Bytes are sent when the buffer is full as long as there is more to read, and at once for what comes live: a
 	// reader of what comes must not wait for the event after it.
 	head := h.Store().Head()
+	if q.ended && q.Until == 0 {
+		return st.flush()
+	}
 	past := q.Query
 	if past.Until == 0 || past.Until > head {
 		past.Until = head

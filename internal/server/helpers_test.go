@@ -194,6 +194,20 @@ func customEvent(entity string) eventstore.Event {
 	}}
 }
 
+func issuedEvent(entity string) eventstore.Event {
+	return eventstore.Event{Entity: entity, Source: "api:panel", Payload: &eventv1.Payload{
+		Kind: &eventv1.Payload_CommandIssued{CommandIssued: &eventv1.CommandIssued{Action: "turn_on", Deadline: 7}},
+	}}
+}
+
+func settledEvent(entity string, command eventstore.Position) eventstore.Event {
+	return eventstore.Event{Entity: entity, Source: "test", Payload: &eventv1.Payload{
+		Kind: &eventv1.Payload_CommandSettled{CommandSettled: &eventv1.CommandSettled{
+			Command: uint64(command), Outcome: eventv1.CommandOutcome_COMMAND_OUTCOME_CONFIRMED,
+		}},
+	}}
+}
+
 func appendEvents(t testing.TB, h *statehouse.House, events ...eventstore.Event) eventstore.Span {
 	t.Helper()
 	span, err := h.Append(context.Background(), events...)

@@ -233,6 +233,14 @@ func TestWhyOverHTTP(t *testing.T) {
 	if link := w.Links[1]; !slices.Equal(ids(link.Saw), []string{"light.hall", "sensor.plug_power"}) || link.Saw[0].AreaName != "The Hall" {
 		t.Errorf("%s", jsonText(link))
 	}
+	// As many may be named as over the other interfaces.
+	many := strings.Repeat("&saw=light.x", api.MaxSaw)
+	if r := get(t, s.URL()+"/v1/why/light.x?saw=chain"+many); r.status != 200 {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	if r := get(t, s.URL()+"/v1/why/light.x?saw=light.hall"+many); r.status != 400 || r.code(t) != api.CodeInvalid {
+		t.Errorf("%d %s", r.status, r.body)
+	}
 	w = api.Why{}
 	r := get(t, s.URL()+"/v1/why?position=10")
 	r.decode(t, &w)

@@ -189,6 +189,9 @@ func TestEvents(t *testing.T) {
 		"after=8":                             {9, 10},
 		"after=8&until=9":                     {9},
 		"until=2":                             {1, 2},
+		"until=0":                             {}, // before everything
+		"until=0&after=0":                     {},
+		"until=0&follow=1":                    {},
 		"after=10":                            {},
 		"after=9999":                          {},
 		"entity=light.hall":                   {6, 8, 9, 10},
@@ -206,7 +209,7 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	for _, query := range []string{
-		"after=-1", "after=x", "after=1.5", "after=9223372036854775808", "until=99999999999999999999", "after=5&until=3",
+		"after=-1", "after=x", "after=1.5", "after=9223372036854775808", "until=99999999999999999999", "after=5&until=3", "after=5&until=0",
 		"entity=light", "kind=state", "kind=", "limit=0", "limit=-3", "follow=maybe", "after=1&after=2", "unitl=3",
 		"source=" + strings.Repeat("a", 256),
 	} {

@@ -185,7 +185,7 @@ func (s *Server) fail(a *answer, r *http.Request, err error) {
 	}
 	f := failureOf(err)
 	if f.status >= http.StatusInternalServerError && f.code != api.CodeNotReady {
-		s.opts.Logger.Warn("a request failed", "method", r.Method, "path", access.Redact(r.URL.Path), "error", err)
+		s.opts.Logger.Warn("a request failed", "method", r.Method, "path", access.Redact(r.URL.Path), "error", access.Redact(err.Error()))
 	}
 	if a.status != 0 {
 		// Half an answer must not look like a whole one: cut the connection.

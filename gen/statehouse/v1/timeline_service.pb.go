@@ -811,7 +811,8 @@ type WhyStart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The moment that was asked about.
 	AsOf *AsOf `protobuf:"bytes,1,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
-	// The position to go on with where there are more than 1,000 links; 0 otherwise.
+	// The position to go on with where there are more than 1,000 links, or with saw and saw_chain more than 10,000 states or than 100
+	// entities of the chain; 0 otherwise.
 	Next uint64 `protobuf:"varint,2,opt,name=next,proto3" json:"next,omitempty"`
 	// The position of the next link where that has been removed, and the rest with it; 0 otherwise.
 	Removed uint64 `protobuf:"varint,3,opt,name=removed,proto3" json:"removed,omitempty"`

@@ -715,7 +715,8 @@ export type WhyStart = Message<"statehouse.v1.WhyStart"> & {
   asOf?: AsOf | undefined;
 
   /**
-   * The position to go on with where there are more than 1,000 links; 0 otherwise.
+   * The position to go on with where there are more than 1,000 links, or with saw and saw_chain more than 10,000 states or than 100
+   * entities of the chain; 0 otherwise.
    *
    * @generated from field: uint64 next = 2;
    */
@@ -748,7 +749,8 @@ export type WhyStartJson = {
   asOf?: AsOfJson;
 
   /**
-   * The position to go on with where there are more than 1,000 links; 0 otherwise.
+   * The position to go on with where there are more than 1,000 links, or with saw and saw_chain more than 10,000 states or than 100
+   * entities of the chain; 0 otherwise.
    *
    * @generated from field: uint64 next = 2;
    */
