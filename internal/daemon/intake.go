@@ -120,6 +120,22 @@ func (in *intake) renderer(source string) dispatch.Renderer {
 	return nil
 }
 
+// fetched takes in what a broker has retained on a topic that an engine has subscribed to. The other dialects have had it.
+func (in *intake) fetched(ctx context.Context, m mqtt.Message) error {
+	if in.ignores(m.Topic) {
+		return nil
+	}
+	m.Fetched = true
+	for _, e := range in.engines {
+		if e.Wants(m.Topic) {
+			if err := e.Handle(ctx, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // retryRetained is the time from one attempt to record a retained message to the next.
 const retryRetained = 5 * time.Second
 
@@ -146,8 +162,14 @@ func (f *retainedFeed) Subscribe(topics ...string) {
 	}
 }
 
-// run hands over what is retained until ctx ends. What could not be recorded is tried again.
+// run hands over what is retained until ctx ends. What could not be recorded is tried again. Messages come meanwhile, and are recorded
+// before the broker retains them: what is fetched here may be older by then, so that the engines decide whether it is news.
 func (f *retainedFeed) run(ctx context.Context, in *intake, retained func(topic string) (mqtt.Message, bool)) {
+	select {
+	case <-in.opened:
+	case <-ctx.Done():
+		return
+	}
 	for {
 		select {
 		case <-f.poke:
@@ -160,7 +182,7 @@ func (f *retainedFeed) run(ctx context.Context, in *intake, retained func(topic 
 		f.mu.Unlock()
 		for _, topic := range topics {
 			// Until the store takes it; what is retained may be something else by then.
-			for m, ok := retained(topic); ok && in.Handle(ctx, m) != nil; m, ok = retained(topic) {
+			for m, ok := retained(topic); ok && in.fetched(ctx, m) != nil; m, ok = retained(topic) {
 				select {
 				case <-ctx.Done():
 					return

@@ -38,7 +38,7 @@ var brokerMetrics = [...]metric[broker.Stats]{
 	newMetric("broker_clients", "Clients that are connected.", gauge, func(s broker.Stats) float64 { return float64(s.Connected) }),
 	newMetric("broker_sessions", "Sessions that are kept.", gauge, func(s broker.Stats) float64 { return float64(s.Sessions) }),
 	newMetric("broker_retained", "Messages that are retained.", gauge, func(s broker.Stats) float64 { return float64(s.Retained) }),
-	newMetric("broker_retained_bytes", "Payloads of the retained messages.", gauge, func(s broker.Stats) float64 { return float64(s.RetainedBytes) }),
+	newMetric("broker_retained_bytes", "Topics, payloads and properties of the retained messages, in bytes.", gauge, func(s broker.Stats) float64 { return float64(s.RetainedBytes) }),
 	newMetric("broker_connects_total", "Connections that were established.", counter, func(s broker.Stats) float64 { return float64(s.Connects) }),
 	newMetric("broker_connects_refused_total", "Connections that were sent away.", counter, func(s broker.Stats) float64 { return float64(s.ConnectsRefused) }),
 	newMetric("broker_received_total", "PUBLISH packets that came in.", counter, func(s broker.Stats) float64 { return float64(s.Received) }),

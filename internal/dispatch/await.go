@@ -13,7 +13,7 @@ const grace = 10 * time.Second
 
 // await returns when a command is settled, or when its deadline is over for a while.
 func (d *Dispatcher) await(ctx context.Context, cmd issued) (Result, error) {
-	waiting, stop := context.WithTimeout(ctx, cmd.Deadline.Sub(d.opts.Now())+grace)
+	waiting, stop := context.WithTimeout(ctx, time.Until(cmd.due)+grace)
 	defer stop()
 	q := eventstore.Query{After: cmd.Command, Kinds: []eventstore.Kind{eventstore.KindCommandSettled}}
 	for e, err := range d.house.Subscribe(waiting, q) {
@@ -23,8 +23,7 @@ func (d *Dispatcher) await(ctx context.Context, cmd issued) (Result, error) {
 		if err != nil {
 			return cmd.Result, fmt.Errorf("wait for what becomes of the command at position %d: %w", cmd.Command, err)
 		}
-		if s := e.Payload.GetCommandSettled(); s.GetCommand() == uint64(cmd.Command) {
-			cmd.Settled, cmd.Outcome, cmd.Reason = e.Position, s.GetOutcome(), s.GetReason()
+		if cmd.settledBy(e) {
 			return cmd.Result, nil
 		}
 	}

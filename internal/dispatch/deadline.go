@@ -32,7 +32,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 			d.opts.Logger.Warn("commands that timed out could not be recorded", "error", err, "retry_in", retryAfter)
 			wait = retryAfter
 		case !next.IsZero():
-			wait = max(next.Sub(d.opts.Now()), time.Millisecond)
+			wait = max(time.Until(next), time.Millisecond)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -44,39 +44,45 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	}
 }
 
-// expire settles what is past its deadline, and returns the next deadline, zero where nothing waits.
+// expire settles what is past its deadline, and returns when the next one is, by the process's own clock; zero where nothing waits. A
+// deadline passes by the clock on the wall, or by the process's own if somebody sets that one back.
 func (d *Dispatcher) expire(ctx context.Context) (next time.Time, err error) {
-	now := d.opts.Now()
-	for id, waiting := range d.house.Now().Registry.Pending.All() {
-		past := false
-		for _, c := range waiting.GetCommands() {
-			deadline := time.Unix(0, c.GetDeadline()).UTC()
-			switch {
-			case !deadline.After(now):
-				past = true
-			case next.IsZero() || deadline.Before(next):
-				next = deadline
+	now, steady, registry := d.opts.Now(), time.Now(), d.house.Now().Registry
+	waiting := map[eventstore.Position]time.Time{}
+	for id, pending := range registry.Pending.All() {
+		past := map[uint64]bool{}
+		for _, c := range pending.GetCommands() {
+			at := eventstore.Position(c.GetPosition())
+			left := time.Unix(0, c.GetDeadline()).Sub(now)
+			due := d.dues.of(at, steady.Add(min(left, MaxTimeout)))
+			waiting[at] = due
+			switch left = min(left, due.Sub(steady)); {
+			case left <= 0:
+				past[c.GetPosition()] = true
+			case next.IsZero() || steady.Add(left).Before(next):
+				next = steady.Add(left)
 			}
 		}
-		if !past {
+		if len(past) == 0 {
 			continue
 		}
-		if err := d.timeOut(ctx, id, now); err != nil {
+		if err := d.timeOut(ctx, id, past); err != nil {
 			return next, err
 		}
 	}
+	d.dues.keep(waiting, registry.Position)
 	return next, nil
 }
 
-// timeOut settles the commands to an entity whose deadlines have passed.
-func (d *Dispatcher) timeOut(ctx context.Context, id string, now time.Time) error {
+// timeOut settles the commands to an entity whose deadlines have passed, by their positions.
+func (d *Dispatcher) timeOut(ctx context.Context, id string, past map[uint64]bool) error {
 	_, err := d.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
 		var events []eventstore.Event
 		for _, c := range p.PendingCommands(id) {
-			deadline := time.Unix(0, c.GetDeadline()).UTC()
-			if deadline.After(now) {
+			if !past[c.GetPosition()] {
 				continue
 			}
+			deadline := time.Unix(0, c.GetDeadline()).UTC()
 			events = append(events, settled(id, c, eventv1.CommandOutcome_COMMAND_OUTCOME_TIMED_OUT, "", deadline,
 				eventstore.Position(c.GetPosition())))
 		}

@@ -5,7 +5,8 @@
 //  1. It is checked against what the entity can do, and recorded: command_issued. From then on it is among the pending
 //     ones that every reader sees, and earlier commands that it makes moot are settled as superseded, in the same batch.
 //  2. It is published, in the device's own form. Where that fails it is settled as failed; where it is not known whether the
-//     broker has it, it waits.
+//     broker has it, it waits. Nothing more of it is published once it is settled otherwise than by an answer: its entity left, or
+//     its time is over.
 //  3. The state that answers it settles it as confirmed, in the batch of the message that brought that state: see package
 //     dialect. The state names the command as its cause. Where no state ever answers, the broker's acknowledgement does.
 //  4. Where nothing answers before its deadline it is settled as timed out, with the deadline as the time of the event.
@@ -19,19 +20,21 @@
 //
 // # Concurrency
 //
-// Calls may come from any goroutine. Two commands to one entity are published in the order in which they were recorded only if
-// the second one is called after the first one returned.
+// Calls may come from any goroutine. The commands to one entity are recorded and published one after another: none is recorded before
+// the broker has the one before it. So the last command of the log is the last one that the device hears, and none that was superseded
+// comes behind the one that did. A broker that does not answer holds the next command up for ten seconds, and never longer than until the
+// deadline of the one before; a call whose context ends meanwhile leaves nothing behind. Where a hundred wait like that, others fail with
+// [ErrBusy]. Commands to different entities do not wait for each other.
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
@@ -74,6 +77,8 @@ type Dispatcher struct {
 	house *statehouse.House
 	opts  Options
 	poke  chan struct{} // has the deadlines looked at again
+	turns turns
+	dues  dues
 }
 
 // New makes a dispatcher of commands to the entities of a house.
@@ -132,12 +137,13 @@ type issued struct {
 	rendered dialect.Rendered
 	checked  command.Checked
 	corr     string
+	due      time.Time // the deadline, by a clock that nobody sets
 }
 
 // Call gives a command, and returns when it was published, or with Wait when it is settled. A command that was recorded and
 // then could not be published is no error: its outcome says so. The end of ctx ends the waiting, not the command.
 func (d *Dispatcher) Call(ctx context.Context, c Call) (Result, error) {
-	if d.opts.Publisher == nil {
+	if !d.connected() {
 		return Result{}, mqtt.ErrNotConnected
 	}
 	if c.Timeout < 0 || c.Timeout > MaxTimeout {
@@ -146,16 +152,8 @@ func (d *Dispatcher) Call(ctx context.Context, c Call) (Result, error) {
 	if c.CorrelationID == "" {
 		c.CorrelationID = "command-" + rand.Text()
 	}
-	if p, ok := d.opts.Publisher.(interface{ Connected() bool }); ok && !p.Connected() {
-		return Result{}, mqtt.ErrNotConnected
-	}
-	cmd, err := d.issue(ctx, c)
+	cmd, err := d.send(ctx, c)
 	if err != nil {
-		return Result{}, err
-	}
-	d.wake()
-	// What is recorded is carried out, whoever waits for it.
-	if err := d.publish(context.WithoutCancel(ctx), &cmd); err != nil {
 		return cmd.Result, err
 	}
 	if !c.Wait || cmd.Settled != 0 {
@@ -164,15 +162,60 @@ func (d *Dispatcher) Call(ctx context.Context, c Call) (Result, error) {
 	return d.await(ctx, cmd)
 }
 
+// connected says that there is a broker, as far as is known.
+func (d *Dispatcher) connected() bool {
+	if p, ok := d.opts.Publisher.(interface{ Connected() bool }); ok {
+		return p.Connected()
+	}
+	return d.opts.Publisher != nil
+}
+
+// send records a command and publishes it, when those before it to the same entity are sent.
+func (d *Dispatcher) send(ctx context.Context, c Call) (issued, error) {
+	for {
+		entry, ok := d.house.Now().Registry.Entity(c.Entity)
+		if !ok {
+			return issued{}, fmt.Errorf("%w: entity %s", statehouse.ErrNotFound, c.Entity)
+		}
+		cmd, err := d.sendInTurn(ctx, c, entry.GetUniqueId())
+		if !errors.Is(err, errAnother) {
+			return cmd, err
+		}
+	}
+}
+
+func (d *Dispatcher) sendInTurn(ctx context.Context, c Call, unique string) (issued, error) {
+	done, err := d.turns.take(ctx, cmp.Or(unique, c.Entity))
+	if err != nil {
+		return issued{}, fmt.Errorf("%s: %w", c.Entity, err)
+	}
+	defer done()
+	if !d.connected() { // any more
+		return issued{}, mqtt.ErrNotConnected
+	}
+	cmd, err := d.issue(ctx, c, unique)
+	if err != nil {
+		return issued{}, err
+	}
+	d.wake()
+	// What is recorded is carried out, whoever waits for it.
+	return cmd, d.publish(context.WithoutCancel(ctx), &cmd)
+}
+
+// errAnother says that another entity has the id by now.
+var errAnother = errors.New("another entity has the id")
+
 // issue records a command, and which earlier ones it makes moot.
-func (d *Dispatcher) issue(ctx context.Context, c Call) (cmd issued, err error) {
+func (d *Dispatcher) issue(ctx context.Context, c Call, unique string) (cmd issued, err error) {
 	_, err = d.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
 		cmd = issued{id: c.Entity, corr: c.CorrelationID}
 		t, renderer, err := d.target(p, c.Entity)
 		if err != nil {
 			return nil, err
 		}
-		cmd.unique = t.Entity.GetUniqueId()
+		if cmd.unique = t.Entity.GetUniqueId(); cmd.unique != unique {
+			return nil, errAnother
+		}
 		if cmd.checked, err = command.Check(c.Request, t.Entity, t.State); err != nil {
 			return nil, err
 		}
@@ -184,7 +227,7 @@ func (d *Dispatcher) issue(ctx context.Context, c Call) (cmd issued, err error) 
 		if c.Timeout > 0 {
 			timeout = c.Timeout
 		}
-		cmd.Command, cmd.Deadline = p.Position()+1, now.Add(timeout)
+		cmd.Command, cmd.Deadline, cmd.due = p.Position()+1, now.Add(timeout), time.Now().Add(timeout)
 		events := []eventstore.Event{{
 			Timestamp: now, Entity: c.Entity, Source: c.Source, CorrelationID: c.CorrelationID, CausePosition: c.Cause,
 			Payload: &eventv1.Payload{Kind: &eventv1.Payload_CommandIssued{CommandIssued: &eventv1.CommandIssued{
@@ -203,7 +246,11 @@ func (d *Dispatcher) issue(ctx context.Context, c Call) (cmd issued, err error) 
 		}
 		return events, nil
 	})
-	return cmd, err
+	if err != nil {
+		return cmd, err
+	}
+	d.dues.note(cmd.Command, cmd.due)
+	return cmd, nil
 }
 
 // target finds who is meant, and whose dialect that is.
@@ -228,108 +275,4 @@ func (d *Dispatcher) target(p statehouse.Pending, id string) (dialect.Target, Re
 	}
 	t.Device, _ = p.Device(e.GetDeviceId())
 	return t, renderer, nil
-}
-
-// publish publishes a command that was recorded, and settles it where no state will.
-func (d *Dispatcher) publish(ctx context.Context, cmd *issued) error {
-	ctx, cancel := context.WithDeadline(ctx, cmd.Deadline)
-	defer cancel()
-	for _, p := range cmd.rendered.Publications {
-		p.Expiry = max(cmd.Deadline.Sub(d.opts.Now()), time.Second) // for a device that is away longer it is too late
-		if err := d.opts.Publisher.Publish(ctx, p); err != nil {
-			if errors.Is(err, mqtt.ErrUnknownOutcome) {
-				return nil // the device answers, or the deadline passes
-			}
-			d.opts.Logger.Warn("command not sent", "entity", cmd.id, "position", cmd.Command, "topic", p.Topic, "error", err)
-			return d.conclude(context.WithoutCancel(ctx), cmd, eventv1.CommandOutcome_COMMAND_OUTCOME_FAILED, err.Error())
-		}
-	}
-	if cmd.rendered.Answers && cmd.checked.Expected != nil {
-		return nil
-	}
-	return d.conclude(context.WithoutCancel(ctx), cmd, eventv1.CommandOutcome_COMMAND_OUTCOME_CONFIRMED, "")
-}
-
-// conclude settles a command that still waits. Where it is confirmed without that a state answers, the state is what was
-// expected of it.
-func (d *Dispatcher) conclude(ctx context.Context, cmd *issued, outcome eventv1.CommandOutcome, reason string) error {
-	var at eventstore.Position
-	_, err := d.house.Decide(ctx, func(p statehouse.Pending) ([]eventstore.Event, error) {
-		at = 0
-		if e, ok := p.EntityByUniqueID(cmd.unique); ok {
-			cmd.id = e.GetId()
-		}
-		c := pendingCommand(p, cmd.id, cmd.Command)
-		if c == nil {
-			return nil, nil
-		}
-		now := d.opts.Now()
-		cause := cmd.Command
-		var events []eventstore.Event
-		if outcome == eventv1.CommandOutcome_COMMAND_OUTCOME_CONFIRMED {
-			if a := cmd.assumed(p, now); a != nil {
-				events, cause = append(events, eventstore.Event{
-					Timestamp: now, Entity: cmd.id, Source: source, CorrelationID: cmd.corr, CausePosition: cmd.Command,
-					Payload: &eventv1.Payload{Kind: &eventv1.Payload_StateChanged{StateChanged: &eventv1.StateChanged{Attributes: a}}},
-				}), p.Position()+1
-			}
-		}
-		at = p.Position() + eventstore.Position(len(events)) + 1
-		return append(events, settled(cmd.id, c, outcome, reason, now, cause)), nil
-	})
-	if err != nil {
-		return fmt.Errorf("%s: record what became of the command at position %d: %w", cmd.id, cmd.Command, err)
-	}
-	if at == 0 { // an answer came first, or another command
-		return nil
-	}
-	cmd.Settled, cmd.Outcome, cmd.Reason = at, outcome, reason
-	return nil
-}
-
-// source is that of the states and outcomes that nobody but the dispatcher says.
-const source = "statehouse"
-
-// assumed is the state of an entity that says nothing of itself, after a command; nil where it is what it was.
-func (c *issued) assumed(p statehouse.Pending, now time.Time) *entityv1.Attributes {
-	before := &entityv1.Attributes{}
-	if st, ok := p.State(c.id); ok && st.Attributes != nil {
-		before = st.Attributes
-	}
-	leads := c.checked.Assumed
-	switch c.checked.Domain {
-	case "button":
-		leads = &entityv1.Attributes{Domain: &entityv1.Attributes_Button{Button: &entityv1.Button{Pressed: proto.Int64(now.UnixNano())}}}
-	case "scene":
-		leads = &entityv1.Attributes{Domain: &entityv1.Attributes_Scene{Scene: &entityv1.Scene{Activated: proto.Int64(now.UnixNano())}}}
-	}
-	if leads == nil {
-		return nil
-	}
-	after := command.Merge(leads, before)
-	if dialect.Same(before, after) {
-		return nil
-	}
-	return after
-}
-
-func pendingCommand(p statehouse.Pending, id string, at eventstore.Position) *entityv1.PendingCommand {
-	for _, c := range p.PendingCommands(id) {
-		if c.GetPosition() == uint64(at) {
-			return c
-		}
-	}
-	return nil
-}
-
-// settled is the event that says what became of a command.
-func settled(id string, c *entityv1.PendingCommand, outcome eventv1.CommandOutcome, reason string, at time.Time,
-	cause eventstore.Position,
-) eventstore.Event {
-	return eventstore.Event{
-		Timestamp: at, Entity: id, Source: source, CorrelationID: dialect.Correlation(c), CausePosition: cause,
-		Payload: &eventv1.Payload{Kind: &eventv1.Payload_CommandSettled{CommandSettled: &eventv1.CommandSettled{
-			Command: c.GetPosition(), Outcome: outcome, Reason: reason,
-		}}},
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -37,7 +38,10 @@ type rig struct {
 	published []string
 	fail      error
 	silent    bool   // no state answers
+	parts     int    // of how many messages a command consists, one where it is 0
 	during    func() // is called while something is published
+	sent      context.Context
+	blocked   chan struct{} // where it is not nil, the broker takes nothing before it is closed
 }
 
 const lamp = "light.lamp"
@@ -116,18 +120,25 @@ func (r *rig) Render(t dialect.Target, c command.Checked) (dialect.Rendered, err
 	for _, a := range c.Arguments {
 		payload += fmt.Sprintf(" %s=%v", a.GetName(), a.GetValue().GetIntValue())
 	}
-	return dialect.Rendered{
-		Publications: []mqtt.Publication{{Topic: t.Entity.GetId(), Payload: []byte(payload)}}, Answers: !r.silent,
-	}, nil
+	one := mqtt.Publication{Topic: t.Entity.GetId(), Payload: []byte(payload)}
+	return dialect.Rendered{Publications: slices.Repeat([]mqtt.Publication{one}, max(r.parts, 1)), Answers: !r.silent}, nil
 }
 
 // Publish implements [mqtt.Publisher].
-func (r *rig) Publish(_ context.Context, p mqtt.Publication) error {
+func (r *rig) Publish(ctx context.Context, p mqtt.Publication) error {
 	if r.during != nil {
 		r.during()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if p.Topic == lamp {
+		r.sent = ctx
+	}
+	if blocked := r.blocked; blocked != nil && p.Topic == lamp {
+		r.mu.Unlock()
+		<-blocked
+		r.mu.Lock()
+	}
 	if r.fail != nil {
 		return r.fail
 	}

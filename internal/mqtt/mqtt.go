@@ -22,6 +22,9 @@ type Message struct {
 	// Retained says that the broker delivered a stored message, so that it is no fresh report. A message that a
 	// publisher sends with the retain flag is fresh: for the embedded broker Retained is false, and Retain true.
 	Retained bool
+	// Fetched says of a retained message that it was looked up in the embedded broker, at some time: what its topic has brought
+	// meanwhile is newer.
+	Fetched bool
 	// Retain says that the publisher asked to retain the message. A client of another broker cannot know it.
 	Retain bool
 	// ReceivedAt is when the message arrived.
@@ -69,7 +72,7 @@ var (
 )
 
 // Subscriber has a handler get more messages. Subscribe returns at once: messages of the topics, those that the broker has
-// retained first, come to the handler as all others do, soon after.
+// retained included, come to the handler as all others do, soon after.
 type Subscriber interface {
 	Subscribe(topics ...string)
 }

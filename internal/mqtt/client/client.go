@@ -5,7 +5,9 @@
 // It subscribes at QoS 1 with a session that the broker keeps, and acknowledges each message only after the handler took it,
 // in order. When the handler fails, neither that message nor one behind it is acknowledged, and the connection is closed; the broker then
 // sends them again on the next connection, which comes after a pause. A message that was not acknowledged may thus be
-// handled again. Messages that their publisher sends at QoS 0, and what exceeds the broker's own queue, can be lost while no
+// handled again. A handler that panics has failed: that is logged with its stack, and the process goes on. Like the embedded broker, the
+// client never gives up a message by itself: one that the handler never takes comes again after every pause, and holds up those behind
+// it. Messages that their publisher sends at QoS 0, and what exceeds the broker's own queue, can be lost while no
 // connection is there; the retained messages come again at every connection, marked as such.
 //
 // # Ordering
@@ -172,7 +174,11 @@ func (c *Client) change(f func(*Status)) {
 // connection is one connection's life; its error is never nil.
 func (c *Client) connection(ctx context.Context) (err error) {
 	c.change(func(s *Status) { s.Attempts++ })
-	defer func() { c.change(func(s *Status) { s.LastError = err.Error() }) }()
+	defer func() {
+		if err != nil { // it is nil in a panic, which is not to be hidden
+			c.change(func(s *Status) { s.LastError = err.Error() })
+		}
+	}()
 	link, err := c.opts.Link(ctx, c.hello(), c.opts.MaxPacket)
 	if err != nil {
 		return err

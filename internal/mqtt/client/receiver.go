@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/eclipse/paho.golang/packets"
 
@@ -56,7 +57,10 @@ func (r *receiver) take(p *packets.Publish) error {
 				return err
 			}
 		}
-		one.wait = r.sequence.Begin(r.ctx, m)
+		panicked := r.c.contain(m.Topic, func() error { one.wait = r.sequence.Begin(r.ctx, m); return nil })
+		if panicked != nil { // in its place: those before it are none the worse
+			one.wait = func() error { return panicked }
+		}
 	}
 	if one.wait != nil {
 		r.begun = append(r.begun, one)
@@ -90,7 +94,7 @@ func (r *receiver) finish() error {
 
 // finishOne waits for a message and acknowledges it.
 func (r *receiver) finishOne(one begun) error {
-	if err := one.wait(); err != nil {
+	if err := r.c.contain(one.topic, one.wait); err != nil {
 		r.c.change(func(s *Status) { s.Failed++ })
 		return fmt.Errorf("mqtt client: message on %q not accepted: %w", one.topic, err)
 	}
@@ -111,11 +115,22 @@ func (r *receiver) finishOne(one begun) error {
 	return nil
 }
 
+// contain makes an error of a panic in the handler, like any other: the message was not taken.
+func (c *Client) contain(topic string, f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.opts.Logger.Error("mqtt client: panic in the handler", "topic", topic, "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return f()
+}
+
 // abandon waits for what is under way, whatever comes of it: the broker sends it again.
 func (r *receiver) abandon() {
 	r.cancel()
 	for _, one := range r.begun {
-		if one.wait() != nil {
+		if r.c.contain(one.topic, one.wait) != nil {
 			r.c.change(func(s *Status) { s.Failed++ })
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -167,6 +168,89 @@ func TestOneUnderWayFails(t *testing.T) {
 	if after.Load() == 0 {
 		t.Error("nothing was under way behind the one that failed")
 	}
+}
+
+// A panic in the handler, in whichever of its methods, is the message's failure: the process goes on, what came before is acknowledged,
+// nothing behind it is, and all of it comes again.
+func TestTheHandlerPanics(t *testing.T) {
+	for _, method := range []string{"Handle", "Begin", "wait"} {
+		t.Run(method, func(t *testing.T) {
+			var panicked, tried atomic.Int32
+			bad := func(m mqtt.Message) {
+				if string(m.Payload) != "3" {
+					return
+				}
+				tried.Add(1)
+				if panicked.Add(1) <= 2 {
+					panic("bad message")
+				}
+			}
+			var h mqtt.Handler
+			one := &recorder{}
+			switch method {
+			case "Handle":
+				one.do = func(_ context.Context, m mqtt.Message) error { bad(m); return nil }
+				h = one
+			case "Begin":
+				h = &panicky{recorder: one, begin: bad}
+			default:
+				h = &panicky{recorder: one, wait: bad}
+			}
+			f, acks := flood(func(p *peer) { p.write(reports(1, "", 5)) })
+			var log lockedBuffer
+			c, _ := run(t, client.Options{Endpoint: f.start(t), Handler: h, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			for _, id := range []uint16{1, 2, 1, 2, 1, 2, 3, 4, 5} {
+				expectAck(t, acks, id)
+			}
+			if s := c.Status(); s.Failed < 2 || s.Connects != 3 || !strings.Contains(s.LastError, "panic: bad message") {
+				t.Errorf("%+v", s)
+			}
+			if got := log.String(); strings.Count(got, "panic in the handler") != 2 || !strings.Contains(got, "receiver_test.go") || tried.Load() != 3 {
+				t.Errorf("tried %d times, logged:\n%s", tried.Load(), got)
+			}
+		})
+	}
+}
+
+// panicky is a recorder that has several messages under way, of which the one or the other step may panic.
+type panicky struct {
+	*recorder
+	begin, wait func(m mqtt.Message)
+}
+
+func (p *panicky) Sequence() mqtt.Sequence { return p }
+
+func (p *panicky) Begin(ctx context.Context, m mqtt.Message) func() error {
+	if p.begin != nil {
+		p.begin(m)
+	}
+	return func() error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if p.wait != nil {
+			p.wait(m)
+		}
+		return p.Handle(ctx, m)
+	}
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.String()
 }
 
 // What cannot be under way beside others meets what they did, and those behind it what it did.

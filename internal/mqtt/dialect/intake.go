@@ -22,7 +22,7 @@ type Intake struct {
 	source     string
 	log        *slog.Logger
 	Counters   Counters
-	complaints Complaints
+	complaints mqtt.Complaints
 	options    Options
 }
 
@@ -91,10 +91,10 @@ func (in *Intake) Complain(m mqtt.Message, reason Reason, err error) {
 	}
 	problem := ""
 	if err != nil {
-		problem = Clip(err.Error())
+		problem = mqtt.Clip(err.Error())
 	}
-	in.log.Warn("message dropped", "source", in.source, "topic", Clip(m.Topic), "bytes", len(m.Payload),
-		"client", Clip(m.Client), "reason", string(reason), "error", problem, "suppressed_before", suppressed)
+	in.log.Warn("message dropped", "source", in.source, "topic", mqtt.Clip(m.Topic), "bytes", len(m.Payload),
+		"client", mqtt.Clip(m.Client), "reason", string(reason), "error", problem, "suppressed_before", suppressed)
 }
 
 // Decide runs one decision about a message and counts what came of it. A message whose events the log refuses for what

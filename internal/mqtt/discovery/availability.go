@@ -5,6 +5,7 @@ import (
 	"unique"
 
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/internal/template"
 )
@@ -71,8 +72,9 @@ type reachable struct {
 
 // heard is what was heard on a topic.
 type heard struct {
-	last string // the last message, where said
-	said bool
+	last  string // the last message, where said
+	said  bool
+	fresh bool // one came that was not stored
 	// first is what was said in manner, the first in which the topic was read; others, nil where there are none, are the other ones.
 	manner unique.Handle[manner]
 	first  *word
@@ -108,18 +110,23 @@ func (r *reachable) knows(topic string, one *reach) bool {
 	return h != nil && h.word(one.manner) != nil
 }
 
-// hear notes a message on a topic.
-func (r *reachable) hear(topic, payload string) {
-	if len(payload) > maxReachPayload {
-		return
-	}
+// hear notes a message on a topic, and says whether it is the latest word there: one that is fetched is not when something fresh has
+// come, nor when it was fetched before.
+func (r *reachable) hear(m mqtt.Message, payload string) (latest bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	h := r.onLocked(topic)
+	h := r.onLocked(m.Topic)
+	if m.Fetched && (h.fresh || h.said && h.last == payload) {
+		return false
+	}
+	h.fresh = h.fresh || !m.Retained
+	if h.said = len(payload) <= maxReachPayload; !h.said {
+		payload = "" // what was said before is not the last message any more
+	}
 	if h.last != payload {
 		h.last = payload
 	}
-	h.said = true
+	return true
 }
 
 // onLocked is what was heard on a topic, to be changed.

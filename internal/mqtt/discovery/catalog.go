@@ -26,7 +26,18 @@ type item struct {
 	// entry is the registry's entry as it was seen last: with the definition, what the entity's source says of it, and the id by which
 	// it is found. It is replaced by one that says the same, or else with the item.
 	entry atomic.Pointer[entityv1.Entity]
+	// heard are the topics on which something fresh was taken in since the item was put, stored those of which it has what was stored
+	// last. A definition that stays as it is leaves both as they are.
+	heard, stored places
 }
+
+// places are some of an item's topics, by their places among them. No component has 64 of its own; those of availability come
+// behind, which these are not needed for.
+type places struct{ bits atomic.Uint64 }
+
+func (p *places) has(at int) bool { return p.bits.Load()&(1<<at) != 0 }
+func (p *places) add(at int)      { p.bits.Or(1 << at) }
+func (p *places) remove(at int)   { p.bits.And(^uint64(1 << at)) }
 
 // newItem is the item of an entity with that registry entry. It is not part of the catalog.
 func (c *catalog) newItem(unique, device string, entry *entityv1.Entity) (*item, error) {
@@ -93,7 +104,7 @@ type topic struct {
 	name string
 	// uses are the entities. Readers hold the slice: it grows, and what has been in it stays.
 	uses []*item
-	// stored is a hash of what a broker had stored on it when it last said so, 0 where it did not.
+	// stored is a hash of what a broker had stored on it when it last said so, 0 where it did not. The items know whether they have it.
 	stored uint64
 }
 
@@ -110,11 +121,18 @@ func (c *catalog) init(maxTopics int, gone func(topic string)) {
 	c.devices, c.shapes, c.made = map[string]*known{}, map[shapeSum]*shape{}, map[*shape]struct{}{}
 }
 
-// put adds an item, in place of the one of its unique id. Nobody else may know it yet.
+// put adds an item, in place of the one of its unique id. Nobody else may know it yet. What both listen to is not forgotten.
 func (c *catalog) put(it *item) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.removeLocked(it.unique)
+	if before := c.items[it.unique]; before != nil {
+		heard := before.heard.bits.Swap(0) // from here on what it hears is this one's
+		if before.text() == it.text() {
+			it.heard.bits.Store(heard)
+			it.stored.bits.Store(before.stored.bits.Load())
+		}
+		defer c.leaveLocked(before)
+	}
 	c.items[it.unique] = it
 	if have := c.devices[it.device.id]; have != nil {
 		it.device = have
@@ -133,7 +151,7 @@ func (c *catalog) put(it *item) {
 		if !shared {
 			it.topics[i] = t.name
 		}
-		t.uses, t.stored = append(t.uses, it), 0 // it is news to this one
+		t.uses = append(t.uses, it)
 	}
 	c.byKey[it.key] = append(c.byKey[it.key], it)
 }
@@ -159,15 +177,14 @@ func (c *catalog) shareLocked(it *item) bool {
 func (c *catalog) remove(unique string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.removeLocked(unique)
+	if it := c.items[unique]; it != nil {
+		delete(c.items, unique)
+		c.leaveLocked(it)
+	}
 }
 
-func (c *catalog) removeLocked(unique string) {
-	it, ok := c.items[unique]
-	if !ok {
-		return
-	}
-	delete(c.items, unique)
+// leaveLocked takes an item out of all but the items.
+func (c *catalog) leaveLocked(it *item) {
 	if it.device.items--; it.device.items == 0 {
 		delete(c.devices, it.device.id)
 	}
@@ -294,18 +311,4 @@ func (c *catalog) room(it *item, more map[string]bool) error {
 		return fmt.Errorf("%w: the devices listen to %d, and may to %d", errTooManyTopics, len(c.topics), c.maxTopics)
 	}
 	return nil
-}
-
-// sameStored says that a broker had stored the same on a topic when it last said what it has, and remembers it.
-func (c *catalog) sameStored(topic string, payload []byte) bool {
-	hash := max(maphash.Bytes(c.seed, payload), 1)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	t := c.topics[topic]
-	if t == nil {
-		return false
-	}
-	before := t.stored
-	t.stored = hash
-	return before == hash
 }

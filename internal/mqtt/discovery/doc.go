@@ -18,7 +18,8 @@
 // Templates are run before the writer's turn, since they need nothing but the message; what they say is put into the state in it. One
 // message is one batch. Announcements of an ecosystem are taken in one after another. What a device published before it was
 // announced is known only if the broker retained it: the topics of a new entity are subscribed to when a burst of announcements is over,
-// and what is retained there comes then.
+// and what is retained there comes then. Each entity takes in once what is retained, and where it is fetched from the embedded broker
+// only before it has taken in anything fresh on that topic (retained.go): what was said last is recorded last.
 //
 // # Availability and deadlines
 //

@@ -157,7 +157,7 @@ func (e *Engine) Handle(ctx context.Context, m mqtt.Message) error {
 		return nil
 	}
 	announces := e.announces(m.Topic)
-	if announces {
+	if announces && !m.Fetched { // it was taken in, at the start or as it came
 		if err := e.announce(ctx, m); err != nil {
 			return err
 		}

@@ -24,6 +24,7 @@ type reading struct {
 	made *compiled
 	// from and to are where what it says to the entity's inputs is among what the message says.
 	from, to int
+	at       int // the place of the message's topic among the entity's
 	// reaches says that the message came on one of the entity's topics of availability.
 	reaches bool
 }
@@ -74,16 +75,24 @@ func (e *Engine) report(ctx context.Context, m mqtt.Message, uses []*item) error
 		e.Counters.Ignore(dialect.ReasonEmpty)
 		return nil
 	}
+	if m.Retained {
+		e.catalog.store(m.Topic, m.Payload)
+	}
 	taken, bad := e.take(m, uses)
-	if !e.says(taken, bad) {
-		return nil
+	if e.says(taken, bad) {
+		if taken.reaches() {
+			e.reaching.Lock()
+			defer e.reaching.Unlock()
+			e.hear(taken)
+		}
+		if err := e.decide(ctx, taken); err != nil {
+			return err
+		}
 	}
-	if taken.reaches() {
-		e.reaching.Lock()
-		defer e.reaching.Unlock()
-		e.hear(taken)
+	if m.Retained {
+		e.catalog.took(m.Topic, uses)
 	}
-	return e.decide(ctx, taken)
+	return nil
 }
 
 // Begin implements [dialect.Sequencer]: for fresh reports that say nothing of availability.
@@ -130,7 +139,6 @@ func (e *Engine) reachedOn(it *item, topic string) bool {
 // take works out what a message says of the entities that listen to its topic.
 func (e *Engine) take(m mqtt.Message, uses []*item) (taken *message, bad error) {
 	taken = &message{Message: m, payload: template.NewPayload(m.Payload), readings: make([]reading, 0, len(uses))}
-	stale := m.Retained && e.catalog.sameStored(m.Topic, m.Payload)
 	for _, it := range uses {
 		made, err := e.catalog.compile(it)
 		if err != nil {
@@ -138,8 +146,8 @@ func (e *Engine) take(m mqtt.Message, uses []*item) (taken *message, bad error) 
 			continue
 		}
 		topic := slices.Index(it.topics, m.Topic)
-		r := reading{item: it, made: made, reaches: made.reachesOn(topic), from: len(taken.sayings)}
-		if !stale {
+		r := reading{item: it, made: made, at: topic, reaches: made.reachesOn(topic), from: len(taken.sayings)}
+		if !m.Retained || !it.stored.has(topic) && !e.overtaken(m, it, topic) {
 			if err := taken.read(made.feeds[topic]); err != nil {
 				bad = err
 			}
@@ -149,6 +157,11 @@ func (e *Engine) take(m mqtt.Message, uses []*item) (taken *message, bad error) 
 		}
 	}
 	return taken, bad
+}
+
+// overtaken says of a message that was fetched that an item has taken in a later one.
+func (e *Engine) overtaken(m mqtt.Message, it *item, topic int) bool {
+	return m.Fetched && !e.catalog.lacks(it, topic)
 }
 
 // says counts a message that says nothing, and complains of what is bad in it.
@@ -169,14 +182,16 @@ func (m *message) reaches() bool {
 // hear notes what a message says of availability. Its caller holds reaching.
 func (e *Engine) hear(m *message) {
 	payload, heard := string(m.Payload), map[unique.Handle[manner]]bool{}
-	e.reachable.hear(m.Topic, payload)
+	latest := e.reachable.hear(m.Message, payload)
 	for i := range m.readings {
 		r := &m.readings[i]
 		for j := range r.made.reaches {
 			one := &r.made.reaches[j]
 			if r.topics[one.topic] == m.Topic && !heard[one.manner] {
 				heard[one.manner] = true
-				e.reachable.say(m.Topic, one, one.read(payload))
+				if latest || !e.reachable.knows(m.Topic, one) {
+					e.reachable.say(m.Topic, one, one.read(payload))
+				}
 			}
 		}
 	}
@@ -269,16 +284,22 @@ func (m *message) render(t *template.Template) *rendered {
 }
 
 // decideOne appends what follows for one entity. It is a function of the pending state, the reading and what was said of
-// availability; beside that it sets deadlines, which a second run sets again.
+// availability; beside that it sets deadlines and notes what was heard, as a second run does again.
 func (e *Engine) decideOne(b *dialect.Batch, draft *dialect.Draft, r *reading, m *message) (unfits, err error) {
 	entry, ok := r.find(b.Pending)
 	if !ok || !dialect.Enabled(entry) {
 		return nil, nil
 	}
+	sayings := m.sayings[r.from:r.to]
+	if e.overtaken(m.Message, r.item, r.at) {
+		if sayings = nil; !r.reaches {
+			return nil, nil
+		}
+	}
 	st, old := b.StateOf(entry.GetId())
 	a := draft.Of(old)
 	spoken := false
-	for _, s := range m.sayings[r.from:r.to] {
+	for _, s := range sayings {
 		switch err := s.input.Set(a, s.said); {
 		case err == nil:
 			spoken = true
@@ -306,6 +327,9 @@ func (e *Engine) decideOne(b *dialect.Batch, draft *dialect.Draft, r *reading, m
 	})
 	if b.Has(entry.GetId()) {
 		draft.Keep()
+	}
+	if err == nil && spoken && !m.Retained {
+		e.catalog.hear(r.item, r.at)
 	}
 	return unfits, err
 }

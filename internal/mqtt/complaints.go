@@ -1,4 +1,4 @@
-package dialect
+package mqtt
 
 import (
 	"strings"
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Complaints lets one complaint a minute and topic through, and maxComplaints a minute in all, so that neither a device
-// gone wild nor a publisher that invents topics without end fills the log, or memory. The rest is counted.
+// Complaints lets one complaint a minute and topic, or whatever else it is about, through, and maxComplaints a minute in all, so that neither
+// a device gone wild nor a publisher that invents topics without end fills the log, or memory. The rest is counted.
 type Complaints struct {
 	mu         sync.Mutex           // guards what follows; a leaf of the lock order
 	last       map[string]time.Time // by topic, clipped: when it was complained about; maxComplaints at most
