@@ -52,7 +52,8 @@ type options struct {
 }
 
 // WithTokenFile sends the token that a file holds, alone in it but for white space around it. The file is read at each
-// request, so that a token which was rotated is taken.
+// request, so that a token which was rotated is taken. One that is not there, or cannot be read, is an error of the request, as
+// with [WithToken]; nobody waits for it.
 func WithTokenFile(path string) Option {
 	return WithToken(func(context.Context) (string, error) {
 		f, err := os.Open(path)
@@ -71,7 +72,8 @@ func WithTokenFile(path string) Option {
 	})
 }
 
-// WithToken sends the token that a function returns, which is called at each request.
+// WithToken sends the token that a function returns, which is called at each request. Its error is one of the request, which is
+// [ErrUnauthenticated] too, and ends [Client.Watch], unless it matches [eventstore.ErrUnavailable]: then Watch tries again.
 func WithToken(token func(ctx context.Context) (string, error)) Option {
 	return func(o *options) { o.token = token }
 }
@@ -156,7 +158,7 @@ func (a authorized) RoundTrip(r *http.Request) (*http.Response, error) {
 		if r.Body != nil {
 			_ = r.Body.Close()
 		}
-		return nil, fmt.Errorf("token: %w", err)
+		return nil, &tokenError{err}
 	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))

@@ -40,6 +40,15 @@ func (e *Error) Error() string { return e.Message }
 // Unwrap is the error of this module that it stands for; nil for a defect of the server.
 func (e *Error) Unwrap() error { return e.err }
 
+// tokenError says why there is no token to send. No request was sent.
+type tokenError struct{ err error }
+
+// Error implements error.
+func (e *tokenError) Error() string { return "token: " + e.err.Error() }
+
+// Unwrap is why, and that there is none.
+func (e *tokenError) Unwrap() []error { return []error{e.err, ErrUnauthenticated} }
+
 // sentinels are what codes stand for.
 var sentinels = map[string]error{
 	"invalid": eventstore.ErrInvalid, "not_found": statehouse.ErrNotFound, "conflict": eventstore.ErrConflict, "in_use": eventstore.ErrInUse,
@@ -58,6 +67,10 @@ func errorOf(ctx context.Context, err error) error {
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	var token *tokenError
+	if errors.As(err, &token) {
+		return token // and not as if the server could not be reached
 	}
 	var answered *connect.Error
 	if !errors.As(err, &answered) {
@@ -100,6 +113,9 @@ func passing(err error) bool {
 		if errors.Is(err, e) {
 			return true
 		}
+	}
+	if errors.Is(err, ErrUnauthenticated) {
+		return false
 	}
 	var answer *Error
 	if errors.As(err, &answer) {

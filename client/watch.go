@@ -49,7 +49,8 @@ var errSilent = errors.New("the server has been silent for too long")
 //
 // When the connection is lost it comes back by itself, pausing for longer and longer up to ten seconds, and goes on without a
 // gap and without a repeat. Where the server cannot go on from there an Update is Whole again. The sequence ends with the
-// context's error, or with one that another try would not mend: a token that is not valid, a selection that is none.
+// context's error, or with one that another try would not mend: a token that is not valid, or that there is
+// none, as where its file is missing; a selection that is none.
 func (c *Client) Watch(ctx context.Context, s Selection, since Cursor) iter.Seq2[Update, error] {
 	return func(yield func(Update, error) bool) {
 		w := &watcher{c: c, selection: s, cursor: since, yield: yield}

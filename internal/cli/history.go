@@ -120,19 +120,34 @@ func (w when) begin(now time.Time, as api.AsOf) time.Time {
 }
 
 // between is the query for the events between two places, the first of which is the oldest that there is if it was not
-// given; where that is not the beginning, a person is told.
+// given; where that is not the beginning, a person is told. An end before the beginning, and one that was removed, are errors.
 func (a *app) between(s source, since, until when) (q eventstore.Query, err error) {
-	var oldest, head api.AsOf
+	oldest, err := s.Position(a.ctx, api.AtOldest())
+	if err != nil {
+		return q, err
+	}
 	if !since.given() {
-		if oldest, err = s.Position(a.ctx, api.AtOldest()); err != nil {
-			return q, err
-		}
 		a.sayRemoved(oldest)
 	}
-	if q.After, err = a.position(s, since, oldest.Position); err == nil {
-		if head, err = s.Position(a.ctx, api.At{}); err == nil {
-			q.Until, err = a.position(s, until, head.Position)
-		}
+	head, err := s.Position(a.ctx, api.At{})
+	if err != nil {
+		return q, err
+	}
+	if q.After, err = a.position(s, since, oldest.Position); err != nil {
+		return q, err
+	}
+	if q.Until, err = a.position(s, until, head.Position); err != nil {
+		return q, err
+	}
+	backwards := q.Until < q.After
+	if now := a.now(); since.from != nil && until.from != nil {
+		backwards = until.time(now).Before(since.time(now))
+	}
+	switch {
+	case since.given() && until.given() && backwards:
+		return q, usagef("--until %s is before --after %s", until.text, since.text)
+	case until.given() && q.Until < oldest.Position:
+		_, err = s.Position(a.ctx, api.AtPosition(q.Until)) // says what is left
 	}
 	return q, err
 }

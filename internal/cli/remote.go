@@ -62,8 +62,16 @@ func newRemote(address, tokenFile string) (*remote, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = responsePatience
-	r.client = &http.Client{Transport: transport}
+	r.client = newHTTPClient(transport)
 	return r, nil
+}
+
+// newHTTPClient is a client that goes where it is told and nowhere else: a token is for this server alone.
+func newHTTPClient(transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // responsePatience is how long a daemon may take until it begins to answer.
@@ -108,7 +116,7 @@ func newLocalRemote(address, db string) (*remote, error) {
 		return nil, err
 	}
 	return &remote{
-		base: &url.URL{Scheme: "http", Host: "localhost"}, where: path, db: db, client: &http.Client{Transport: transport}, rpc: rpc,
+		base: &url.URL{Scheme: "http", Host: "localhost"}, where: path, db: db, client: newHTTPClient(transport), rpc: rpc,
 	}, nil
 }
 
@@ -178,10 +186,14 @@ func (r *remote) do(ctx context.Context, method, path string, query url.Values, 
 	if what := resp.Header.Get(api.DamageHeader); what != "" && r.damaged != nil {
 		r.damaged(what)
 	}
-	if resp.StatusCode < 400 {
+	if resp.StatusCode < 300 {
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode < 400 {
+		return nil, fmt.Errorf("%w at %s: it says %s, which is not followed, since a token is for one server; give --server where the daemon is",
+			errUnreachable, r.where, resp.Status)
+	}
 	return nil, r.refused(resp)
 }
 

@@ -24,7 +24,7 @@ type mqttCmd struct {
 type sniffCmd struct {
 	output
 	Filter       []string      `arg:"" optional:"" help:"Topic filters, everything ('#') by default."`
-	URL          string        `name:"url" placeholder:"URL" help:"Broker to listen to, the daemon's by default."`
+	URL          string        `name:"url" placeholder:"URL" help:"Broker to listen to; by default the one that the configuration names to the daemon, or its embedded one."`
 	Username     string        `placeholder:"NAME" help:"User name at the broker; the password is in $$STATEHOUSE_MQTT_BROKER_PASSWORD or a file."`
 	PasswordFile string        `type:"path" placeholder:"FILE" help:"File that holds the password."`
 	CA           string        `name:"ca" type:"path" placeholder:"FILE" help:"Certificates to trust for the broker, PEM, instead of the system's."`
@@ -35,7 +35,7 @@ type sniffCmd struct {
 
 // Help implements [kong.HelpProvider].
 func (*sniffCmd) Help() string {
-	return `Prints a line for each topic when its first message comes, and when it ends a table of all of them, those that nobody claims at last. Who claims a topic the daemon knows; without one that is shown as "?". Only listens: nothing is published, and messages are not acknowledged.
+	return `Prints a line for each topic when its first message comes, and when it ends a table of all of them, those that nobody claims at last. Who claims a topic the daemon knows; without one that is shown as "?". A daemon that was started with another --mqtt-address or --mqtt-broker-url than the configuration has needs the same broker in --url. Only listens: nothing is published, and messages are not acknowledged.
 
 Ctrl-C ends it. With -o json one object per line is printed: "seen" when a topic's first message comes, and at the end a "summary" of each topic and the "end".
 
@@ -82,7 +82,8 @@ func (c *sniffCmd) Run(a *app) error {
 	return s.summarise()
 }
 
-// endpoint is the broker to listen to: the one that was named, or the daemon's by its configuration. Credentials that are
+// endpoint is the broker to listen to: the one that was named, or the one that the configuration file and the environment name to
+// a daemon. What else a daemon was told, on its command line, is not known here. Credentials that are
 // for the one go to no other.
 func (c *sniffCmd) endpoint(a *app) (client.Endpoint, error) {
 	cfg := mqttConfig(a.file.config.MQTT)

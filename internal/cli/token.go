@@ -50,10 +50,10 @@ func (o tokenOut) print(a *app, made api.IssuedToken) error {
 
 type tokenCreateCmd struct {
 	tokenOut
-	Name     string          `arg:"" help:"What to call it; what is done with it has the source api:NAME."`
-	Scopes   []string        `name:"scope" required:"" placeholder:"SCOPE" help:"What may be done with it: read, write, command or admin; give several with commas."`
-	Entities []string        `placeholder:"PATTERN" help:"Entities that it is for, as in 'light.*'; every one by default. Give several with commas."`
-	Expires  daemon.Interval `placeholder:"DURATION" help:"When it expires, seen from now, as in 90d; never by default."`
+	Name     string           `arg:"" help:"What to call it; what is done with it has the source api:NAME."`
+	Scopes   []string         `name:"scope" required:"" placeholder:"SCOPE" help:"What may be done with it: read, write, command or admin; give several with commas."`
+	Entities []string         `placeholder:"PATTERN" help:"Entities that it is for, as in 'light.*'; every one by default. Give several with commas."`
+	Expires  *daemon.Interval `placeholder:"DURATION" help:"When it expires, seen from now, as in 90d; never by default."`
 }
 
 // Help implements [kong.HelpProvider].
@@ -72,7 +72,11 @@ Examples:
 // Run implements the command.
 func (c *tokenCreateCmd) Run(a *app) error {
 	spec := api.TokenSpec{Name: c.Name, Scopes: c.Scopes, Entities: c.Entities}
-	if d := time.Duration(c.Expires); d != 0 {
+	if c.Expires != nil { // a token of 0 seconds must not become one for ever
+		d := time.Duration(*c.Expires)
+		if d <= 0 {
+			return usagef("--expires %s: write a duration above 0, as in 90d; without it the token never expires", d)
+		}
 		spec.ExpiresAt = a.now().Add(d)
 	}
 	return a.withSource(func(s source) error {

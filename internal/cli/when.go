@@ -52,16 +52,18 @@ func parseTime(text string) (func(time.Time) time.Time, bool) {
 	}
 	for _, layout := range [...]string{"2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
-			return func(now time.Time) time.Time {
-				return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), now.Location())
-			}, true
+			if layout == time.DateOnly {
+				return func(now time.Time) time.Time { return dayBegin(t, now) }, true
+			}
+			return func(now time.Time) time.Time { return clockTime(t, now) }, true
 		}
 	}
 	return nil, false
 }
 
 // parseDay reads a day by its name, with a time of day or without one, or a time of day alone. A weekday and a time of day
-// alone mean the last one that was.
+// alone mean the last one that was: when the clocks showed it, which they do twice, or not at all, on a day on which they are
+// changed.
 func parseDay(text string) (func(time.Time) time.Time, bool) {
 	words := strings.Fields(strings.ToLower(text))
 	if len(words) == 3 && words[1] == "at" {
@@ -80,31 +82,28 @@ func parseDay(text string) (func(time.Time) time.Time, bool) {
 	if len(words) > 1 || len(words) == 0 && !hasClock {
 		return nil, false
 	}
-	day := func(now time.Time, back int) time.Time {
-		return time.Date(now.Year(), now.Month(), now.Day()-back, clock.Hour(), clock.Minute(), clock.Second(), clock.Nanosecond(), now.Location())
+	// The day that is so many days before now's, at the time of day, in UTC.
+	wall := func(now time.Time, back int) time.Time {
+		return time.Date(now.Year(), now.Month(), now.Day()-back, clock.Hour(), clock.Minute(), clock.Second(), clock.Nanosecond(), time.UTC)
 	}
-	last := func(back func(now time.Time) int, every int) func(time.Time) time.Time {
-		return func(now time.Time) time.Time {
-			if t := day(now, back(now)); !t.After(now) {
-				return t
-			}
-			return day(now, back(now)+every)
-		}
+	named, last := dayBegin, lastDay
+	if hasClock {
+		named, last = clockTime, lastClockTime
 	}
 	if len(words) == 0 {
-		return last(func(time.Time) int { return 0 }, 1), true
+		return func(now time.Time) time.Time { return last(wall(now, 0), now, 1) }, true
 	}
 	switch words[0] {
 	case "now":
 		return func(now time.Time) time.Time { return now }, !hasClock
 	case "today":
-		return func(now time.Time) time.Time { return day(now, 0) }, true
+		return func(now time.Time) time.Time { return named(wall(now, 0), now) }, true
 	case "yesterday":
-		return func(now time.Time) time.Time { return day(now, 1) }, true
+		return func(now time.Time) time.Time { return named(wall(now, 1), now) }, true
 	}
 	for d := time.Sunday; d <= time.Saturday; d++ {
 		if name := strings.ToLower(d.String()); words[0] == name || words[0] == name[:3] {
-			return last(func(now time.Time) int { return int(now.Weekday()-d+7) % 7 }, 7), true
+			return func(now time.Time) time.Time { return last(wall(now, int(now.Weekday()-d+7)%7), now, 7) }, true
 		}
 	}
 	return nil, false

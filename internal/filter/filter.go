@@ -4,7 +4,9 @@
 //	domain == "light" && state.light.on && age > duration("30m")
 //
 // Expressions are typed when they are compiled, cannot loop but over what is there, and are given up when they cost more
-// than a bound. The names that they may use are in [Variables].
+// than a bound. Whoever may read states may have one evaluated, for each entity of a house: so whatever an expression does,
+// compiling it included, has to be within the bounds, of which costs.go counts what CEL does not. The names that expressions
+// may use are in [Variables].
 package filter
 
 import (
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
 
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
@@ -26,9 +29,9 @@ const (
 	MaxExpression = 4096
 	// maxDepth is how deep an expression may be nested.
 	maxDepth = 50
-	// maxCost is what an expression may cost for one entity, in the units of CEL: about one for each operation, and one
-	// for each ten bytes of a text that is searched.
-	maxCost = 2000
+	// maxMacros is how many macros it may have, as all and exists: each may make of a list a list of lists, and to work out the
+	// types of many of these takes long.
+	maxMacros = 20
 	// checkEvery is after how many steps of a macro the context is looked at.
 	checkEvery = 100
 )
@@ -119,14 +122,21 @@ func Compile(expression string) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	ast, issues := env.Compile(expression)
-	if issues.Err() != nil {
+	parsed, issues := env.Parse(expression)
+	if len(issues.Errors()) > 0 { // Err would write each of them out, with all of the expression
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, describe(issues))
 	}
-	if t := ast.OutputType(); !t.IsExactType(cel.BoolType) {
+	if err := refuse(parsed); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	checked, issues := env.Check(parsed)
+	if len(issues.Errors()) > 0 { // Err would write each of them out, with all of the expression
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, describe(issues))
+	}
+	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) {
 		return nil, fmt.Errorf("%w: it is a %s, and has to be true or false, as in domain == \"light\"", ErrInvalid, t)
 	}
-	program, err := env.Program(ast, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery))
+	program, err := plan(env, checked)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -138,13 +148,18 @@ func Compile(expression string) (*Filter, error) {
 func describe(issues *cel.Issues) error {
 	var all []string
 	for _, e := range issues.Errors()[:min(3, len(issues.Errors()))] {
-		where := fmt.Sprintf("character %d", e.Location.Column()+1)
-		if line := e.Location.Line(); line > 1 {
-			where = fmt.Sprintf("line %d, %s", line, where)
-		}
-		all = append(all, "at "+where+": "+plain(e.Message))
+		all = append(all, "at "+place(e.Location)+": "+plain(e.Message))
 	}
 	return errors.New(strings.Join(all, "; "))
+}
+
+// place says where in an expression something is.
+func place(l common.Location) string {
+	where := fmt.Sprintf("character %d", l.Column()+1)
+	if line := l.Line(); line > 1 {
+		where = fmt.Sprintf("line %d, %s", line, where)
+	}
+	return where
 }
 
 // plain is a message of the compiler in words that help who writes a filter.

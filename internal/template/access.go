@@ -50,7 +50,7 @@ func attribute(v any, name string) (any, error) {
 }
 
 func noAttribute(v any, name string) *undefined {
-	return &undefined{hint: "'" + objectName(v) + "' has no attribute '" + name + "'"}
+	return &undefined{hint: "'" + objectName(v) + "' has no attribute '" + clip(name, 100) + "'"}
 }
 
 // objectName is how Jinja calls a value in what it says of undefined ones.

@@ -53,6 +53,16 @@ func TestBounds(t *testing.T) {
 		"{{ range(100000)|map('string')|map('center', 1000)|list|length }}":                                            ErrTooLong,
 		"{{ (range(100000)|list + range(100000)|list)|length }}":                                                       ErrTooLarge,
 		"{{ ['a']|map('map', 'map', 'map')|list }}":                                                                    ErrFailed,
+		"{{ 1|pack('10000x' * 60000 ~ 'B') }}":                                                                         ErrTooLarge,
+		"{{ 'a'.encode()|unpack('10000x' * 60000 ~ 'B') }}":                                                            ErrTooLarge,
+		"{% set n = namespace(x=[]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x|tojson }}":  ErrTooLarge,
+		"{% set s = 'a' * 100000 %}{{ s|regex_replace('(.*)', '\\\\1' * 100000) }}":                                    ErrTooLarge,
+		"{% set s = '&' * 1000000 %}{{ s|e|length }}":                                                                  ErrTooLarge,
+		"{{ {(7 ** 4900,) * 100: 1} }}":                                                                                ErrTooLarge,
+		"{% set s = 'a' * 70000 %}{{ s.replace('', 'b' * 70000)|length }}":                                             ErrTooLarge, // 2^32 and a little
+		"{{ ('a' * 65537 * 65536)|length }}":                                                                           ErrTooLarge,
+		"{{ ([1] * 65537 * 65536)|length }}":                                                                           ErrTooLarge,
+		"{{ ('a b' * 30000)|slugify('-' * 60000)|length }}":                                                            ErrTooLarge,
 	} {
 		compiled, err := Compile(text)
 		if err != nil {

@@ -14,7 +14,7 @@ func (r *run) equal(a, b any) (bool, error) {
 	}
 	if isNumber(a) && isNumber(b) {
 		order, ok := compareNumbers(a, b)
-		return ok && order == 0, nil
+		return ok && order == 0, r.step(reading(a, b) - 2)
 	}
 	switch a := a.(type) {
 	case nil:
@@ -24,7 +24,7 @@ func (r *run) equal(a, b any) (bool, error) {
 		return ok && a == b, r.step(min(len(a), len(b)) / 64)
 	case pyBytes:
 		b, ok := b.(pyBytes)
-		return ok && a == b, nil
+		return ok && a == b, r.step(min(len(a), len(b)) / 64)
 	case timedelta:
 		return a == b, nil
 	case *datetime:
@@ -35,7 +35,7 @@ func (r *run) equal(a, b any) (bool, error) {
 		return ok, nil
 	case *list:
 		if b, ok := b.(*list); ok && a.tuple == b.tuple && a.length() == b.length() {
-			return r.equalItems(a.length(), func(i int) (any, any, bool) { return a.at(i), b.at(i), true })
+			return r.equalItems(a.length(), func(i int) (any, any, bool, error) { return a.at(i), b.at(i), true, nil })
 		}
 		return false, nil
 	case *rangeSeq:
@@ -43,10 +43,10 @@ func (r *run) equal(a, b any) (bool, error) {
 		return ok && *a == *b, nil
 	case *dict:
 		if b, ok := b.(*dict); ok && a.length() == b.length() {
-			return r.equalItems(a.length(), func(i int) (any, any, bool) {
+			return r.equalItems(a.length(), func(i int) (any, any, bool, error) {
 				key, value := a.at(i)
-				other, ok, err := b.get(key)
-				return value, other, ok && err == nil
+				other, ok, err := r.get(b, key)
+				return value, other, ok, err
 			})
 		}
 		return false, nil
@@ -66,15 +66,15 @@ func isIdentity(v any) bool {
 	return false
 }
 
-func (r *run) equalItems(n int, pair func(int) (a, b any, ok bool)) (bool, error) {
+func (r *run) equalItems(n int, pair func(int) (a, b any, ok bool, err error)) (bool, error) {
 	if err := r.deeper(); err != nil {
 		return false, err
 	}
 	defer func() { r.depth-- }()
 	for i := range n {
-		a, b, ok := pair(i)
-		if !ok {
-			return false, nil
+		a, b, ok, err := pair(i)
+		if err != nil || !ok {
+			return false, err
 		}
 		if same, err := r.equal(a, b); err != nil || !same {
 			return false, err
@@ -90,7 +90,7 @@ func (r *run) order(op string, a, b any) (order int, ok bool, err error) {
 	}
 	if isNumber(a) && isNumber(b) {
 		order, ok := compareNumbers(a, b)
-		return order, ok, nil
+		return order, ok, r.step(reading(a, b) - 2)
 	}
 	if u, ok := a.(*undefined); ok {
 		return 0, false, errUndefined(u)
@@ -105,7 +105,7 @@ func (r *run) order(op string, a, b any) (order int, ok bool, err error) {
 		}
 	case pyBytes:
 		if b, ok := b.(pyBytes); ok {
-			return strings.Compare(string(a), string(b)), true, nil
+			return strings.Compare(string(a), string(b)), true, r.step(min(len(a), len(b)) / 64)
 		}
 	case timedelta:
 		if b, ok := b.(timedelta); ok {
@@ -197,7 +197,7 @@ func (r *run) contains(container, item any) (bool, error) {
 		}
 		return strings.Contains(c, s), nil
 	case *dict:
-		_, ok, err := c.get(item)
+		_, ok, err := r.get(c, item)
 		return ok, err
 	case *rangeSeq:
 		n, ok := item.(int64)

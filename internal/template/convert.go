@@ -44,25 +44,56 @@ func hash(v any, depth int) (any, error) {
 		if !v.tuple {
 			break
 		}
-		if depth > maxDepth {
-			return nil, failf("tuples are nested more than %d deep", maxDepth)
-		}
-		key := ""
-		for i := range v.length() {
-			part, err := hash(v.at(i), depth+1)
-			if err != nil {
-				return nil, err
-			}
-			text := fmt.Sprintf("%T:%v", part, part)
-			if key += fmt.Sprintf("%d:%s", len(text), text); len(key) > maxString/64 {
-				return nil, fmt.Errorf("%w: a tuple as a key", ErrTooLarge)
-			}
-		}
-		return tupleKey(key), nil
+		key, err := appendKey(nil, v, depth)
+		return tupleKey(key), err
 	case *namespace, *loopState, *rangeSeq, callable:
 		return v, nil
 	}
 	return nil, failf("unhashable type: '%s'", typeName(v))
+}
+
+// appendKey appends what a tuple is as a key: how many items it has, and each of them with its length.
+func appendKey(b []byte, tuple *list, depth int) ([]byte, error) {
+	if depth > maxDepth {
+		return nil, failf("tuples are nested more than %d deep", maxDepth)
+	}
+	b = fmt.Appendf(b, "(%d", tuple.length())
+	for i := range tuple.length() {
+		item := tuple.at(i)
+		if inner, ok := item.(*list); ok && inner.tuple {
+			var err error
+			if b, err = appendKey(b, inner, depth+1); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		part, err := hash(item, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		verb := "%T:%v"
+		switch part.(type) {
+		case *namespace, *loopState, *rangeSeq, callable:
+			verb = "%T:%p" // itself, and not what is in it
+		}
+		text := fmt.Sprintf(verb, part, part)
+		if b = fmt.Appendf(b, "%d:%s", len(text), text); len(b) > maxString/64 {
+			return nil, failBound("a tuple as a key")
+		}
+	}
+	return b, nil
+}
+
+// hash is hash of a value that a template may have made as large as it likes, and pays for that.
+func (r *run) hash(v any) (any, error) {
+	if err := r.step(reading(v)); err != nil {
+		return nil, err
+	}
+	hashed, err := hash(v, 0)
+	if key, ok := hashed.(tupleKey); ok && err == nil {
+		err = r.step(len(key) / 4) // it is written, number by number
+	}
+	return hashed, err
 }
 
 // fromValue makes a value of JSON. Objects and arrays stay as they are, and are looked into when a template does.

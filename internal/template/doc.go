@@ -26,7 +26,8 @@
 // # Bounds
 //
 // A text has 64 KiB at most and nests 64 deep; output has 256 KiB at most. Every node that is evaluated, every item that is
-// visited and every 16 bytes that are made cost one of a million steps, which is about a tenth of a second. Nothing reads
+// visited and every 16 bytes that are read or made cost one of a million steps, which is about a tenth of a second. They are paid
+// for before it is done, so that no run takes more than a few hundred bytes of memory for each step. Nothing reads
 // files, the network or the environment: include, import, extends and from do not compile. No goroutine is started.
 //
 // # Differences

@@ -49,6 +49,9 @@ func clip(s string, n int) string {
 	return s[:min(n, len(s))]
 }
 
+// beyond says that an error is of a run that got over a bound.
+func beyond(err error) bool { return errors.Is(err, ErrTooLarge) || errors.Is(err, ErrTooLong) }
+
 // failBound is an error of a run that would get over a bound.
 func failBound(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrTooLarge}, args...)...)

@@ -69,8 +69,11 @@ type (
 )
 
 func (e *constExpr) eval(*run) (any, error)      { return e.value, nil }
-func (e *nameExpr) eval(r *run) (any, error)     { return r.lookup(e.name), nil }
 func (e *capturedExpr) eval(r *run) (any, error) { return r.lookup(capturedName), nil }
+
+func (e *nameExpr) eval(r *run) (any, error) {
+	return r.lookup(e.name), r.step(len(e.name) / stepBytes) // a name may be as long as a template
+}
 
 // capturedName is no name that a template could write.
 const capturedName = "(captured)"
@@ -202,10 +205,7 @@ func (e *dictExpr) eval(r *run) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := r.step(reading(key)); err != nil {
-			return nil, err
-		}
-		if err := d.put(key, value); err != nil {
+		if err := r.put(d, key, value); err != nil {
 			return nil, err
 		}
 	}
@@ -214,6 +214,9 @@ func (e *dictExpr) eval(r *run) (any, error) {
 
 func (e *attrExpr) eval(r *run) (any, error) {
 	of, err := r.eval(e.of)
+	if err == nil {
+		err = r.step(len(e.name) / stepBytes)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -231,6 +234,11 @@ func (e *itemExpr) eval(r *run) (any, error) {
 	}
 	if err := r.step(reading(of, key)); err != nil {
 		return nil, err
+	}
+	if d, ok := of.(*dict); ok {
+		if value, ok, err := r.get(d, key); err == nil && ok || beyond(err) {
+			return value, err
+		}
 	}
 	return element(of, key)
 }

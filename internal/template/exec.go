@@ -220,6 +220,9 @@ func (m *macro) run(r *run, args callArgs, caller *macro) (string, error) {
 	if len(args.positional) > len(m.params) {
 		return "", failf("macro '%s' takes not more than %d argument(s)", m.name, len(m.params))
 	}
+	if err := r.step(len(args.names) * len(m.params) / stepBytes); err != nil { // each name is looked for
+		return "", err
+	}
 	outer, loop := r.scope, r.loop
 	r.scope, r.loop = &scope{parent: m.scope}, nil
 	defer func() { r.scope, r.loop = outer, loop }()

@@ -53,7 +53,13 @@ var dataFilters = []*builtin{
 		if err != nil {
 			return nil, err
 		}
-		b, err := hex.DecodeString(strings.Join(strings.FieldsFunc(s, isSpace), ""))
+		digits := strings.Map(func(c rune) rune {
+			if isSpace(c) {
+				return -1
+			}
+			return c
+		}, s)
+		b, err := hex.DecodeString(digits)
 		if err != nil {
 			return nil, failf("non-hexadecimal number found in from_hex")
 		}
@@ -117,10 +123,16 @@ type packFormat struct {
 	length int // of everything
 }
 
-// parsePack reads the first value of a format, and the length of all.
-func parsePack(s string) (packFormat, bool) {
-	f := packFormat{order: binary.LittleEndian}
-	sizes := map[byte]int{'x': 1, 'c': 1, 'b': 1, 'B': 1, '?': 1, 'h': 2, 'H': 2, 'e': 2, 'i': 4, 'I': 4, 'l': 4, 'L': 4, 'f': 4, 'q': 8, 'Q': 8, 'd': 8, 's': 1}
+// packSizes are the letters of a format and how many bytes each has.
+var packSizes = map[byte]int{'x': 1, 'c': 1, 'b': 1, 'B': 1, '?': 1, 'h': 2, 'H': 2, 'e': 2, 'i': 4, 'I': 4, 'l': 4, 'L': 4, 'f': 4, 'q': 8, 'Q': 8, 'd': 8, 's': 1}
+
+// parsePack reads the first value of a format, and the length of all. It pays for the format; what is too long for a string
+// is an error before anybody makes it.
+func (r *run) parsePack(s string) (f packFormat, ok bool, err error) {
+	if err := r.step(1 + len(s)/2); err != nil { // a letter takes as long as 16 bytes that are copied
+		return f, false, err
+	}
+	f.order = binary.LittleEndian
 	native := true
 	if s != "" && strings.IndexByte("@=<>!", s[0]) >= 0 {
 		native = s[0] == '@'
@@ -129,15 +141,15 @@ func parsePack(s string) (packFormat, bool) {
 		}
 		s = s[1:]
 	}
-	if native {
-		sizes['l'], sizes['L'] = 8, 8
-	}
 	for s != "" {
 		count, rest, err := specNumber(s, 1)
-		if err != nil || rest == "" || sizes[rest[0]] == 0 {
-			return f, false
+		if err != nil || rest == "" || packSizes[rest[0]] == 0 {
+			return f, false, nil
 		}
-		size := sizes[rest[0]]
+		size := packSizes[rest[0]]
+		if native && rest[0]|0x20 == 'l' {
+			size = 8
+		}
 		if native && rest[0] != 's' { // native values are aligned
 			f.length = (f.length + size - 1) / size * size
 		}
@@ -147,14 +159,16 @@ func parsePack(s string) (packFormat, bool) {
 				f.size = count
 			}
 		}
-		f.length += count * size
+		if f.length += count * size; f.length > maxString {
+			return f, false, r.text(f.length)
+		}
 		s = rest[1:]
 	}
-	return f, f.letter != 0
+	return f, f.letter != 0, nil
 }
 
 // unpack is the first value of a format in bytes, or None if there is none.
-func unpack(_ *run, a []any) (any, error) {
+func unpack(r *run, a []any) (any, error) {
 	b, ok := a[0].(pyBytes)
 	if u, is := a[0].(*undefined); is {
 		return nil, errUndefined(u)
@@ -170,11 +184,14 @@ func unpack(_ *run, a []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, ok := parsePack(text)
+	f, ok, err := r.parsePack(text)
+	if err != nil {
+		return nil, err
+	}
 	if offset < 0 {
 		offset += len(b)
 	}
-	if !ok || offset < 0 || offset+f.length > len(b) {
+	if !ok || offset < 0 || offset > len(b) || f.length > len(b)-offset {
 		return nil, nil
 	}
 	at := []byte(b[offset+f.before : offset+f.before+f.size])
@@ -227,14 +244,20 @@ func halfFloat(n uint16) float64 {
 }
 
 // pack makes bytes of one value, or None where it does not fit.
-func pack(_ *run, a []any) (any, error) {
+func pack(r *run, a []any) (any, error) {
 	text, err := argString("pack", a[1])
 	if err != nil {
 		return nil, err
 	}
-	f, ok := parsePack(text)
+	f, ok, err := r.parsePack(text)
+	if err != nil {
+		return nil, err
+	}
 	if !ok || f.length != f.before+f.size {
 		return nil, nil
+	}
+	if err := r.text(f.length); err != nil {
+		return nil, err
 	}
 	b := make([]byte, f.length)
 	at := b[f.before:]

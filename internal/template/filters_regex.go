@@ -1,18 +1,13 @@
 package template
 
 import (
+	"errors"
 	"fmt"
-	"regexp"
-	"regexp/syntax"
+	"strconv"
 	"strings"
 	"unicode/utf8"
-)
 
-const (
-	// maxPattern is how long a regular expression may be, and maxProgram how many instructions it may compile to:
-	// x{1000} is short, and a thousand.
-	maxPattern = 1000
-	maxProgram = 2000
+	"github.com/statehouse/statehouse/internal/regex"
 )
 
 // regexFilters match text by regular expressions. They are Go's, which take time in proportion to the text.
@@ -38,18 +33,10 @@ var regexFilters = []*builtin{
 	}),
 }
 
-// pattern is a compiled regular expression.
-type pattern struct {
-	re   *regexp.Regexp
-	size int // instructions
-	// context says that it looks at the character before a match: ^, \b and the like.
-	context bool
-}
-
 type regexpKey struct{ pattern, flags string }
 
 // compile compiles a pattern once in a run.
-func (r *run) compile(find any, ignoreCase bool, prefix string) (*pattern, error) {
+func (r *run) compile(find any, ignoreCase bool, prefix string) (*regex.Regex, error) {
 	text, err := argString("a regular expression", or(find, ""))
 	if err != nil {
 		return nil, err
@@ -61,53 +48,33 @@ func (r *run) compile(find any, ignoreCase bool, prefix string) (*pattern, error
 	if p := r.regexps[key]; p != nil {
 		return p, nil
 	}
-	if len(text) > maxPattern {
-		return nil, failBound("a regular expression of %d bytes; at most %d are taken", len(text), maxPattern)
-	}
-	if err := r.step(100 + 20*len(text)); err != nil {
+	if err := r.step(100 + 20*min(len(text), regex.MaxLength)); err != nil {
 		return nil, err
 	}
-	source := text
-	if key.flags != "" {
-		source = key.flags + "(?:" + text + ")"
-	}
 	// What Python writes otherwise: the end of the text.
-	source = strings.ReplaceAll(source, `\Z`, `\z`)
-	parsed, err := syntax.Parse(source, syntax.Perl)
+	p, err := new(regex.Budget).Compile(key.flags, strings.ReplaceAll(text, `\Z`, `\z`))
+	if errors.Is(err, regex.ErrTooLarge) {
+		return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
+	}
 	if err != nil {
 		return nil, failf("the regular expression '%s' is not one that is supported here: %v", clip(text, 100), err)
 	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return nil, failf("regular expression '%s': %v", clip(text, 100), err)
-	}
-	if len(program.Inst) > maxProgram {
-		return nil, failBound("a regular expression of %d instructions; at most %d are taken", len(program.Inst), maxProgram)
-	}
-	if err := r.step(10 * len(program.Inst)); err != nil {
+	if err := r.step(10 * p.Size); err != nil {
 		return nil, err
 	}
-	re, err := regexp.Compile(source)
-	if err != nil {
-		return nil, failf("regular expression '%s': %v", clip(text, 100), err)
-	}
 	if r.regexps == nil {
-		r.regexps = map[regexpKey]*pattern{}
-	}
-	p := &pattern{re: re, size: len(program.Inst)}
-	for _, inst := range program.Inst {
-		p.context = p.context || inst.Op == syntax.InstEmptyWidth && syntax.EmptyOp(inst.Arg)&^(syntax.EmptyEndLine|syntax.EmptyEndText) != 0
+		r.regexps = map[regexpKey]*regex.Regex{}
 	}
 	r.regexps[key] = p
 	return p, nil
 }
 
-// find is the first match. It is paid for as if it looked at everything.
-func (p *pattern) find(r *run, s string) ([]int, error) {
-	if err := r.step(1 + len(s)*p.size/64); err != nil {
+// match is the first match of a pattern. It is paid for as if it looked at everything.
+func (r *run) match(p *regex.Regex, s string) ([]int, error) {
+	if err := r.step(p.Cost(len(s))); err != nil {
 		return nil, err
 	}
-	return p.re.FindStringSubmatchIndex(s), nil
+	return p.FindStringSubmatchIndex(s), nil
 }
 
 func regexMatches(r *run, a []any, prefix string) (any, error) {
@@ -119,19 +86,19 @@ func regexMatches(r *run, a []any, prefix string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	match, err := p.find(r, s)
+	match, err := r.match(p, s)
 	return match != nil, err
 }
 
-// each visits all matches. Each search is paid for as if it looked at the rest of the text, since a pattern such as
+// matches visits all matches of a pattern. Each search is paid for as if it looked at the rest of the text, since a pattern such as
 // a.*b|a makes it do so. Python, unlike Go, takes an empty match also right after another match.
-func (p *pattern) each(r *run, s string, visit func(match []int) error) error {
-	if p.context {
+func (r *run) matches(p *regex.Regex, s string, visit func(match []int) error) error {
+	if p.Context {
 		// A search from an offset would not see the character before. So Go searches for all, at once.
-		if err := r.step(1 + len(s)*(1+len(s)*p.size/64)); err != nil {
+		if err := r.steps64(1 + int64(len(s))*int64(1+p.Cost(len(s)))); err != nil {
 			return err
 		}
-		for _, match := range p.re.FindAllStringSubmatchIndex(s, maxItems) {
+		for _, match := range p.FindAllStringSubmatchIndex(s, maxItems) {
 			if err := visit(match); err != nil {
 				return err
 			}
@@ -139,7 +106,7 @@ func (p *pattern) each(r *run, s string, visit func(match []int) error) error {
 		return nil
 	}
 	for from := 0; from <= len(s); {
-		match, err := p.find(r, s[from:])
+		match, err := r.match(p, s[from:])
 		if err != nil || match == nil {
 			return err
 		}
@@ -169,7 +136,7 @@ func regexFindAll(r *run, value, find, ignoreCase any) (any, error) {
 		return nil, err
 	}
 	l := &list{}
-	return l, p.each(r, s, func(match []int) error {
+	return l, r.matches(p, s, func(match []int) error {
 		groups := make([]any, 0, len(match)/2)
 		for i := 2; i < len(match); i += 2 {
 			groups = append(groups, group0(s, match, i))
@@ -209,16 +176,10 @@ func regexReplace(r *run, a []any) (any, error) {
 	}
 	var b strings.Builder
 	at := 0
-	err = p.each(r, s, func(match []int) error {
+	err = r.matches(p, s, func(match []int) error {
 		b.WriteString(s[at:match[0]])
 		at = match[1]
-		if err := expand(&b, p.re, with, s, match); err != nil {
-			return err
-		}
-		if b.Len() > maxString {
-			return r.text(b.Len())
-		}
-		return r.step(1 + len(with)/stepBytes)
+		return r.expand(&b, p, with, s, match)
 	})
 	if err != nil {
 		return nil, err
@@ -227,8 +188,12 @@ func regexReplace(r *run, a []any) (any, error) {
 	return b.String(), r.text(b.Len())
 }
 
-// expand writes a replacement, with \1 and \g<name> of Python.
-func expand(b *strings.Builder, re *regexp.Regexp, with, s string, match []int) error {
+// expand writes a replacement, with \1 and \g<name> of Python. It pays for what the replacement has; what it writes the caller
+// pays for, as long as that is no larger than a string may be.
+func (r *run) expand(b *strings.Builder, p *regex.Regex, with, s string, match []int) error {
+	if err := r.step(1 + len(with)/stepBytes); err != nil {
+		return err
+	}
 	for i := 0; i < len(with); i++ {
 		if with[i] != '\\' || i+1 == len(with) {
 			b.WriteByte(with[i])
@@ -276,11 +241,23 @@ func expand(b *strings.Builder, re *regexp.Regexp, with, s string, match []int) 
 			i += n - 1
 			continue
 		}
-		group := re.SubexpIndex(name)
-		if _, err := fmt.Sscanf(name, "%d", &group); err != nil && group < 0 || 2*group+1 >= len(match) {
+		// A short reference may name a long group, or one of many.
+		if err := r.step(1 + len(match)/stepBytes); err != nil {
+			return err
+		}
+		group, err := strconv.Atoi(name)
+		if err != nil {
+			group = p.SubexpIndex(name)
+		}
+		if group < 0 || group >= len(match)/2 {
 			return failf("invalid group reference %s", clip(name, 40))
 		}
-		b.WriteString(group0(s, match, 2*group))
+		if b.WriteString(group0(s, match, 2*group)); b.Len() > maxString {
+			return r.text(b.Len())
+		}
+	}
+	if b.Len() > maxString {
+		return r.text(b.Len())
 	}
 	return nil
 }

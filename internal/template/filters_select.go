@@ -31,7 +31,7 @@ func selecting(name string, keep, byAttribute bool) *builtin {
 				return nil, failf("%s: missing parameter for attribute name", name)
 			}
 			var err error
-			if get, err = attributeOf(rest[0]); err != nil {
+			if get, err = r.attributeOf(rest[0]); err != nil {
 				return nil, err
 			}
 			rest = rest[1:]
@@ -84,7 +84,7 @@ func mapFilter(r *run, of any, args callArgs) (any, error) {
 		if name == nil {
 			return nil, failf("map requires a filter argument")
 		}
-		get, err := attributeOf(name)
+		get, err := r.attributeOf(name)
 		if err != nil {
 			return nil, err
 		}

@@ -5,11 +5,14 @@ import (
 )
 
 // attributeOf gives the getter that filters make of their attribute: a name, an index, or a path with dots.
-func attributeOf(name any) (func(any) (any, error), error) {
+func (r *run) attributeOf(name any) (func(any) (any, error), error) {
 	switch name := name.(type) {
 	case nil:
 		return func(v any) (any, error) { return v, nil }, nil
 	case string:
+		if err := r.items(strings.Count(name, ".")); err != nil {
+			return nil, err
+		}
 		parts := strings.Split(name, ".")
 		keys := make([]any, len(parts))
 		for i, part := range parts {
@@ -20,7 +23,10 @@ func attributeOf(name any) (func(any) (any, error), error) {
 		}
 		return func(v any) (any, error) {
 			for _, key := range keys {
-				var err error
+				err := r.step(reading(v, key))
+				if err != nil {
+					return nil, err
+				}
 				if v, err = element(v, key); err != nil {
 					return nil, err
 				}
@@ -29,14 +35,19 @@ func attributeOf(name any) (func(any) (any, error), error) {
 		}, nil
 	}
 	if n, ok := toInt(name); ok {
-		return func(v any) (any, error) { return element(v, n) }, nil
+		return func(v any) (any, error) {
+			if err := r.step(reading(v, n)); err != nil {
+				return nil, err
+			}
+			return element(v, n)
+		}, nil
 	}
 	return nil, failf("an attribute is given by its name or its index, not by a %s", typeName(name))
 }
 
 // keys applies an attribute to all values, and makes text lower case where case does not matter.
 func (r *run) keys(values []any, attribute any, caseSensitive bool) ([]any, error) {
-	get, err := attributeOf(attribute)
+	get, err := r.attributeOf(attribute)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +72,7 @@ func filterJoin(r *run, a []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	get, err := attributeOf(or(a[2], nil))
+	get, err := r.attributeOf(or(a[2], nil))
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +172,7 @@ func unique(r *run, a []any) (any, error) {
 	seen := map[any]bool{}
 	l := &list{}
 	for i, v := range values {
-		key, err := hash(by[i], 0)
+		key, err := r.hash(by[i])
 		if err != nil {
 			return nil, err
 		}
@@ -206,7 +217,7 @@ func extreme(r *run, a []any, most bool) (any, error) {
 }
 
 func sum(r *run, a []any) (any, error) {
-	get, err := attributeOf(or(a[1], nil))
+	get, err := r.attributeOf(or(a[1], nil))
 	if err != nil {
 		return nil, err
 	}
@@ -297,12 +308,11 @@ func flatten(r *run, v any, levels int, into *list) error {
 	}
 	defer func() { r.depth-- }()
 	return r.each(v, func(item any) error {
-		_, _, err := items(item)
-		if _, isText := item.(string); err != nil || isText || levels < 0 {
+		if _, isText := item.(string); isText || levels <= 0 {
 			into.items = append(into.items, item)
 			return nil
 		}
-		if levels == 0 {
+		if _, _, err := items(item); err != nil {
 			into.items = append(into.items, item)
 			return nil
 		}

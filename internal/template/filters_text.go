@@ -81,7 +81,7 @@ func textFilter(name string, f func(string) string) *builtin {
 		if err != nil {
 			return nil, err
 		}
-		return f(s), nil
+		return r.made(f(s), len(s))
 	})
 }
 
@@ -134,7 +134,7 @@ func truncateText(r *run, a []any) (any, error) {
 	if keep < 0 || leeway < 0 {
 		return nil, failf("truncate: expected length >= %d, got %d", utf8.RuneCountInString(end), length)
 	}
-	if err := r.text(len(s)); err != nil || utf8.RuneCountInString(s) <= length+leeway {
+	if err := r.text(len(s)); err != nil || utf8.RuneCountInString(s)-leeway <= length {
 		return s, err
 	}
 	cut := clipRunes(s, keep)
@@ -162,8 +162,11 @@ func indent(r *run, a []any) (any, error) {
 		}
 		by = strings.Repeat(" ", max(0, width))
 	}
-	lines := splitLines(s + "\n")
-	if err := r.text(len(s) + len(lines)*(len(by)+1)); err != nil {
+	lines, err := r.splitLines(s + "\n")
+	if err != nil {
+		return nil, err
+	}
+	if err := r.text(len(s) + product(len(lines), len(by)+1)); err != nil {
 		return nil, err
 	}
 	for i, line := range lines {
@@ -213,7 +216,7 @@ func slugify(r *run, a []any) (any, error) {
 	}
 	separator, err := argString("slugify", or(a[1], "_"))
 	if err == nil {
-		err = r.text(2*len(s) + len(s)*len(separator))
+		err = r.text(2*len(s) + product(len(s), len(separator)))
 	}
 	if err != nil || s == "" {
 		return "", err

@@ -332,6 +332,9 @@ func (r *run) formatField(field string, args callArgs, turn *int) (string, error
 		}
 		v = args.positional[index]
 	} else {
+		if err := r.step(len(args.names) / stepBytes); err != nil {
+			return "", err
+		}
 		at := -1
 		for i := range args.names {
 			if args.names[i] == name {

@@ -68,25 +68,32 @@ func makeRange(_ *run, a []any) (any, error) {
 func (r *run) fill(d *dict, args callArgs) error {
 	for _, v := range args.positional {
 		if from, ok := v.(*dict); ok {
+			if err := r.items(from.length()); err != nil {
+				return err
+			}
 			for i := range from.length() {
-				if err := d.put(from.at(i)); err != nil {
+				key, value := from.at(i)
+				if err := r.put(d, key, value); err != nil {
 					return err
 				}
 			}
 			continue
 		}
 		if err := r.each(v, func(item any) error {
+			if err := r.step(reading(item)); err != nil {
+				return err
+			}
 			n, at, err := items(item)
 			if err != nil || n != 2 {
 				return failf("a dict is made of a dict, of pairs or of named arguments")
 			}
-			return d.put(at(0), at(1))
+			return r.put(d, at(0), at(1))
 		}); err != nil {
 			return err
 		}
 	}
 	for i, name := range args.names {
-		if err := d.put(name, args.named[i]); err != nil {
+		if err := r.put(d, name, args.named[i]); err != nil {
 			return err
 		}
 	}
@@ -116,7 +123,7 @@ func zip(r *run, a []any) (any, error) {
 			return nil, err
 		}
 		if i == 0 {
-			if err := r.items(len(column) * len(a)); err != nil {
+			if err := r.items(product(len(column), len(a))); err != nil {
 				return nil, err
 			}
 			for range column {

@@ -67,6 +67,11 @@ func (w *jsonWriter) value(v any) error {
 	default:
 		return failf("Object of type %s is not JSON serializable", typeName(v))
 	}
+	return w.pay()
+}
+
+// pay pays for what was written since the last time.
+func (w *jsonWriter) pay() error {
 	n := len(w.b) - w.paid
 	w.paid = len(w.b)
 	if len(w.b) > maxString {
@@ -178,7 +183,7 @@ func (w *jsonWriter) block(open, end byte, n int, item func(int) error) error {
 		w.newline()
 	}
 	w.b = append(w.b, end)
-	return nil
+	return w.pay()
 }
 
 func (w *jsonWriter) newline() {

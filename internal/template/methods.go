@@ -39,8 +39,8 @@ func isDictMethod(name string) bool {
 }
 
 var dictMethods = methodTable(
-	define("get", "self key default?", func(_ *run, a []any) (any, error) {
-		v, ok, err := a[0].(*dict).get(a[1])
+	define("get", "self key default?", func(r *run, a []any) (any, error) {
+		v, ok, err := r.get(a[0].(*dict), a[1])
 		if err != nil || ok {
 			return v, err
 		}

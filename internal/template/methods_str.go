@@ -11,7 +11,13 @@ var strMethods = methodTable(
 	mapped("capitalize", capitalize), mapped("title", pyTitle), mapped("swapcase", swapCase),
 	stripping("strip", true, true), stripping("lstrip", true, false), stripping("rstrip", false, true),
 	splitting("split", false), splitting("rsplit", true),
-	define("splitlines", "self", func(r *run, a []any) (any, error) { return texts(r, splitLines(a[0].(string))) }),
+	define("splitlines", "self", func(r *run, a []any) (any, error) {
+		lines, err := r.splitLines(a[0].(string))
+		if err != nil {
+			return nil, err
+		}
+		return texts(lines), nil
+	}),
 	define("replace", "self old new count?", strReplace),
 	define("join", "self iterable", func(r *run, a []any) (any, error) { return joinStrict(r, a[0].(string), a[1]) }),
 	defineRaw("format", func(r *run, of any, args callArgs) (any, error) { return r.format(of.(string), args) }),
@@ -69,8 +75,19 @@ func mapped(name string, f func(string) string) *builtin {
 		if err := r.text(len(a[0].(string))); err != nil {
 			return nil, err
 		}
-		return f(a[0].(string)), nil
+		return r.made(f(a[0].(string)), len(a[0].(string)))
 	})
+}
+
+// made is a string that was made of one of n bytes, for which it was paid: for what it has more it is paid now.
+func (r *run) made(s string, n int) (any, error) {
+	if len(s) <= n {
+		return s, nil
+	}
+	if len(s) > maxString {
+		return nil, r.text(len(s))
+	}
+	return s, r.text(len(s) - n)
 }
 
 func pyUpper(s string) string { return strings.ToUpper(strings.ReplaceAll(s, "ß", "SS")) }
@@ -132,13 +149,13 @@ func stripping(name string, left, right bool) *builtin {
 	})
 }
 
-// texts makes a list of strings, and pays for it.
-func texts(r *run, parts []string) (any, error) {
+// texts makes a list of strings.
+func texts(parts []string) any {
 	l := &list{items: make([]any, len(parts))}
 	for i, part := range parts {
 		l.items[i] = part
 	}
-	return l, r.items(len(parts))
+	return l
 }
 
 func splitting(name string, fromEnd bool) *builtin {
@@ -162,12 +179,22 @@ func splitting(name string, fromEnd bool) *builtin {
 			if by == "" {
 				return nil, failf("empty separator")
 			}
-			if fromEnd {
-				return texts(r, splitEnd(s, by, limit))
+			n := strings.Count(s, by)
+			if !fromEnd {
+				n = min(n, limit)
 			}
-			return texts(r, strings.SplitN(s, by, limit+1))
+			if err := r.items(n + 1); err != nil {
+				return nil, err
+			}
+			if fromEnd {
+				return texts(splitEnd(s, by, limit)), nil
+			}
+			return texts(strings.SplitN(s, by, limit+1)), nil
 		}
-		return texts(r, fields(s, limit, fromEnd))
+		if err := r.items(countFields(s)); err != nil {
+			return nil, err
+		}
+		return texts(fields(s, limit, fromEnd)), nil
 	})
 }
 
@@ -178,6 +205,19 @@ func splitEnd(s, by string, limit int) []string {
 		all = append([]string{strings.Join(all[:first+1], by)}, all[first+1:]...)
 	}
 	return all
+}
+
+// countFields is how many words there are between blanks.
+func countFields(s string) int {
+	n, inside := 0, false
+	for _, c := range s {
+		blank := isSpace(c)
+		if !blank && !inside {
+			n++
+		}
+		inside = !blank
+	}
+	return n
 }
 
 // fields splits at blanks.
@@ -203,12 +243,20 @@ func fields(s string, limit int, fromEnd bool) []string {
 	return append(parts[:limit:limit], strings.TrimLeftFunc(rest, isSpace))
 }
 
-func splitLines(s string) []string {
-	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "\n", "\u2028", "\n", "\u2029", "\n", "\u0085", "\n").Replace(s)
+// lineEnds writes every end of a line that Python knows as one.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "\n", "\u2028", "\n", "\u2029", "\n", "\u0085", "\n")
+
+// splitLines splits at the ends of lines, and pays for the lines.
+func (r *run) splitLines(s string) ([]string, error) {
+	s = lineEnds.Replace(s)
 	if s == "" {
-		return nil
+		return nil, nil
 	}
-	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+	s = strings.TrimSuffix(s, "\n")
+	if err := r.items(1 + strings.Count(s, "\n")); err != nil {
+		return nil, err
+	}
+	return strings.Split(s, "\n"), nil
 }
 
 func strReplace(r *run, a []any) (any, error) {
@@ -234,7 +282,11 @@ func replaceText(r *run, s, from, to string, count int) (any, error) {
 	if count >= 0 {
 		n = min(n, count)
 	}
-	if err := r.text(len(s) + n*(len(to)-len(from))); err != nil {
+	size := len(s) - n*max(0, len(from)-len(to))
+	if len(to) > len(from) {
+		size = len(s) + product(n, len(to)-len(from))
+	}
+	if err := r.text(size); err != nil {
 		return nil, err
 	}
 	return strings.Replace(s, from, to, n), r.step(len(s) / 64)
@@ -266,11 +318,15 @@ func affix(name string, has func(s, affix string) bool) *builtin {
 	return define(name, "self affix", func(r *run, a []any) (any, error) {
 		if several, ok := a[1].(*list); ok && several.tuple {
 			for i := range several.length() {
-				if s, ok := several.at(i).(string); ok && has(a[0].(string), s) {
-					return true, r.step(1 + i)
+				item := several.at(i)
+				if err := r.step(reading(item)); err != nil {
+					return nil, err
+				}
+				if s, ok := item.(string); ok && has(a[0].(string), s) {
+					return true, nil
 				}
 			}
-			return false, r.step(several.length())
+			return false, nil
 		}
 		s, err := argString(name+"()", a[1])
 		return err == nil && has(a[0].(string), s), err
@@ -407,7 +463,7 @@ func decodeText(r *run, s string, encoding any) (any, error) {
 		for i := range len(s) {
 			runes[i] = rune(s[i])
 		}
-		return string(runes), nil
+		return r.made(string(runes), len(s))
 	}
 	return nil, failf("unknown encoding; want utf-8, ascii or latin-1")
 }

@@ -13,7 +13,11 @@ func (r *run) binary(op string, a, b any) (any, error) {
 		return r.percent(s, b)
 	}
 	if isNumber(a) && isNumber(b) {
-		return arithmetic(op, a, b)
+		v, err := arithmetic(op, a, b)
+		if err != nil {
+			return nil, err
+		}
+		return v, r.step(reading(v) - 1) // two small numbers may make a large one
 	}
 	for _, v := range []any{a, b} {
 		if u, ok := v.(*undefined); ok {
@@ -95,7 +99,7 @@ func (r *run) repeat(a, b any) (v any, ok bool, err error) {
 		}
 		n, err := count(len(text))
 		if err == nil {
-			err = r.text(len(text) * n)
+			err = r.text(product(len(text), n))
 		}
 		if err != nil {
 			return nil, false, err
@@ -107,7 +111,7 @@ func (r *run) repeat(a, b any) (v any, ok bool, err error) {
 	case *list:
 		n, err := count(a.length())
 		if err == nil {
-			err = r.items(a.length() * n)
+			err = r.items(product(a.length(), n))
 		}
 		if err != nil {
 			return nil, false, err

@@ -10,7 +10,10 @@ import (
 func (r *run) percent(text string, values any) (any, error) {
 	args := []any{values}
 	if tuple, ok := values.(*list); ok && tuple.tuple {
-		args = nil
+		if err := r.items(tuple.length()); err != nil {
+			return nil, err
+		}
+		args = make([]any, 0, tuple.length())
 		for i := range tuple.length() {
 			args = append(args, tuple.at(i))
 		}

@@ -3,6 +3,8 @@ package template
 import (
 	"fmt"
 	"strings"
+
+	"github.com/statehouse/statehouse/internal/regex"
 )
 
 const (
@@ -31,7 +33,7 @@ type run struct {
 	written int // bytes in all outputs, captured ones too
 	scope   *scope
 	loop    *loopState
-	regexps map[regexpKey]*pattern
+	regexps map[regexpKey]*regex.Regex
 }
 
 // scope holds the variables of one block. A loop has a new one each time around, an if has none, as in Jinja.
@@ -66,6 +68,9 @@ func (r *run) step(n int) error {
 	return nil
 }
 
+// steps64 pays for n steps, which may be more than an int has.
+func (r *run) steps64(n int64) error { return r.step(int(min(n, maxSteps+1))) }
+
 // text pays for a string of n bytes that is about to be made.
 func (r *run) text(n int) error {
 	if n > maxString || n < 0 {
@@ -81,6 +86,9 @@ func (r *run) items(n int) error {
 	}
 	return r.step(1 + n)
 }
+
+// product is a times b, neither below 0, or beyond every bound where that is more than an int of 32 bits has.
+func product(a, b int) int { return int(min(int64(a)*int64(b), 1<<30)) }
 
 // deeper enters one level of nesting; r.depth-- leaves it.
 func (r *run) deeper() error {
@@ -114,7 +122,7 @@ func (r *run) lookup(name string) any {
 	if v, ok := r.lib.globals[name]; ok {
 		return v
 	}
-	return &undefined{hint: "'" + name + "' is undefined"}
+	return &undefined{hint: "'" + clip(name, 100) + "' is undefined"}
 }
 
 // write appends to the output.

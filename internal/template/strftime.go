@@ -34,14 +34,17 @@ func strftime(r *run, d *datetime, layout string) (any, error) {
 	return b.String(), r.text(b.Len())
 }
 
+// directives are the letters that Go has a layout for.
+var directives = map[byte]string{
+	'a': "Mon", 'A': "Monday", 'b': "Jan", 'h': "Jan", 'B': "January", 'd': "02", 'e': "_2", 'm': "01", 'y': "06", 'H': "15", 'I': "03",
+	'M': "04", 'S': "05", 'p': "PM", 'j': "002", 'c': "Mon Jan _2 15:04:05 2006", 'x': "01/02/06", 'X': "15:04:05",
+	'D': "01/02/06", 'F': "2006-01-02", 'T': "15:04:05", 'R': "15:04", 'r': "03:04:05 PM",
+}
+
 // directive is what one letter after a percent sign stands for.
 func directive(d *datetime, c byte) string {
 	t := d.t
-	if layout, ok := map[byte]string{
-		'a': "Mon", 'A': "Monday", 'b': "Jan", 'h': "Jan", 'B': "January", 'd': "02", 'e': "_2", 'm': "01", 'y': "06", 'H': "15", 'I': "03",
-		'M': "04", 'S': "05", 'p': "PM", 'j': "002", 'c': "Mon Jan _2 15:04:05 2006", 'x': "01/02/06", 'X': "15:04:05",
-		'D': "01/02/06", 'F': "2006-01-02", 'T': "15:04:05", 'R': "15:04", 'r': "03:04:05 PM",
-	}[c]; ok {
+	if layout, ok := directives[c]; ok {
 		return t.Format(layout)
 	}
 	weekday, yearday := int(t.Weekday()), t.YearDay()-1

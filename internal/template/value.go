@@ -67,11 +67,17 @@ func (d *dict) get(key any) (value any, ok bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	i, ok := d.index[hashed]
+	value, ok = d.hashed(hashed)
+	return value, ok, nil
+}
+
+// hashed finds a key by its hash.
+func (d *dict) hashed(hash any) (any, bool) {
+	i, ok := d.index[hash]
 	if !ok {
-		return nil, false, nil
+		return nil, false
 	}
-	return d.values[i], true, nil
+	return d.values[i], true
 }
 
 // put sets a key, of a dict that nobody has seen yet.
@@ -80,16 +86,45 @@ func (d *dict) put(key, value any) error {
 	if err != nil {
 		return err
 	}
+	d.putHashed(hashed, key, value)
+	return nil
+}
+
+func (d *dict) putHashed(hashed, key, value any) {
 	if i, ok := d.index[hashed]; ok {
 		d.values[i] = value
-		return nil
+		return
 	}
 	if d.index == nil {
 		d.index = map[any]int{}
 	}
 	d.index[hashed] = len(d.keys)
 	d.keys, d.values = append(d.keys, key), append(d.values, value)
-	return nil
+}
+
+// get is d.get, for a key that a template may have made as large as it likes, and pays for that.
+func (r *run) get(d *dict, key any) (value any, ok bool, err error) {
+	if _, is := key.(string); is && d.json != nil {
+		if err := r.step(reading(key)); err != nil {
+			return nil, false, err
+		}
+		return d.get(key)
+	}
+	hashed, err := r.hash(key)
+	if err != nil {
+		return nil, false, err
+	}
+	value, ok = d.hashed(hashed)
+	return value, ok, nil
+}
+
+// put is d.put, for such a key.
+func (r *run) put(d *dict, key, value any) error {
+	hashed, err := r.hash(key)
+	if err == nil {
+		d.putHashed(hashed, key, value)
+	}
+	return err
 }
 
 // findField is the field of a name; fields are sorted by it.
