@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -14,8 +15,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"bufio"
 
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/broker"
@@ -187,6 +186,27 @@ func TestUsers(t *testing.T) {
 		if lines.contains(secret) {
 			t.Errorf("the password %q is in the log", secret)
 		}
+	}
+}
+
+// TestClientIDOfTwoUsers: of two users who connect with one new client id, the first one gets it, also while its session is not there yet.
+func TestClientIDOfTwoUsers(t *testing.T) {
+	ann := broker.User{Name: "ann", Password: "hush", Publish: []string{"#"}, Subscribe: []string{"#"}}
+	b := start(t, broker.Options{Users: []broker.User{joe, ann}})
+	release := b.HoldDelivery()
+	first, second := dial(t, b), dial(t, b)
+	first.version = 5
+	first.send(hello{version: 5, id: "shared", kept: true, keepalive: 60, user: "joe", password: "secret"}.encode())
+	eventually(t, "the first one is admitted", func() bool { return b.Stats().Connected == 1 })
+	second.version = 5
+	second.send(hello{version: 5, id: "shared", kept: true, keepalive: 60, user: "ann", password: "hush"}.encode())
+	kind, body, err := second.read(2 * time.Second)
+	release()
+	if err != nil || kind>>4 != tConnack || body[1] != 0x87 {
+		t.Errorf("the second one: packet type %d (% x), %v", kind>>4, body, err)
+	}
+	if _, body := first.expect(tConnack); body[1] != 0 {
+		t.Errorf("the first one: CONNACK % x", body)
 	}
 }
 

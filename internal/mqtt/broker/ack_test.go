@@ -3,7 +3,10 @@ package broker_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -171,6 +174,118 @@ func TestQoS2NewMessageWithoutDup(t *testing.T) {
 	w.expect(tPubrec)
 	if got := h.payloads(); !slices.Equal(got, []string{"old", "new"}) {
 		t.Fatalf("handled %q", got)
+	}
+}
+
+// TestQoS2Reused: a message without DUP that takes the id of one that waits for its PUBREL replaces it. When it is not accepted, its repetition
+// must not be taken for the old one's.
+func TestQoS2Reused(t *testing.T) {
+	var written atomic.Bool
+	h := &recorder{}
+	h.do = func(m mqtt.Message) error {
+		if string(m.Payload) == "new" && !written.Load() {
+			return errors.New("disk full")
+		}
+		return nil
+	}
+	b := start(t, broker.Options{Handler: h, DataPath: dataPath(t)})
+	w := dial(t, b)
+	w.join(hello{id: "p", kept: true})
+	w.publish("a", "old", 2, 1, 0)
+	w.expect(tPubrec)
+	w.publish("a", "new", 2, 1, 0)
+	if kinds := w.expectClosed(); len(kinds) > 0 {
+		t.Fatalf("packets %v before the end", kinds)
+	}
+	written.Store(true)
+	w = dial(t, b)
+	w.join(hello{id: "p", kept: true})
+	w.publish("a", "new", 2, 1, dup)
+	w.expect(tPubrec)
+	if got := h.payloads(); !slices.Equal(got, []string{"old", "new"}) {
+		t.Fatalf("handled %q", got)
+	}
+}
+
+// TestQoS2KilledBeforeDelivery: a broker that is killed before a message is in the queues of the kept sessions has not taken it over. The
+// repetition goes to them, though the message may be retained already.
+func TestQoS2KilledBeforeDelivery(t *testing.T) {
+	path := dataPath(t)
+	b := start(t, broker.Options{DataPath: path})
+	s := dial(t, b)
+	s.join(hello{id: "s", kept: true})
+	s.subscribe(1, "t", 2)
+	_ = s.c.Close()
+	p := dial(t, b)
+	p.join(hello{id: "p", kept: true})
+	eventually(t, "the subscriber is away", func() bool { return b.Stats().Connected == 1 })
+
+	release := b.HoldDelivery()
+	p.publish("t", "precious", 2, 7, retain)
+	eventually(t, "the message is in the file", func() bool { return b.Stats().Retained == 1 })
+	image, err := os.ReadFile(path) // what a kill leaves
+	release()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.expect(tPubrec)
+
+	after := filepath.Join(t.TempDir(), "mqtt.db")
+	if err := os.WriteFile(after, image, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b = start(t, broker.Options{DataPath: after})
+	p = dial(t, b)
+	if !p.join(hello{id: "p", kept: true}) {
+		t.Fatal("no session")
+	}
+	for range 2 { // the second one is a repetition indeed
+		p.publish("t", "precious", 2, 7, retain|dup)
+		p.expect(tPubrec)
+	}
+	p.idPacket(tPubrel, 7)
+	p.expect(tPubcomp)
+	s = dial(t, b)
+	if !s.join(hello{id: "s", kept: true}) {
+		t.Fatal("no session")
+	}
+	if m := s.message(); m.payload != "precious" || m.qos != 2 {
+		t.Errorf("%+v", m)
+	}
+	s.expectSilence(50 * time.Millisecond)
+}
+
+// TestQoS2NotQueued: where the queue of a kept session could not be written, the message was not taken over, and its repetition is none.
+func TestQoS2NotQueued(t *testing.T) {
+	b, err := broker.Start(t.Context(), broker.Options{Address: "127.0.0.1:0", DataPath: dataPath(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	s := dial(t, b)
+	s.join(hello{id: "s", kept: true})
+	s.subscribe(1, "t", 1)
+	p := dial(t, b)
+	p.join(hello{id: "p", kept: true})
+	release := b.HoldDelivery()
+	p.publish("t", "precious", 2, 7, retain)
+	eventually(t, "the message is in the file", func() bool { return b.Stats().Retained == 1 })
+	err = b.BreakStore()
+	release()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kinds := p.expectClosed(); len(kinds) > 0 {
+		t.Fatalf("packets %v before the end", kinds)
+	}
+	p = dial(t, b)
+	p.join(hello{id: "p", kept: true})
+	p.publish("t", "precious", 2, 7, retain|dup)
+	if kinds := p.expectClosed(); len(kinds) > 0 {
+		t.Fatalf("packets %v before the end", kinds)
+	}
+	if n := b.Stats().Duplicates; n > 0 {
+		t.Errorf("%d taken for a repetition", n)
 	}
 }
 

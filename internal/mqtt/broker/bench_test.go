@@ -212,3 +212,42 @@ func publishFrom(b *testing.B, br *broker.Broker, clients, n, window int, flags 
 	}
 	wg.Wait()
 }
+
+// BenchmarkDeliver is messages from the daemon to subscribers who acknowledge at once.
+func BenchmarkDeliver(b *testing.B) {
+	payload := []byte(`{"battery":100,"humidity":51.3,"linkquality":120,"temperature":21.4,"voltage":3000}`)
+	for _, c := range []struct {
+		subscribers int
+		qos         byte
+	}{{1, 0}, {1, 1}, {20, 0}, {20, 1}} {
+		b.Run(fmt.Sprintf("%d/qos%d", c.subscribers, c.qos), func(b *testing.B) {
+			br := start(b, broker.Options{Limits: broker.Limits{MaxQueued: 60000}})
+			var taking sync.WaitGroup
+			for i := range c.subscribers {
+				w := dial(b, br)
+				w.join(hello{version: 5, id: fmt.Sprint("s", i), keepalive: 600})
+				w.subscribe(1, "zigbee2mqtt/#", c.qos)
+				taking.Go(func() {
+					for range b.N {
+						first, body, err := w.read(20 * time.Second)
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						if m := w.decode(first, body); m.qos > 0 {
+							w.idPacket(tPuback, m.id)
+						}
+					}
+				})
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				if err := br.Publish(context.Background(), "zigbee2mqtt/device_7", payload, 1, false); err != nil {
+					b.Fatal(err)
+				}
+			}
+			taking.Wait()
+		})
+	}
+}

@@ -7,6 +7,8 @@
 // is acknowledged and the publisher's connection is closed, so that it sends the message again: QoS 1 and 2 are then handled
 // again. A QoS 2 message that was answered is not handled twice within its session, also over a restart of the broker.
 //
+// A client never has more messages under way than it takes at once. One whose time is over is not sent to it, neither late nor again.
+//
 // # Ordering
 //
 // Each client's messages are handled one after another, in the order in which it sent them; the messages of several clients
@@ -29,6 +31,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"math"
 	"net"
 	"runtime/debug"
 	"slices"
@@ -46,14 +49,13 @@ import (
 
 // Broker is a running one. All methods are safe for concurrent use.
 //
-// Lock order: retainLocks, topics, delivery, conn.piece, lists, mu, session.mu, conn.mu.
+// Lock order: retainLocks, topics, delivery, conn.piece, mu, session.mu, conn.mu.
 type Broker struct {
 	opts    Options
 	log     *slog.Logger
 	users   accounts
 	filters []string // the handler's
 	server  *mochi.Server
-	inline  *mochi.Client // in whose name messages are given to the library
 	store   *store
 	ln      *listener
 	ctx     context.Context // of the handler's calls and of what waits; ends in Close
@@ -68,10 +70,10 @@ type Broker struct {
 	err     error // of Close
 
 	stats        counters
-	seq          atomic.Int64 // numbers the messages towards subscribers
-	queuedWrites atomic.Int64 // queued messages that were given to the store
-	incoming     atomic.Int64 // bytes of the large packets that are being read
-	backlog      atomic.Int64 // bytes that wait for clients, queued or unsent
+	complaints   mqtt.Complaints // about clients
+	queuedWrites atomic.Int64    // queued messages that were given to the store
+	incoming     atomic.Int64    // bytes of the large packets that are being read
+	backlog      atomic.Int64    // bytes that wait for clients, queued or unsent
 
 	retainLocks [32]sync.Mutex // by topic: one retained message of a topic at a time
 	expiries    expiries
@@ -81,16 +83,12 @@ type Broker struct {
 	topics sync.RWMutex
 	// delivery is held for reading while any message goes to the subscribers, and while a session changes its connection.
 	delivery sync.RWMutex
-	// lists is held for reading by who adds to the library's lists of messages under way, and for writing by a reading goroutine
-	// as long as the library may look for the next one on its client's. It takes that list's own lock twice then, one inside the
-	// other, and for good if somebody wants to write between the two.
-	lists sync.RWMutex
 
 	mu        sync.Mutex // guards what follows
 	conns     map[*conn]struct{}
-	connected map[string]*conn    // by client id
-	sessions  map[string]*session // by client id
-	delayed   map[string]chan struct{}
+	connected map[string]*conn        // by client id
+	sessions  map[string]*session     // by client id
+	delayed   map[string]*delayedWill // by client id
 }
 
 // Start opens the file and the address, and serves until Close. ctx bounds the start; its values, not its end, are those of
@@ -119,7 +117,7 @@ func open(ctx context.Context, opts Options, users accounts, ln net.Listener) (*
 	}
 	b := &Broker{
 		opts: opts, log: opts.Logger, users: users, store: st, seed: maphash.MakeSeed(), logins: make(chan struct{}, 2),
-		conns: map[*conn]struct{}{}, connected: map[string]*conn{}, sessions: map[string]*session{}, delayed: map[string]chan struct{}{},
+		conns: map[*conn]struct{}{}, connected: map[string]*conn{}, sessions: map[string]*session{}, delayed: map[string]*delayedWill{},
 		closed: make(chan struct{}), expiries: expiries{at: map[string]int64{}}, underWay: underWay{records: map[string][]byte{}},
 	}
 	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -128,8 +126,6 @@ func open(ctx context.Context, opts Options, users accounts, ln net.Listener) (*
 		b.filters = slices.Clone(opts.Handler.Filters())
 	}
 	b.server = mochi.New(libraryOptions(opts))
-	b.inline = b.server.NewClient(nil, mochi.LocalListener, "", true)
-	b.inline.Properties.ProtocolVersion = 5
 	err = b.server.AddHook(&hook{b: b}, nil)
 	if err == nil {
 		err = b.restore()
@@ -160,12 +156,12 @@ func libraryOptions(opts Options) *mochi.Options {
 	l := opts.Limits
 	caps := mochi.NewDefaultServerCapabilities()
 	caps.MaximumClients = int64(l.MaxClients)
-	caps.MaximumMessageExpiryInterval = 0 // else retained messages end after a day
-	caps.MaximumClientWritesPending = writesPending
-	caps.MaximumSessionExpiryInterval = uint32(l.SessionExpiry / time.Second)
+	caps.MaximumMessageExpiryInterval = 0              // else retained messages end after a day
+	caps.MaximumClientWritesPending = 0                // nothing waits there: see window.go and outbound.go
+	caps.MaximumSessionExpiryInterval = math.MaxUint32 // out of reach: see expiry.go
 	caps.MaximumPacketSize = uint32(l.MaxPayload + packetOverhead)
 	caps.ReceiveMaximum = uint16(l.ReceiveMaximum)
-	caps.MaximumInflight = uint16(min(l.MaxQueued+1, 65535))
+	caps.MaximumInflight = math.MaxUint16 // else it changes what a client says that it takes
 	caps.TopicAliasMaximum = 0
 	caps.RetainAvailable = 0 // for the library: what is retained is ours
 	return &mochi.Options{Capabilities: caps, Logger: quietLogger(opts.Logger), SysTopicResendInterval: never,
@@ -205,7 +201,6 @@ func (b *Broker) restoreSession(s *savedSession) {
 	cl := b.server.NewClient(nil, b.ln.ID(), c.ID, false)
 	cl.Properties.Username, cl.Properties.ProtocolVersion = []byte(c.User), c.Version
 	cl.Properties.Props.SessionExpiryInterval = c.Expiry
-	cl.Properties.Props.SessionExpiryIntervalFlag = c.Version >= 5
 	cl.Properties.Props.ReceiveMaximum, cl.Properties.Props.MaximumPacketSize = c.ReceiveMaximum, c.MaxPacket
 	cl.Stop(packets.ErrServerShuttingDown)
 	b.server.Clients.Add(cl)
@@ -220,12 +215,7 @@ func (b *Broker) restoreSession(s *savedSession) {
 	for _, id := range s.incoming {
 		sess.incoming[id] = struct{}{}
 	}
-	for id, m := range s.queued {
-		sess.queue[id] = m
-		sess.grow(len(m.Payload))
-		b.seq.Store(max(b.seq.Load(), m.Seq))
-	}
-	sess.restore(cl)
+	sess.restore(s.queued)
 }
 
 // openSession finds or makes the session of a client id; findSession may find none.
@@ -234,7 +224,7 @@ func (b *Broker) openSession(id string) *session {
 	defer b.mu.Unlock()
 	s := b.sessions[id]
 	if s == nil {
-		s = newSession(id, &b.backlog)
+		s = newSession(id, b)
 		b.sessions[id] = s
 	}
 	return s
@@ -263,7 +253,6 @@ func (b *Broker) dropSession(id string) {
 
 // endSession forgets a session, and what the library has of it.
 func (b *Broker) endSession(cl *mochi.Client) {
-	cl.ClearInflights()
 	b.server.UnsubscribeClient(cl)
 	if now, ok := b.server.Clients.Get(cl.ID); ok && now == cl {
 		b.server.Clients.Delete(cl.ID)
@@ -309,7 +298,12 @@ func (b *Broker) serve(c *conn, establish listeners.EstablishFn) {
 	switch {
 	case !c.settled:
 		b.stats.connectsRefused.Add(1)
-		b.log.Warn("mqtt broker: connection ended before its client was admitted", "remote", remote, "reason", reason)
+		host, _, _ := net.SplitHostPort(remote)
+		about := "connection" // what reading said has ports in it
+		if own := c.why(nil); own != nil {
+			about = own.Error()
+		}
+		b.complain(slog.LevelWarn, "connection ended before its client was admitted", host, about, "remote", remote, "reason", reason)
 	case c.clean:
 		b.log.Info("mqtt broker: client left", "client", c.cl.ID, "remote", remote)
 	default:
@@ -322,7 +316,7 @@ func (c *conn) run(establish listeners.EstablishFn) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.b.stats.panics.Add(1)
-			c.b.log.Error("mqtt broker: panic in a connection", "panic", r, "stack", string(debug.Stack()))
+			c.b.complain(slog.LevelError, "panic in a connection", "", fmt.Sprint(r), "panic", r, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", r)
 			c.refuse(packets.ErrImplementationSpecificError, err)
 		}
@@ -334,7 +328,6 @@ func (c *conn) run(establish listeners.EstablishFn) (err error) {
 	c.mu.Lock()
 	c.Conn = nc
 	c.mu.Unlock()
-	defer c.leaveList()
 	return establish(c.b.ln.ID(), c)
 }
 
@@ -346,12 +339,8 @@ func (c *conn) settle() {
 	if c.session == nil { // a panic on the way in
 		c.session = c.b.openSession(c.cl.ID)
 	}
-	var expiry time.Duration
-	if keeps(c.cl) {
-		expiry = c.b.opts.Limits.SessionExpiry
-		if c.cl.Properties.ProtocolVersion >= 5 {
-			expiry = time.Duration(c.cl.Properties.Props.SessionExpiryInterval) * time.Second
-		}
+	expiry := c.b.sessionExpiry(c.cl)
+	if expiry > 0 {
 		c.b.store.enqueue(putJSON(bucketClients, []byte(c.cl.ID), c.b.clientRecord(c.cl)))
 	} else {
 		c.b.endSession(c.cl)
@@ -403,16 +392,14 @@ func (b *Broker) close() error {
 	for c := range b.conns {
 		conns = append(conns, c)
 	}
-	for id, back := range b.delayed {
-		close(back)
+	for id, w := range b.delayed {
+		close(w.off)
 		delete(b.delayed, id)
 	}
 	b.mu.Unlock()
 	err := b.ln.ln.Close()
 	<-b.ln.ended
-	deadline := time.Now().Add(closeGrace)
 	for _, c := range conns {
-		c.drain(deadline)
 		c.goodbye()
 	}
 	patience := time.AfterFunc(b.opts.Limits.CloseTimeout, b.cancel)

@@ -14,7 +14,6 @@ import (
 
 // Sizes of a connection.
 const (
-	maxConnect = 384 << 10 // a CONNECT: five strings of 64 KiB and some properties
 	writeChunk = 64 << 10
 	closeGrace = time.Second // for what is still to be written when a connection ends
 	largeBytes = 64 << 10    // of a packet that takes its room of Limits.MaxIncomingBytes
@@ -36,17 +35,18 @@ type conn struct {
 	cl      *mochi.Client
 	session *session
 	will    *will
-	clean   bool   // the client said goodbye: no will
-	ackID   uint16 // the packet id that a SUBACK or UNSUBACK is to have
-	settled bool   // its session was established: there is something to settle when it ends
+	clean   bool  // the client said goodbye: no will
+	before  *conn // the client's other connection, which is to end first
+	shorter bool  // its session is kept for less long than it wanted
+	settled bool  // its session was established: there is something to settle when it ends
 
 	sequence sequence
 	deadline time.Time // the library's, for the keepalive
 
+	refusals   refusals               // of the SUBSCRIBE under way
 	willRetain bool                   // what the library must not know of the will
 	arriving   bool                   // it holds Broker.delivery
 	reading    bool                   // it holds Broker.topics for reading
-	listing    bool                   // it holds Broker.lists
 	asked      []bool                 // of the filters of a SUBSCRIBE: whether it is to bring what is retained
 	granted    []packets.Subscription // those of them that were granted
 
@@ -56,9 +56,7 @@ type conn struct {
 	room       chan struct{}  // has one when the client took something
 	ending     chan struct{}  // closed with the connection
 
-	version  atomic.Int32 // 0 before CONNECT
-	checking atomic.Bool  // a SUBSCRIBE's filters are being checked
-	unsent   atomic.Int32 // PUBLISH packets in the library's queue, about
+	version atomic.Int32 // 0 before CONNECT
 
 	mu      sync.Mutex // guards what follows; last in the lock order
 	wake    *sync.Cond
@@ -84,9 +82,8 @@ func connOf(cl *mochi.Client) *conn {
 	return c
 }
 
-// Read hands on what came, after looking at the packets' lengths.
+// Read hands on what came, after looking at what the packets will cost.
 func (c *conn) Read(p []byte) (int, error) {
-	c.leaveList()
 	if err := c.finishBeforeRead(); err != nil {
 		return 0, err
 	}
@@ -97,8 +94,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.b.stats.bytesIn.Add(int64(n))
 	began := c.frame.packets
-	if ferr := c.frame.check(p[:n], c.maxPacket); ferr != nil {
-		c.refuse(packets.ErrPacketTooLarge, ferr)
+	if ferr := c.frame.check(p[:n], &c.b.opts.Limits); ferr != nil {
+		v := violation{packets.ErrPacketTooLarge, ferr}
+		errors.As(ferr, &v)
+		c.refuse(v.code, v.reason)
 		return 0, ferr
 	}
 	switch {
@@ -141,14 +140,6 @@ func (c *conn) hurry() {
 	if !c.due.IsZero() && c.frame.packets > 0 && c.version.Load() > 0 && !c.closed {
 		_ = c.SetReadDeadline(c.due) // reading tells if the connection has failed
 	}
-}
-
-// maxPacket is how long a packet may be: the first one is a CONNECT.
-func (c *conn) maxPacket(first bool) int {
-	if first {
-		return maxConnect
-	}
-	return c.b.opts.Limits.MaxPayload + packetOverhead
 }
 
 // Write takes a whole packet, or several, and never blocks.
@@ -297,52 +288,6 @@ func (c *conn) ack(kind byte, id uint16, code byte) error {
 	}
 	if _, err := c.Write(b); err != nil {
 		return fmt.Errorf("acknowledge: %w", err)
-	}
-	return nil
-}
-
-// frame follows the packets in a stream of bytes by their lengths.
-type frame struct {
-	packets int // begun
-	state   int // 0 before a packet's first byte, then the number of bytes of its header
-	length  int
-	left    int // of the body
-}
-
-// inside says that a packet has begun and is not here yet.
-func (f *frame) inside() bool { return f.left > 0 || f.state > 0 }
-
-// errFrame is a length that is none.
-var errFrame = errors.New("malformed packet: its length has more than four bytes")
-
-// check takes the next bytes and says when a packet is longer than it may be.
-func (f *frame) check(p []byte, limit func(first bool) int) error {
-	for len(p) > 0 {
-		if f.left > 0 {
-			n := min(f.left, len(p))
-			f.left -= n
-			p = p[n:]
-			continue
-		}
-		b := p[0]
-		p = p[1:]
-		if f.state == 0 {
-			f.state, f.length = 1, 0
-			continue
-		}
-		if f.state > 4 {
-			return errFrame
-		}
-		f.length |= int(b&0x7f) << (7 * (f.state - 1))
-		f.state++
-		if b&0x80 != 0 {
-			continue
-		}
-		if max := limit(f.packets == 0); f.length > max {
-			return fmt.Errorf("a packet of %d bytes, at most %d are allowed", f.length, max)
-		}
-		f.packets++
-		f.state, f.left = 0, f.length
 	}
 	return nil
 }

@@ -152,37 +152,15 @@ func (c *conn) sendRetained(sub packets.Subscription, m message) bool {
 	if sub.NoLocal && m.Origin == cl.ID || !b.users.maySubscribe(c.user(), m.Topic) {
 		return true
 	}
-	pk := m.packet()
-	pk.FixedHeader.Retain, pk.FixedHeader.Qos = true, min(pk.FixedHeader.Qos, sub.Qos)
+	var subs []int
 	if sub.Identifier > 0 {
-		pk.Properties.SubscriptionIdentifier = []int{sub.Identifier}
+		subs = []int{sub.Identifier}
 	}
-	if most := cl.Properties.Props.MaximumPacketSize; most > 0 && len(pk.Payload)+len(pk.TopicName)+16 > int(most) {
-		b.stats.dropped.Add(1) // the client does not take packets of this size: as if it had it
-		return true
+	m.Retain, m.QoS, m.Origin = true, min(m.QoS, sub.Qos), ""
+	if m.QoS > 0 {
+		return c.session.offer(m, subs)
 	}
-	if pk.FixedHeader.Qos > 0 {
-		if !c.session.hasRoom(len(pk.Payload), b.opts.Limits) {
-			return false
-		}
-		id, err := cl.NextPacketID()
-		if err != nil {
-			return false
-		}
-		pk.PacketID, pk.Created = uint16(id), b.seq.Add(1)
-		b.lists.RLock()
-		cl.State.Inflight.Set(pk)
-		b.lists.RUnlock()
-		if !b.enqueue(cl, pk) {
-			return true
-		}
-		cl.State.Inflight.DecreaseSendQuota()
-	}
-	c.unsent.Add(1) // OnPacketSent counts it
-	if err := cl.WritePacket(pk); err != nil {
-		c.unsent.Add(-1)
-		b.log.Debug("mqtt broker: retained message not sent", "client", cl.ID, "topic", m.Topic, "error", err)
-	}
+	c.sendOnce(m, subs)
 	return true
 }
 
@@ -190,6 +168,9 @@ func (c *conn) sendRetained(sub packets.Subscription, m message) bool {
 func (c *conn) endDelivery() {
 	_ = c.Close()
 	c.deliverers.Wait()
+	if c.session != nil {
+		c.session.detach()
+	}
 }
 
 // wanted notes which of a SUBSCRIBE's filters are to bring what is retained, before the library knows them.

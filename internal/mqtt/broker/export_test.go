@@ -1,5 +1,12 @@
 package broker
 
+import (
+	"context"
+	"time"
+
+	"github.com/statehouse/statehouse/internal/mqtt"
+)
+
 // BreakStore makes every write to the data file fail from now on.
 func (b *Broker) BreakStore() error { return b.store.db.Close() }
 
@@ -15,3 +22,17 @@ func (b *Broker) HoldDelivery() (release func()) {
 		b.topics.Unlock()
 	}
 }
+
+// LastPacketID is the packet id that a session's next message towards its client has not, but the one after it.
+func (b *Broker) LastPacketID(client string, id uint16) {
+	s := b.findSession(client)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastID = id
+}
+
+// Tidy ends the sessions and messages whose time is over then.
+func (b *Broker) Tidy(then time.Time) { b.tidySessions(then) }
+
+// PublishAny is Publish with everything that a publication has: QoS 2 too.
+func (b *Broker) PublishAny(ctx context.Context, p mqtt.Publication) error { return b.publish(ctx, p) }

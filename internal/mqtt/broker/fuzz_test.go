@@ -3,6 +3,8 @@ package broker
 import (
 	"bytes"
 	"testing"
+
+	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // FuzzFrame: the lengths in a stream are followed the same way however it is cut, and none beyond the limit is let through.
@@ -13,14 +15,13 @@ func FuzzFrame(f *testing.F) {
 		f.Add([]byte(s), uint16(3))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, cut uint16) {
-		const most = 1000
-		limit := func(bool) int { return most }
+		limits := Limits{MaxPayload: 1000, MaxSubscriptions: 2, MaxTopicBytes: 10}
 		var whole, parts frame
-		err := whole.check(stream, limit)
+		err := whole.check(stream, &limits)
 		at := min(int(cut), len(stream))
-		errParts := parts.check(stream[:at], limit)
+		errParts := parts.check(stream[:at], &limits)
 		if errParts == nil {
-			errParts = parts.check(stream[at:], limit)
+			errParts = parts.check(stream[at:], &limits)
 		}
 		if (err == nil) != (errParts == nil) {
 			t.Fatalf("%x cut at %d: %v, and %v whole", stream, at, errParts, err)
@@ -28,8 +29,53 @@ func FuzzFrame(f *testing.F) {
 		if err == nil && whole != parts {
 			t.Errorf("%x cut at %d: %+v, and %+v whole", stream, at, parts, whole)
 		}
-		if whole.left > most {
+		if whole.left > maxConnect || whole.packets > 1 && whole.left > 1000+packetOverhead {
 			t.Errorf("%d bytes are awaited", whole.left)
+		}
+	})
+}
+
+// FuzzFrameBody: of a packet that is let through, the library decodes no more filters than there may be, and one with no more is let through.
+func FuzzFrameBody(f *testing.F) {
+	for _, s := range []string{"\x00\x01\x00\x01a\x00\x00\x01b\x00\x00\x01c\x00", "\x00\x01\x00\x00\x01a\x00\x00\x01b\x00\x00\x01c\x00",
+		"\x00\x01\x07\x26\x00\x01k\x00\x01v\x00\x01a\x00\x00\x01b\x00", "\x00\x01\x00\x01a\x00\x01b\x00\x01c", "\x00\x01", ""} {
+		f.Add([]byte(s), true, true)
+		f.Add([]byte(s), false, true)
+		f.Add([]byte(s), true, false)
+	}
+	f.Fuzz(func(t *testing.T, content []byte, subscribe, five bool) {
+		pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe, Qos: 1}, ProtocolVersion: 4}
+		if five {
+			pk.ProtocolVersion = 5
+		}
+		decode := pk.UnsubscribeDecode
+		if subscribe {
+			pk.FixedHeader.Type, decode = packets.Subscribe, pk.SubscribeDecode
+		}
+		if len(content) > 127 {
+			return
+		}
+		connect := []byte{packets.Connect << 4, 13, 0, 4, 'M', 'Q', 'T', 'T', pk.ProtocolVersion, 2, 0, 60, 0, 0, 0}
+		if !five {
+			connect = append(connect[:1], append([]byte{12}, connect[2:14]...)...)
+		}
+		limits := Limits{MaxPayload: 1000, MaxSubscriptions: 2, MaxTopicBytes: 10}
+		var frames frame
+		err := frames.check(append(append(connect, pk.FixedHeader.Type<<4|2, byte(len(content))), content...), &limits)
+		if err == nil && frames.inside() || frames.packets != 2 {
+			t.Fatalf("%d packets, %v", frames.packets, err)
+		}
+		var bad error
+		func() {
+			defer func() {
+				if recover() != nil { // as the library does with one that is cut
+					bad = errFrame
+				}
+			}()
+			bad = decode(content)
+		}()
+		if bad == nil && (err == nil) != (len(pk.Filters) <= 2) {
+			t.Errorf("%d filters: %v", len(pk.Filters), err)
 		}
 	})
 }

@@ -18,8 +18,7 @@ const maxKeepAlive = 43690
 var errHandled = packets.ErrRejectPacket
 
 // hook is how the library asks and tells the broker. Methods run on the goroutine of the connection that they concern,
-// except OnACLCheck, OnQosPublish, OnPublishDropped (of whoever publishes), OnPacketEncode and OnPacketSent (also of the library's
-// writing goroutine) and the On…Expired ones (of its ticker).
+// except OnPacketEncode (also of whoever publishes).
 type hook struct {
 	mochi.HookBase
 	b *Broker
@@ -31,9 +30,7 @@ func (h *hook) ID() string { return "statehouse" }
 func (h *hook) Provides(b byte) bool {
 	switch b {
 	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish, mochi.OnSessionEstablished,
-		mochi.OnPacketRead, mochi.OnPacketEncode, mochi.OnPacketSent, mochi.OnPacketProcessed, mochi.OnSubscribe, mochi.OnSubscribed,
-		mochi.OnUnsubscribed, mochi.OnPublish, mochi.OnPublishDropped, mochi.OnQosPublish, mochi.OnQosDropped,
-		mochi.OnClientExpired:
+		mochi.OnPacketRead, mochi.OnPacketEncode, mochi.OnPacketProcessed, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnUnsubscribed:
 		return true
 	}
 	return false
@@ -96,20 +93,31 @@ func (b *Broker) admit(c *conn, cl *mochi.Client, pk packets.Packet) (packets.Co
 			return packets.ErrBadUsernameOrPassword, fmt.Errorf("user %q: bad user name or password", c.user())
 		}
 	}
-	if old, ok := b.server.Clients.Get(cl.ID); ok {
-		if b.users != nil && string(old.Properties.Username) != c.user() {
-			return packets.ErrNotAuthorized, fmt.Errorf("the session of client %q belongs to user %q, not to %q", cl.ID, old.Properties.Username, c.user())
-		}
-	} else if max := b.opts.Limits.MaxSessions; b.server.Clients.Len() >= max {
-		return packets.ErrServerBusy, fmt.Errorf("%d sessions are kept already (mqtt.limits.max_sessions)", max)
-	}
 	if err := c.takeWill(cl, pk); err != nil {
 		return packets.ErrNotAuthorized, err
 	}
 	limitKeepAlive(cl, b.opts.Limits.MaxKeepAlive)
-	// An alias would be stored with a queued message instead of its topic, and mean nothing to the next connection.
-	cl.Properties.Props.TopicAliasMaximum = 0
-	cl.State.TopicAliases.Outbound = mochi.NewOutboundTopicAliases(0)
+	cl.Properties.Props.User = nil // the library would keep them as long as the session, and reads them never
+	c.limitSession(&cl.Properties.Props)
+	return b.claim(c, cl)
+}
+
+// claim is the last step of admitting: from here on the client id is this connection's.
+func (b *Broker) claim(c *conn, cl *mochi.Client) (packets.Code, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before, owner := b.connected[cl.ID], c.user()
+	if kept, ok := b.server.Clients.Get(cl.ID); ok {
+		owner = string(kept.Properties.Username)
+	} else if before != nil {
+		owner = before.user() // on its way to be one of the library's clients
+	} else if max := b.opts.Limits.MaxSessions; b.server.Clients.Len() >= max {
+		return packets.ErrServerBusy, fmt.Errorf("%d sessions are kept already (mqtt.limits.max_sessions)", max)
+	}
+	if b.users != nil && owner != c.user() {
+		return packets.ErrNotAuthorized, fmt.Errorf("the session of client %q belongs to user %q, not to %q", cl.ID, owner, c.user())
+	}
+	b.connected[cl.ID], c.before, c.settled = c, before, true
 	return packets.CodeSuccess, nil
 }
 
@@ -130,27 +138,19 @@ func limitKeepAlive(cl *mochi.Client, longest time.Duration) {
 // connection and waits until that is settled: the library would settle both at once.
 func (h *hook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
 	b, c := h.b, connOf(cl)
-	b.mu.Lock()
-	before := b.connected[cl.ID]
-	b.connected[cl.ID] = c
-	b.mu.Unlock()
-	c.settled = true
-	if before != nil {
+	if before := c.before; before != nil {
 		before.refuse(packets.ErrSessionTakenOver, errors.New("the client connected anew"))
 		<-before.done
+		c.before = nil
 	}
-	b.cancelWill(cl.ID)
-	// Until the session is this client's: what the library put on the other's list meanwhile would be on no list.
-	b.delivery.Lock()
+	b.settleWill(cl.ID, pk.Connect.Clean)
+	b.delivery.Lock() // until the session is this client's
 	c.arriving = true
 	if pk.Connect.Clean {
 		b.dropSession(cl.ID)
 	}
 	c.session = b.openSession(cl.ID)
 	c.openSequence()
-	if old, ok := b.server.Clients.Get(cl.ID); ok && !pk.Connect.Clean {
-		c.session.restore(old)
-	}
 	kept := keeps(cl)
 	c.session.setKept(kept)
 	if kept {
@@ -158,9 +158,10 @@ func (h *hook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
 	}
 }
 
-// OnSessionEstablished runs after CONNACK and what was queued.
+// OnSessionEstablished runs after CONNACK.
 func (h *hook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 	if c := connOf(cl); c != nil {
+		c.session.attach(c)
 		c.arrived()
 		c.beginReading()
 		c.resumeDelivery()
@@ -194,26 +195,24 @@ func keeps(cl *mochi.Client) bool {
 
 // clientRecord is what the file keeps of a client.
 func (b *Broker) clientRecord(cl *mochi.Client) client {
-	longest := uint32(b.opts.Limits.SessionExpiry / time.Second)
 	return client{ID: cl.ID, User: string(cl.Properties.Username), Version: cl.Properties.ProtocolVersion,
-		Expiry: min(cl.Properties.Props.SessionExpiryInterval, longest), ReceiveMaximum: cl.Properties.Props.ReceiveMaximum,
+		Expiry: cl.Properties.Props.SessionExpiryInterval, ReceiveMaximum: cl.Properties.Props.ReceiveMaximum,
 		MaxPacket: cl.Properties.Props.MaximumPacketSize}
 }
 
-// OnPacketRead takes PUBLISH and PUBREL over wholly, and mends the others.
+// OnPacketRead takes PUBLISH, PUBREL and the answers to ours over wholly, and mends the others.
 func (h *hook) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
 	c := connOf(cl)
 	if c == nil {
 		return pk, nil
 	}
-	c.leaveList()
 	if c.session == nil { // CONNECT
 		if pk.Connect.WillFlag {
 			c.willRetain, pk.Connect.WillRetain = pk.Connect.WillRetain, false
 		}
 		return pk, nil
 	}
-	pk, err := h.read(c, cl, pk)
+	pk, err := h.read(c, pk)
 	if err == nil {
 		return pk, nil
 	}
@@ -225,17 +224,20 @@ func (h *hook) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet
 	return pk, errHandled
 }
 
+// errNoID is what a SUBSCRIBE or UNSUBSCRIBE breaks that has no packet id.
+var errNoID = violation{packets.ErrProtocolViolationNoPacketID, errors.New("SUBSCRIBE or UNSUBSCRIBE without a packet id")}
+
 // nothing is what the library is given for a packet that was dealt with: a PUBACK for an id that is never used.
 var nothing = packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}}
 
 // read deals with one packet.
-func (h *hook) read(c *conn, cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+func (h *hook) read(c *conn, pk packets.Packet) (packets.Packet, error) {
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
 		return nothing, c.publish(pk)
 	case packets.Puback, packets.Pubrec, packets.Pubcomp:
-		c.acknowledged(cl, pk)
-		return pk, nil
+		c.acknowledged(pk)
+		return nothing, nil
 	}
 	if err := c.finish(); err != nil {
 		return pk, err
@@ -247,16 +249,24 @@ func (h *hook) read(c *conn, cl *mochi.Client, pk packets.Packet) (packets.Packe
 		if code := pk.SubscribeValidate(); code != packets.CodeSuccess {
 			return pk, violation{code, fmt.Errorf("SUBSCRIBE: %s", code.Reason)}
 		}
+		if pk.PacketID == 0 {
+			return pk, errNoID
+		}
 		c.beginReading() // until OnPacketProcessed, or until the connection ends
-		return c.borrowID(cl, pk)
+		return pk, nil
 	case packets.Unsubscribe:
 		if code := pk.UnsubscribeValidate(); code != packets.CodeSuccess {
 			return pk, violation{code, fmt.Errorf("UNSUBSCRIBE: %s", code.Reason)}
 		}
-		return c.borrowID(cl, pk)
+		if pk.PacketID == 0 {
+			return pk, errNoID
+		}
+		return pk, nil
 	case packets.Disconnect:
+		if err := c.changeSession(&pk); err != nil {
+			return pk, err
+		}
 		c.clean = pk.ReasonCode == 0
-		pk.Properties.SessionExpiryInterval = min(pk.Properties.SessionExpiryInterval, uint32(h.b.opts.Limits.SessionExpiry/time.Second))
 		return pk, nil
 	case packets.Pingreq:
 		return pk, nil
@@ -264,72 +274,17 @@ func (h *hook) read(c *conn, cl *mochi.Client, pk packets.Packet) (packets.Packe
 	return pk, violation{packets.ErrProtocolViolation, fmt.Errorf("a client must not send packets of type %d here", pk.FixedHeader.Type)}
 }
 
-// acknowledged prepares the library for a client's answer. When the client's receive maximum is reached, the library takes
-// a message off its list when it sends it, and then neither knows the answer nor gives the quota back. What is done with leaves
-// our list first: once it is off the library's, its packet id may be another message's.
-func (c *conn) acknowledged(cl *mochi.Client, pk packets.Packet) {
-	m, ok := c.session.has(pk.PacketID)
-	if !ok {
-		return
-	}
-	if _, listed := cl.State.Inflight.Get(pk.PacketID); !listed {
-		cl.State.Inflight.Set(inflight(m, pk.PacketID))
-	}
-	if pk.FixedHeader.Type != packets.Pubrec || pk.ReasonCode >= packets.ErrUnspecifiedError.Code || !pk.ReasonCodeValid() {
-		if was, kept := c.session.dequeue(pk.PacketID); was && kept {
-			c.b.store.enqueue(del(bucketQueued, idKey(c.session.id, pk.PacketID)))
-		}
-		c.moreRoom()
-		return
-	}
-	if m, kept, first := c.session.received(pk.PacketID); first && kept {
-		if ch, err := putMessage(bucketQueued, idKey(c.session.id, pk.PacketID), m); err == nil {
-			c.b.store.enqueue(ch)
-		}
-	}
-}
-
-// borrowID gives a SUBSCRIBE or UNSUBSCRIBE a packet id that no message towards the client has: the library takes the two
-// for one another. The answer gets the client's own back.
-func (c *conn) borrowID(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	if pk.PacketID == 0 {
-		return pk, violation{packets.ErrProtocolViolationNoPacketID, errors.New("SUBSCRIBE or UNSUBSCRIBE without a packet id")}
-	}
-	c.ackID = pk.PacketID
-	for id := uint16(65535); id > 0; id-- {
-		if _, used := cl.State.Inflight.Get(id); !used {
-			pk.PacketID = id
-			break
-		}
-	}
-	return pk, nil
-}
-
-// OnPacketEncode gives answers their own packet ids back, and tells an MQTT 5 client the largest packet.
+// OnPacketEncode tells an MQTT 5 client the largest packet, and how long its session is kept if it wanted more.
 func (h *hook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	if c == nil {
 		return pk
 	}
-	switch pk.FixedHeader.Type {
-	case packets.Suback, packets.Unsuback:
-		pk.PacketID = c.ackID
-	case packets.Connack:
+	if pk.FixedHeader.Type == packets.Connack {
 		pk.Properties.MaximumPacketSize = uint32(h.b.opts.Limits.MaxPayload + packetOverhead)
+		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = cl.Properties.Props.SessionExpiryInterval, c.shorter
 	}
 	return pk
-}
-
-// OnPacketSent takes a message off the count of the library's queue: the connection has it. One that is sent again was not in
-// the queue.
-func (h *hook) OnPacketSent(cl *mochi.Client, pk packets.Packet, _ []byte) {
-	c := connOf(cl)
-	if c == nil || pk.FixedHeader.Type != packets.Publish || pk.FixedHeader.Dup {
-		return
-	}
-	// Not below 0: see awaitRoom.
-	for n := c.unsent.Load(); n > 0 && !c.unsent.CompareAndSwap(n, n-1); n = c.unsent.Load() {
-	}
 }
 
 // OnPacketProcessed ends what OnPacketRead began, and has what is retained follow the SUBACK.
@@ -342,26 +297,6 @@ func (h *hook) OnPacketProcessed(cl *mochi.Client, pk packets.Packet, err error)
 		c.deliverRetained()
 	}
 	c.doneReading()
-	if err == nil {
-		c.enterList()
-	}
-}
-
-// enterList keeps others from the library's list of the client, which the library looks at next, until leaveList. Nobody adds to
-// that of a client without subscriptions.
-func (c *conn) enterList() {
-	if c.cl.State.Subscriptions.Len() > 0 || c.cl.State.Inflight.Len() > 0 {
-		c.b.lists.Lock()
-		c.listing = true
-	}
-}
-
-// leaveList is called when the library reads on, or has ended.
-func (c *conn) leaveList() {
-	if c.listing {
-		c.listing = false
-		c.b.lists.Unlock()
-	}
 }
 
 // beginReading keeps retained messages from going to subscribers until doneReading.
@@ -395,13 +330,11 @@ func (h *hook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
 			}
 		}
 		if err != nil {
-			h.b.stats.refused.Add(1)
-			h.b.log.Warn("mqtt broker: subscription refused", "client", cl.ID, "reason", err)
+			c.refuseFilter(sub.Filter, err)
 			pk.Filters[i].Filter = ""
 		}
 	}
 	c.wanted(pk.Filters)
-	c.checking.Store(true)
 	return pk
 }
 
@@ -411,7 +344,7 @@ func (h *hook) OnSubscribed(cl *mochi.Client, pk packets.Packet, codes []byte) {
 	if c == nil {
 		return
 	}
-	c.checking.Store(false)
+	c.complainFilters()
 	c.grant(pk.Filters, codes)
 	var changes []change
 	for i, sub := range pk.Filters {
@@ -430,150 +363,37 @@ func (h *hook) OnSubscribed(cl *mochi.Client, pk packets.Packet, codes []byte) {
 	}
 }
 
-// OnUnsubscribed forgets them, and what they were still to bring.
+// OnUnsubscribed forgets them, and what they were still to bring, before UNSUBACK says so. A session that ends goes as a whole.
 func (h *hook) OnUnsubscribed(cl *mochi.Client, pk packets.Packet) {
-	if c := connOf(cl); c != nil && c.session != nil {
-		c.piece.Lock()
-		for _, sub := range pk.Filters {
-			c.session.stopDelivery(sub.Filter)
-		}
-		c.piece.Unlock()
-	}
-	if !keeps(cl) || cl.IsTakenOver() {
+	c := connOf(cl)
+	if c == nil || c.session == nil || pk.PacketID == 0 {
 		return
 	}
+	var changes []change
+	c.piece.Lock()
 	for _, sub := range pk.Filters {
-		h.b.store.enqueue(del(bucketSubs, append(sessionPrefix(cl.ID), sub.Filter...)))
+		c.session.stopDelivery(sub.Filter)
+		changes = append(changes, del(bucketSubs, append(sessionPrefix(cl.ID), sub.Filter...)))
+	}
+	c.piece.Unlock()
+	if !c.session.isKept() {
+		return
+	}
+	if err := h.b.store.write(changes...); err != nil {
+		c.refuse(packets.ErrImplementationSpecificError, fmt.Errorf("UNSUBSCRIBE: data file: %w", err))
 	}
 }
 
-// The library's queue towards a client, and how far it may fill before those who publish wait a little for the library's
-// own writing goroutine. That one never waits for the network, so the wait is short.
-const (
-	writesPending = 8192
-	writesHigh    = 6000
-	writesNap     = 200 * time.Microsecond
-	writesNaps    = 100
-)
-
-// OnACLCheck asks the rules: about a filter in a SUBSCRIBE, or about a message that is to be delivered.
-func (h *hook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
+// OnACLCheck asks the rules about a filter in a SUBSCRIBE.
+func (h *hook) OnACLCheck(cl *mochi.Client, filter string, write bool) bool {
 	if write {
 		return false // see conn.publish
 	}
-	c := connOf(cl)
-	if h.b.users.maySubscribe(string(cl.Properties.Username), topic) {
-		if c != nil && !c.checking.Load() && !cl.Closed() {
-			c.awaitRoom(cl)
-		}
+	if h.b.users.maySubscribe(string(cl.Properties.Username), filter) {
 		return true
 	}
-	if c != nil && c.checking.Load() {
-		h.b.stats.refused.Add(1)
-		h.b.log.Warn("mqtt broker: subscription refused", "client", cl.ID, "user", string(cl.Properties.Username), "filter", topic, "reason", "no rule allows it")
+	if c := connOf(cl); c != nil {
+		c.refuseFilter(filter, errors.New("no rule allows it"))
 	}
 	return false
-}
-
-// awaitRoom counts one more packet into the library's queue, which drops what does not fit.
-func (c *conn) awaitRoom(cl *mochi.Client) {
-	if c.unsent.Add(1) < writesHigh {
-		return
-	}
-	for range writesNaps {
-		if c.unsent.Load() < writesHigh || cl.Closed() {
-			return
-		}
-		time.Sleep(writesNap)
-	}
-	c.unsent.Store(0) // the count is only about right: packets that the library did not queue after all
-}
-
-// drain waits until the library has handed the connection what was published before, or until the deadline: it drops its queue
-// when the connection ends.
-func (c *conn) drain(deadline time.Time) {
-	for c.unsent.Load() > 0 && time.Now().Before(deadline) {
-		select {
-		case <-c.done:
-			return
-		case <-time.After(writesNap):
-		}
-	}
-}
-
-// OnPublish gives the daemon's own packets their publisher back, and a number that the library sorts by.
-func (h *hook) OnPublish(_ *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	pk.Origin, pk.Connect.ClientIdentifier = pk.Connect.ClientIdentifier, ""
-	pk.Created = h.b.seq.Add(1)
-	return pk, nil
-}
-
-// OnPublishDropped runs when the library's queue towards a client is full. What is dropped there would be missed without a
-// word, so the client is disconnected: it comes back to its queue and to the retained messages.
-func (h *hook) OnPublishDropped(cl *mochi.Client, _ packets.Packet) {
-	h.b.stats.dropped.Add(1)
-	if c := connOf(cl); c != nil {
-		h.b.stats.slow.Add(1)
-		c.refuse(packets.ErrQuotaExceeded, fmt.Errorf("%d packets wait for it", writesPending))
-	}
-}
-
-// OnQosPublish runs when the library has put a message towards a client on its list, and when it sends one again.
-func (h *hook) OnQosPublish(cl *mochi.Client, pk packets.Packet, _ int64, _ int) {
-	if pk.FixedHeader.Type != packets.Publish || pk.FixedHeader.Dup {
-		return
-	}
-	if max := cl.Properties.Props.MaximumPacketSize; max > 0 && len(pk.Payload)+len(pk.TopicName)+16 > int(max) {
-		cl.State.Inflight.Delete(pk.PacketID) // the client does not take packets of this size: as if it had it
-		h.b.stats.dropped.Add(1)
-		return
-	}
-	h.b.enqueue(cl, pk)
-}
-
-// enqueue notes that a message towards a client, which is on the library's list, is not acknowledged. What does not fit is taken off the
-// list, and false.
-func (b *Broker) enqueue(cl *mochi.Client, pk packets.Packet) bool {
-	s := b.findSession(cl.ID)
-	if s == nil {
-		return true
-	}
-	m := newMessage(pk)
-	m.Seq = pk.Created
-	ok, kept, first := s.enqueue(pk.PacketID, m, b.opts.Limits)
-	if !ok {
-		cl.State.Inflight.Delete(pk.PacketID)
-		b.stats.dropped.Add(1)
-		if first {
-			b.log.Warn("mqtt broker: messages are not queued", "client", cl.ID, "topic", pk.TopicName,
-				"reason", "its queue is full (mqtt.limits.max_queued, max_queued_bytes), or all of them together (max_backlog_bytes)")
-		}
-		return false
-	}
-	if !kept {
-		return true
-	}
-	if c, err := putMessage(bucketQueued, idKey(cl.ID, pk.PacketID), m); err == nil {
-		b.queuedWrites.Add(1)
-		b.store.enqueue(c)
-	}
-	return true
-}
-
-// OnQosDropped runs when the library took a message off its list unacknowledged: because its time is over, or with the whole session. By then
-// the packet id may be another message's.
-func (h *hook) OnQosDropped(cl *mochi.Client, pk packets.Packet) {
-	s := h.b.findSession(cl.ID)
-	if s == nil || cl.IsTakenOver() { // its list went to the next connection
-		return
-	}
-	if was, kept := s.dequeueExpired(pk.PacketID, time.Now().Unix()); was && kept {
-		h.b.store.enqueue(del(bucketQueued, idKey(cl.ID, pk.PacketID)))
-	}
-}
-
-// OnClientExpired ends a session whose time is over. The library would leave its subscriptions where they are.
-func (h *hook) OnClientExpired(cl *mochi.Client) {
-	h.b.endSession(cl)
-	h.b.log.Info("mqtt broker: session expired", "client", cl.ID)
 }

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"log/slog"
 	"runtime/debug"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 	"go.etcd.io/bbolt"
@@ -23,8 +23,8 @@ import (
 //  1. topic, size, rules and quotas are checked
 //  2. a QoS 2 message that waits for its PUBREL and is sent again is answered, and that is all
 //  3. Handle
-//  4. the retained message and the QoS 2 packet id are written, in one synced transaction
-//  5. the message goes to the subscribers; what is queued for kept sessions is written, synced
+//  4. the retained message is written, synced
+//  5. the message goes to the subscribers; what is queued for kept sessions, and after it the QoS 2 packet id, is written, synced
 //  6. PUBACK or PUBREC
 //
 // Any error in 3 to 5 ends the connection without an acknowledgement, so that the client sends the message again, and all that
@@ -94,7 +94,7 @@ func (c *conn) refused(pk packets.Packet, err error) error {
 		// Before MQTT 5 there is no way to say no but to hang up.
 		return violation(no)
 	}
-	b.log.Warn("mqtt broker: message refused", "client", c.session.id, "topic", pk.TopicName, "reason", no.reason)
+	b.complain(slog.LevelWarn, "message refused", c.session.id, pk.TopicName, "client", c.session.id, "topic", mqtt.Clip(pk.TopicName), "reason", no.reason)
 	if qos == 0 {
 		return nil
 	}
@@ -110,6 +110,8 @@ func (c *conn) repeated(pk packets.Packet) (again bool, err error) {
 	case seen && pk.FixedHeader.Dup:
 		b.stats.duplicates.Add(1)
 		return true, c.ack(packets.Pubrec, pk.PacketID, 0)
+	case seen: // until the new one is taken over, a repetition is the new one's
+		return false, c.forget(pk.PacketID)
 	case !seen && c.session.incomingLen() >= b.opts.Limits.ReceiveMaximum:
 		return false, violation{packets.ErrReceiveMaximum, fmt.Errorf("more than %d QoS 2 messages under way (limit ReceiveMaximum)", b.opts.Limits.ReceiveMaximum)}
 	}
@@ -164,7 +166,7 @@ func (c *conn) permit(pk packets.Packet) error {
 	case !c.b.users.mayPublish(c.user(), topic):
 		return refusal{packets.ErrNotAuthorized, fmt.Errorf("user %q may not publish to it", c.user())}
 	case pk.FixedHeader.Retain:
-		return c.b.retainQuota(topic, len(pk.Payload))
+		return c.b.retainQuota(newMessage(pk))
 	}
 	return nil
 }
@@ -203,50 +205,38 @@ func (b *Broker) pass(in incoming) error {
 	pk := in.pk
 	pk.Expiry = 0
 	if s := pk.Properties.MessageExpiryInterval; s > 0 {
-		pk.Expiry = time.Now().Unix() + int64(s) // the library's clock
+		pk.Expiry = b.now() + int64(s)
 	}
 	if pk.FixedHeader.Retain {
 		// One order for the file and for the subscribers: whoever is last in the one is last in the other.
 		lock := b.retainLock(pk.TopicName)
 		lock.Lock()
 		defer lock.Unlock()
+		if err := b.keep(pk, in.client); err != nil {
+			return err
+		}
 	}
-	if err := b.keep(in, pk); err != nil {
-		return err
-	}
-	if in.session != nil && pk.FixedHeader.Qos == 2 {
-		in.session.note(pk.PacketID)
-	}
-	return b.fanOut(pk, in.client)
+	return b.fanOut(in, pk)
 }
 
 // keep is step 4.
-func (b *Broker) keep(in incoming, pk packets.Packet) (err error) {
-	var changes []change
-	if in.session != nil && pk.FixedHeader.Qos == 2 && in.session.isKept() {
-		changes = append(changes, put(bucketIncoming, idKey(in.client, pk.PacketID), nil))
-	}
-	switch {
-	case pk.FixedHeader.Retain:
-		var record []byte
-		if record, err = retainedRecord(pk, in.client); err != nil {
-			return err
-		}
-		if record == nil {
-			pk.Expiry = 0
-		}
-		b.underWay.begin(pk.TopicName, record)
-		if err = b.store.retain(pk.TopicName, record, changes...); err == nil {
-			b.expiries.set(pk.TopicName, pk.Expiry)
-		} else {
-			b.underWay.end(pk.TopicName)
-		}
-	case len(changes) > 0:
-		err = b.store.write(changes...)
-	}
+func (b *Broker) keep(pk packets.Packet, origin string) error {
+	record, err := retainedRecord(pk, origin)
 	if err != nil {
+		return err
+	}
+	if record == nil {
+		pk.Expiry = 0
+	}
+	b.underWay.begin(pk.TopicName, record)
+	if err := b.store.retain(pk.TopicName, record); err != nil {
+		b.underWay.end(pk.TopicName)
+		if errors.Is(err, errCommit) { // who subscribes may get it
+			err = errors.Join(mqtt.ErrUnknownOutcome, err)
+		}
 		return fmt.Errorf("data file: %w", err)
 	}
+	b.expiries.set(pk.TopicName, pk.Expiry)
 	return nil
 }
 
@@ -272,40 +262,41 @@ func (b *Broker) contain(topic string, f func() error) (err error) {
 	return f()
 }
 
-// fanOut gives a message to the subscribers, by the library, as from a client of the daemon's own: that way the library
-// keeps its QoS towards them and answers nobody.
-func (b *Broker) fanOut(pk packets.Packet, origin string) error {
-	out := packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: pk.FixedHeader.Qos, Retain: pk.FixedHeader.Retain},
-		TopicName:   pk.TopicName,
-		Payload:     pk.Payload,
-		Properties:  pk.Properties,
-		Connect:     packets.ConnectParams{ClientIdentifier: origin},
-	}
-	out.Properties.TopicAlias, out.Properties.TopicAliasFlag, out.Properties.SubscriptionIdentifier = 0, false, nil
-	if out.FixedHeader.Qos > 0 {
-		out.PacketID = 1 // the library wants one and does not use it
-	}
+// fanOut is step 5. From here on subscribers may have the message, so that after an error its outcome is not known.
+func (b *Broker) fanOut(in incoming, pk packets.Packet) error {
 	before := b.queuedWrites.Load()
-	if out.FixedHeader.Retain {
+	if pk.FixedHeader.Retain {
 		b.topics.Lock()
 	}
 	b.delivery.RLock()
-	b.lists.RLock()
-	err := b.server.InjectPacket(b.inline, out)
-	b.lists.RUnlock()
+	b.toSubscribers(pk, in.client)
 	b.delivery.RUnlock()
-	if out.FixedHeader.Retain {
-		b.underWay.end(out.TopicName)
+	if pk.FixedHeader.Retain {
+		b.underWay.end(pk.TopicName)
 		b.topics.Unlock()
 	}
-	if err != nil {
-		return fmt.Errorf("to the subscribers: %w", err)
+	if err := b.takeOver(in, b.queuedWrites.Load() != before); err != nil {
+		return fmt.Errorf("data file: %w: %w", mqtt.ErrUnknownOutcome, err)
 	}
-	if b.queuedWrites.Load() != before {
-		if err := b.store.write(func(*bbolt.Tx) error { return nil }); err != nil {
-			return fmt.Errorf("data file: %w", err)
+	return nil
+}
+
+// takeOver notes a QoS 2 packet id, in the file behind what was queued for kept sessions, which the store writes in the order in which it
+// gets it: a repetition that is only answered has gone to all of them.
+func (b *Broker) takeOver(in incoming, queued bool) error {
+	last := func(*bbolt.Tx) error { return nil }
+	twice := in.session != nil && in.pk.FixedHeader.Qos == 2
+	kept := twice && in.session.isKept()
+	if kept {
+		last = put(bucketIncoming, idKey(in.client, in.pk.PacketID), nil)
+	}
+	if kept || queued {
+		if err := b.store.write(last); err != nil {
+			return err
 		}
+	}
+	if twice {
+		in.session.note(in.pk.PacketID)
 	}
 	return nil
 }
@@ -333,11 +324,19 @@ func (c *conn) release(pk packets.Packet) error {
 		}
 		return c.ack(packets.Pubcomp, pk.PacketID, code)
 	}
+	if err := c.forget(pk.PacketID); err != nil {
+		return err
+	}
+	return c.ack(packets.Pubcomp, pk.PacketID, 0)
+}
+
+// forget forgets a QoS 2 packet id for good.
+func (c *conn) forget(id uint16) error {
 	if c.session.isKept() {
-		if err := c.b.store.write(del(bucketIncoming, idKey(c.session.id, pk.PacketID))); err != nil {
-			return violation{packets.ErrImplementationSpecificError, fmt.Errorf("PUBREL: data file: %w", err)}
+		if err := c.b.store.write(del(bucketIncoming, idKey(c.session.id, id))); err != nil {
+			return violation{packets.ErrImplementationSpecificError, fmt.Errorf("QoS 2 packet id %d: data file: %w", id, err)}
 		}
 	}
-	c.session.forget(pk.PacketID)
-	return c.ack(packets.Pubcomp, pk.PacketID, 0)
+	c.session.forget(id)
+	return nil
 }

@@ -2,8 +2,44 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"time"
+
+	"github.com/statehouse/statehouse/internal/mqtt"
 )
+
+// complain logs what somebody did, unless that was about the same lately, or about too much: what a client can do as often as it likes must
+// not fill the disk. All of it is counted elsewhere.
+func (b *Broker) complain(level slog.Level, msg, who, about string, args ...any) {
+	if suppressed, ok := b.complaints.Allow(fmt.Sprintf("%.100s %s", who, about), time.Now()); ok {
+		b.log.Log(b.ctx, level, "mqtt broker: "+msg, append(args, "suppressed_before", suppressed)...)
+	}
+}
+
+// refusals are the filters of a SUBSCRIBE that are refused.
+type refusals struct {
+	filters int
+	first   string
+	reason  error
+}
+
+// refuseFilter notes that a filter of the SUBSCRIBE under way is refused. complainFilters is one complaint about all of them.
+func (c *conn) refuseFilter(filter string, reason error) {
+	c.b.stats.refused.Add(1)
+	if c.refusals.filters++; c.refusals.filters == 1 {
+		c.refusals.first, c.refusals.reason = filter, reason
+	}
+}
+
+func (c *conn) complainFilters() {
+	r := c.refusals
+	c.refusals = refusals{}
+	if r.filters > 0 {
+		c.b.complain(slog.LevelWarn, "subscription refused", c.session.id, r.first, "client", c.session.id, "user", c.user(),
+			"filter", mqtt.Clip(r.first), "reason", r.reason, "filters", r.filters)
+	}
+}
 
 // quiet is what the library logs to. It logs whole packets, payloads and passwords included, and every oddity of a peer at
 // levels that a peer could fill a disk with: here all of it is for debugging, and without packets.

@@ -44,7 +44,7 @@ type Limits struct {
 	MaxClients int
 	// MaxSessions is how many sessions are kept, connected or not: 1,024.
 	MaxSessions int
-	// MaxSubscriptions is how many filters one client may subscribe to: 1,000.
+	// MaxSubscriptions is how many filters one client may subscribe to: 1,000. One packet with more ends its connection.
 	MaxSubscriptions int
 	// MaxTopicBytes and MaxTopicLevels bound topics and filters: 1,024 bytes and 64 levels.
 	MaxTopicBytes, MaxTopicLevels int
@@ -53,7 +53,8 @@ type Limits struct {
 	// ReceiveMaximum is how many QoS 2 messages of one client may be under way to the broker: 128.
 	ReceiveMaximum int
 	// MaxQueued and MaxQueuedBytes bound the unacknowledged QoS 1 and 2 messages towards one session, connected or not:
-	// 1,000 messages, 64 MiB. What comes beyond is not queued, which is counted and logged.
+	// 1,000 messages, 64 MiB. What comes beyond is not queued, which is counted and logged. Here and below, topics and MQTT 5 properties
+	// count as payloads do.
 	MaxQueued, MaxQueuedBytes int
 	// MaxIncomingBytes is how many bytes the packets of more than 64 KiB that are being read may have, of all clients together:
 	// 128 MiB, or as many as two of the largest packets have. A client that begins one for which there is no room is
@@ -65,7 +66,8 @@ type Limits struct {
 	// MaxUnsent is how many bytes may wait for a client that reads too slowly before it is disconnected: 80 MiB, or as many
 	// as two of the largest packets have.
 	MaxUnsent int
-	// MaxRetained and MaxRetainedBytes bound the retained messages: 65,536 messages, 256 MiB.
+	// MaxRetained and MaxRetainedBytes bound the retained messages: 65,536 messages, 256 MiB. One that is no larger than what it replaces
+	// is always taken.
 	MaxRetained, MaxRetainedBytes int
 	// ConnectTimeout is how long a connection may take until its CONNECT is here: 10 s. A later packet that has begun may take
 	// as long, and a second more for every 64 KiB of it.

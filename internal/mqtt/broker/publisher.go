@@ -42,7 +42,7 @@ func (p publisher) check(m mqtt.Publication) error {
 		return fmt.Errorf("a payload of %d bytes, at most %d are allowed (mqtt.limits.max_payload)", n, most)
 	}
 	if m.Retain {
-		return p.b.retainQuota(m.Topic, len(m.Payload))
+		return p.b.retainQuota(message{Topic: m.Topic, Payload: m.Payload})
 	}
 	return nil
 }

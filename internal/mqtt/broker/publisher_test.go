@@ -75,6 +75,38 @@ func TestPublisher(t *testing.T) {
 	}
 }
 
+// TestPublisherOutcome: an error says that it is not known whether the broker has the message where subscribers, or the file, may have it,
+// and nowhere else: who is told that a command was not sent sends it again.
+func TestPublisherOutcome(t *testing.T) {
+	b, err := broker.Start(t.Context(), broker.Options{Address: "127.0.0.1:0", DataPath: dataPath(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	w := dial(t, b)
+	w.join(hello{id: "device", kept: true})
+	w.subscribe(1, "#", 1)
+	if err := b.BreakStore(); err != nil {
+		t.Fatal(err)
+	}
+	command := mqtt.Publication{Topic: "lock/set", Payload: []byte("UNLOCK"), QoS: 1}
+	if err := b.Publisher().Publish(t.Context(), command); !errors.Is(err, mqtt.ErrUnknownOutcome) {
+		t.Errorf("sent, and then not written: %v", err)
+	}
+	if m := w.message(); m.payload != "UNLOCK" {
+		t.Errorf("%+v", m)
+	}
+	command.Retain = true
+	if err := b.Publisher().Publish(t.Context(), command); err == nil || errors.Is(err, mqtt.ErrUnknownOutcome) {
+		t.Errorf("not retained, and so not sent: %v", err)
+	}
+	command.Topic = "lock/#"
+	if err := b.Publisher().Publish(t.Context(), command); err == nil || errors.Is(err, mqtt.ErrUnknownOutcome) {
+		t.Errorf("no topic: %v", err)
+	}
+	w.expectSilence(50 * time.Millisecond)
+}
+
 // TestPublisherLimits: what no client may publish, the daemon does not either.
 func TestPublisherLimits(t *testing.T) {
 	b := start(t, broker.Options{Limits: broker.Limits{MaxPayload: 10, MaxRetained: 1, MaxTopicLevels: 3}})

@@ -95,20 +95,24 @@ func retainedRecord(pk packets.Packet, origin string) ([]byte, error) {
 	return m.encode()
 }
 
-// retainQuota says when another retained message is too much.
-func (b *Broker) retainQuota(topic string, size int) error {
-	if size == 0 {
+// retainQuota says when another retained message is too much. One that is no larger than what it replaces never is: there may be more than
+// the limits allow, since they were changed.
+func (b *Broker) retainQuota(m message) error {
+	if len(m.Payload) == 0 {
 		return nil
 	}
-	l, have := b.opts.Limits, &b.store.retained
-	if have.messages.Load() < int64(l.MaxRetained) && have.bytes.Load()+int64(size) <= int64(l.MaxRetainedBytes) {
+	l, have, size := b.opts.Limits, &b.store.retained, int64(m.size())
+	if have.messages.Load() < int64(l.MaxRetained) && have.bytes.Load()+size <= int64(l.MaxRetainedBytes) {
 		return nil
 	}
-	old, replaces := b.RetainedOn(topic)
-	if !replaces && have.messages.Load() >= int64(l.MaxRetained) {
+	old, replaces, err := b.store.retainedSize(m.Topic)
+	switch {
+	case err != nil:
+		return fmt.Errorf("data file: %w", err)
+	case !replaces && have.messages.Load() >= int64(l.MaxRetained):
 		return refusal{packets.ErrQuotaExceeded, fmt.Errorf("%d messages are retained already (mqtt.limits.max_retained)", l.MaxRetained)}
 	}
-	if have.bytes.Load()+int64(size-len(old.Payload)) > int64(l.MaxRetainedBytes) {
+	if more := size - int64(old); more > 0 && have.bytes.Load()+more > int64(l.MaxRetainedBytes) {
 		return refusal{packets.ErrQuotaExceeded, fmt.Errorf("%d bytes are retained already (mqtt.limits.max_retained_bytes)", have.bytes.Load())}
 	}
 	return nil
@@ -184,7 +188,7 @@ const (
 	releaseEvery = 10 // times that
 )
 
-// tidy removes retained messages whose time is over, and gives back the file's pages that the writer has touched, until the broker closes.
+// tidy removes retained messages, sessions and their messages whose time is over, and gives back the file's pages that the writer has touched, until the broker closes.
 func (b *Broker) tidy() {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
@@ -197,6 +201,7 @@ func (b *Broker) tidy() {
 		for _, topic := range b.expiries.due(time.Now().Unix()) {
 			b.expire(topic)
 		}
+		b.tidySessions(b.opts.Now())
 		if n%releaseEvery == 0 {
 			b.store.release()
 		}

@@ -13,14 +13,14 @@ import (
 // Retained messages are in the file alone: what is in memory of them is their number. They are read in small pieces, each in a transaction
 // of its own that nothing waits in, since a reading transaction keeps the file's writer from making the file larger.
 
-// tally is how many retained messages there are, and the bytes of their payloads.
+// tally is how many retained messages there are, and their bytes (message.size).
 type tally struct{ messages, bytes int64 }
 
 // add counts a topic's record, with a sign. One that cannot be read is none.
 func (t *tally) add(topic string, record []byte, sign int64) {
 	if m, err := viewMessage(record); err == nil && m.Topic == topic {
 		t.messages += sign
-		t.bytes += sign * int64(len(m.Payload))
+		t.bytes += sign * int64(m.size())
 	}
 }
 
@@ -74,6 +74,17 @@ func (s *store) view(f func(cur cursor)) (err error) {
 	})
 }
 
+// retainedSize is what a topic's message counts for in the tally; there may be none.
+func (s *store) retainedSize(topic string) (size int, ok bool, err error) {
+	err = s.view(func(cur cursor) {
+		if key, record := cur.Seek([]byte(topic)); string(key) == topic {
+			m, bad := viewMessage(record)
+			size, ok = m.size(), bad == nil && m.Topic == topic
+		}
+	})
+	return size, ok, err
+}
+
 // countRetained counts all that is retained, and has expiring called with what will not always be.
 func countRetained(b *bbolt.Bucket, expiring func(m message)) (t tally, bad int) {
 	cur := b.Cursor()
@@ -84,7 +95,7 @@ func countRetained(b *bbolt.Bucket, expiring func(m message)) (t tally, bad int)
 			continue
 		}
 		t.messages++
-		t.bytes += int64(len(m.Payload))
+		t.bytes += int64(m.size())
 		if m.Expires > 0 {
 			expiring(m)
 		}

@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -164,7 +165,7 @@ func TestOldFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.expire("a/c")
-	if s := b.Stats(); s.Retained != 4 || s.RetainedBytes != 12 {
+	if s := b.Stats(); s.Retained != 4 || s.RetainedBytes != 4*(3+3) {
 		t.Errorf("%d retained with %d bytes", s.Retained, s.RetainedBytes)
 	}
 }
@@ -190,8 +191,38 @@ func TestRecount(t *testing.T) {
 	if err := st.retain("a", record); err != nil {
 		t.Fatal(err)
 	}
-	if n, size := st.retained.messages.Load(), st.retained.bytes.Load(); n != 1 || size != 1 {
+	if n, size := st.retained.messages.Load(), st.retained.bytes.Load(); n != 1 || size != 2 {
 		t.Errorf("%d retained with %d bytes", n, size)
+	}
+}
+
+// TestCommitFails: an error of the commit itself says that the changes may be in the file, and one before it does not.
+func TestCommitFails(t *testing.T) {
+	st, err := openStore(filepath.Join(t.TempDir(), "mqtt.db"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = st.close() }()
+	record, err := message{Topic: "a", Payload: []byte("x")}.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := errors.New("bad")
+	if err := st.retain("a", record, func(*bbolt.Tx) error { return bad }); !errors.Is(err, bad) || errors.Is(err, errCommit) {
+		t.Errorf("before the commit: %v", err)
+	}
+	if _, there, err := st.retainedSize("a"); there || err != nil {
+		t.Errorf("it is there: %v", err)
+	}
+	written := func(tx *bbolt.Tx) error {
+		tx.OnCommit(func() { panic("and nobody says so") })
+		return nil
+	}
+	if err := st.retain("a", record, written); !errors.Is(err, errCommit) {
+		t.Errorf("in the commit: %v", err)
+	}
+	if _, there, err := st.retainedSize("a"); !there || err != nil {
+		t.Errorf("it is not there: %v", err)
 	}
 }
 

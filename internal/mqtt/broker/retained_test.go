@@ -94,8 +94,8 @@ func TestRetainedModel(t *testing.T) {
 			},
 			"": func(rt *rapid.T) {
 				size := int64(0)
-				for _, m := range model {
-					size += int64(len(m.payload))
+				for topic, m := range model {
+					size += int64(len(topic) + len(m.payload))
 				}
 				if s := b.Stats(); s.Retained != len(model) || s.RetainedBytes != size {
 					rt.Fatalf("%d retained with %d bytes instead of %d with %d", s.Retained, s.RetainedBytes, len(model), size)

@@ -7,7 +7,8 @@ import (
 
 // Stats is what a broker has counted since its start, and what it holds now.
 type Stats struct {
-	// Connected clients, kept Sessions (connected or not), Subscriptions and Retained messages with their payloads' bytes, now.
+	// Connected clients, kept Sessions (connected or not), Subscriptions and Retained messages with their bytes (of
+	// topics, payloads and properties), now.
 	Connected, Sessions, Retained int
 	RetainedBytes                 int64
 	// Connects counts established connections, ConnectsRefused those that were sent away before.

@@ -32,8 +32,12 @@ var (
 
 const storeFormat = "statehouse-mqtt-1"
 
-// errStoreClosed is what a store says after close.
-var errStoreClosed = errors.New("the broker's file is closed")
+var (
+	// errStoreClosed is what a store says after close.
+	errStoreClosed = errors.New("the broker's file is closed")
+	// errCommit says that changes may be in the file all the same. After any other error they are not.
+	errCommit = errors.New("commit")
+)
 
 // change is one step of a transaction.
 type change func(tx *bbolt.Tx) error
@@ -276,11 +280,17 @@ func (s *store) update(changes []change) (err error) {
 	if len(changes) == 0 {
 		return nil
 	}
+	committing := false
 	defer func() {
 		if r := recover(); r != nil {
 			err = damaged(s.db.Path(), r)
 		}
-		s.unsure = s.unsure || err != nil
+		if err != nil {
+			s.unsure = true
+			if committing {
+				err = fmt.Errorf("%w: %w", errCommit, err)
+			}
+		}
 	}()
 	recount := s.unsure
 	if s.unsure {
@@ -299,6 +309,7 @@ func (s *store) update(changes []change) (err error) {
 		if recount { // a transaction whose commit failed may be there all the same
 			s.delta, _ = countRetained(tx.Bucket(bucketRetained), func(message) {})
 		}
+		committing = true
 		return nil
 	})
 	switch {

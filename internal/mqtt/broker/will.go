@@ -26,6 +26,12 @@ type will struct {
 	delay time.Duration
 }
 
+// delayedWill is one that waits; off is closed when it is to wait no more.
+type delayedWill struct {
+	w   *will
+	off chan struct{}
+}
+
 // takeWill takes a client's will off the library's hands.
 func (c *conn) takeWill(cl *mochi.Client, pk packets.Packet) error {
 	if !pk.Connect.WillFlag {
@@ -69,22 +75,22 @@ func (c *conn) sendWill(sessionExpiry time.Duration) {
 		b.deliverWill(c.session.id, w)
 		return
 	}
-	back := make(chan struct{})
+	d := &delayedWill{w: w, off: make(chan struct{})}
 	b.mu.Lock()
-	b.delayed[c.session.id] = back
+	b.delayed[c.session.id] = d
 	b.mu.Unlock()
 	b.wg.Go(func() {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-		case <-back:
+		case <-d.off:
 			return
 		case <-b.ctx.Done():
 			return
 		}
 		b.mu.Lock()
-		mine := b.delayed[c.session.id] == back
+		mine := b.delayed[c.session.id] == d
 		if mine {
 			delete(b.delayed, c.session.id)
 		}
@@ -95,13 +101,18 @@ func (c *conn) sendWill(sessionExpiry time.Duration) {
 	})
 }
 
-// cancelWill is for a client that is back.
-func (b *Broker) cancelWill(id string) {
+// settleWill is for a client that is back: to its session, which takes the will back, or to a new one. Then the old session has ended, and
+// with it the delay: the will goes out before anything that the client says now.
+func (b *Broker) settleWill(id string, sessionEnds bool) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if back, ok := b.delayed[id]; ok {
-		close(back)
+	d := b.delayed[id]
+	if d != nil {
+		close(d.off)
 		delete(b.delayed, id)
+	}
+	b.mu.Unlock()
+	if d != nil && sessionEnds {
+		b.deliverWill(id, d.w)
 	}
 }
 
@@ -109,7 +120,7 @@ func (b *Broker) cancelWill(id string) {
 func (b *Broker) deliverWill(id string, w *will) {
 	err := errors.New("not tried")
 	if w.pk.FixedHeader.Retain {
-		if qerr := b.retainQuota(w.pk.TopicName, len(w.pk.Payload)); qerr != nil {
+		if qerr := b.retainQuota(newMessage(w.pk)); qerr != nil {
 			b.stats.willsLost.Add(1)
 			b.log.Error("mqtt broker: will not published", "client", id, "topic", w.pk.TopicName, "error", qerr)
 			return

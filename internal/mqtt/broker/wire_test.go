@@ -233,6 +233,25 @@ func (w *wire) publish(topic, payload string, qos byte, id uint16, flags byte) {
 	w.send(packet(first, append(body, []byte(payload))...))
 }
 
+// publish5 publishes with MQTT 5 properties, with QoS 1, and returns PUBACK's code.
+func (w *wire) publish5(topic, payload string, id uint16, flags byte, props []byte) (code byte) {
+	w.t.Helper()
+	w.send(packet(tPublish<<4|1<<1|flags, str(topic), binary.BigEndian.AppendUint16(nil, id), sized(props), []byte(payload)))
+	_, body := w.expect(tPuback)
+	if len(body) > 2 {
+		code = body[2]
+	}
+	return code
+}
+
+// sized is bytes after their length, as properties are.
+func sized(b []byte) []byte { return packet(0, b)[1:] }
+
+// userProperty is one of MQTT 5.
+func userProperty(key, value string) []byte {
+	return append(append([]byte{38}, str(key)...), str(value)...)
+}
+
 const (
 	dup    = 8
 	retain = 1
@@ -284,7 +303,8 @@ func (w *wire) decode(first byte, body []byte) message {
 		body = body[2:]
 	}
 	if w.version == 5 {
-		body = body[1+int(body[0]):]
+		props, used := binary.Uvarint(body)
+		body = body[used+int(props):]
 	}
 	m.payload = string(body)
 	return m
