@@ -27,6 +27,8 @@ type reading struct {
 	at       int // the place of the message's topic among the entity's
 	// reaches says that the message came on one of the entity's topics of availability.
 	reaches bool
+	// disabled says that the last run of the decision found the entity disabled: it takes nothing in.
+	disabled bool
 }
 
 type saying struct {
@@ -90,9 +92,19 @@ func (e *Engine) report(ctx context.Context, m mqtt.Message, uses []*item) error
 		}
 	}
 	if m.Retained {
-		e.catalog.took(m.Topic, uses)
+		e.catalog.took(m.Topic, taken.enabled(uses))
 	}
 	return nil
+}
+
+// enabled are those of some items that were not found to be disabled.
+func (m *message) enabled(uses []*item) []*item {
+	for i := range m.readings {
+		if r := &m.readings[i]; r.disabled {
+			uses = slices.DeleteFunc(slices.Clone(uses), func(it *item) bool { return it == r.item })
+		}
+	}
+	return uses
 }
 
 // Begin implements [dialect.Sequencer]: for fresh reports that say nothing of availability.
@@ -287,7 +299,7 @@ func (m *message) render(t *template.Template) *rendered {
 // availability; beside that it sets deadlines and notes what was heard, as a second run does again.
 func (e *Engine) decideOne(b *dialect.Batch, draft *dialect.Draft, r *reading, m *message) (unfits, err error) {
 	entry, ok := r.find(b.Pending)
-	if !ok || !dialect.Enabled(entry) {
+	if r.disabled = ok && !dialect.Enabled(entry); !ok || r.disabled {
 		return nil, nil
 	}
 	sayings := m.sayings[r.from:r.to]

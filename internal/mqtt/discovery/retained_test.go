@@ -8,10 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
+	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect/dialecttest"
 )
@@ -277,4 +279,34 @@ func TestWhatIsFetchedAtAnyTime(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A disabled entity takes nothing in, so that it takes what is retained once it is enabled, when that comes again: on another connection,
+// or since it is announced again. The others on its topic have had it.
+func TestEnabledLater(t *testing.T) {
+	for _, fetched := range []bool{true, false} {
+		h := newHouse(t)
+		get := h.stored
+		if fetched {
+			get = h.fetched
+		}
+		config := strings.Replace(deskSensor, `"name":"A"`, `"name":"A","enabled_by_default":false`, 1)
+		h.say("homeassistant/sensor/a/config", config)
+		h.say("homeassistant/sensor/b/config", strings.NewReplacer(`"A"`, `"B"`, `"a"`, `"b"`).Replace(deskSensor))
+		h.expectKinds(get("s", "1"), "state_changed sensor.desk_b")
+		_, err := h.memory.Decide(t.Context(), func(p statehouse.Pending) ([]eventstore.Event, error) {
+			e, _ := p.Entity("sensor.desk_a")
+			e = proto.CloneOf(e)
+			e.UserDisabled = proto.Bool(false)
+			return []eventstore.Event{{Timestamp: h.now, Entity: e.GetId(), Source: "user", Payload: &eventv1.Payload{
+				Kind: &eventv1.Payload_EntityRegistered{EntityRegistered: &eventv1.EntityRegistered{Entity: e}},
+			}}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.say("homeassistant/sensor/a/config", config)
+		h.expectKinds(get("s", "1"), "state_changed sensor.desk_a")
+		h.expectKinds(get("s", "1"), "")
+	}
 }
