@@ -1,13 +1,13 @@
 package hass
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -278,9 +278,27 @@ func TestTheFirstTimeIsAnEnd(t *testing.T) {
 	}
 }
 
+// sharedLog is what several connections log.
+type sharedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *sharedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *sharedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // Who sends a token where none belongs gets an error that repeats it without its secret, and no log has it.
 func TestErrorsHaveNoToken(t *testing.T) {
-	var log bytes.Buffer
+	var log sharedLog
 	house := newHouse(t)
 	opts := Options{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	url := serve(t, house, everyone(), opts)
