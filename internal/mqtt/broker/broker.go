@@ -7,7 +7,11 @@
 // is acknowledged and the publisher's connection is closed, so that it sends the message again: QoS 1 and 2 are then handled
 // again. A QoS 2 message that was answered is not handled twice within its session, also over a restart of the broker.
 //
-// A client never has more messages under way than it takes at once. One whose time is over is not sent to it, neither late nor again.
+// Towards a kept session QoS 2 holds over a kill, too: the file knows before the client of each step that the client may forget something after.
+//
+// A client never has more messages under way than it takes at once. One whose time is over is not sent to it, neither late nor again,
+// also when the clock is set back meanwhile; over a restart only the clock can tell. When the clock is set forward, messages that end are
+// over as much sooner, and sessions are not: they last by a clock that nobody sets.
 //
 // # Ordering
 //
@@ -211,7 +215,7 @@ func (b *Broker) restoreSession(s *savedSession) {
 		cl.State.Subscriptions.Add(sub.Filter, ps)
 	}
 	sess := b.openSession(c.ID)
-	sess.kept = true
+	sess.kept, sess.leftAt = true, b.opts.elapsed()
 	for _, id := range s.incoming {
 		sess.incoming[id] = struct{}{}
 	}
@@ -339,6 +343,7 @@ func (c *conn) settle() {
 	if c.session == nil { // a panic on the way in
 		c.session = c.b.openSession(c.cl.ID)
 	}
+	c.session.left(c.b.moment())
 	expiry := c.b.sessionExpiry(c.cl)
 	if expiry > 0 {
 		c.b.store.enqueue(putJSON(bucketClients, []byte(c.cl.ID), c.b.clientRecord(c.cl)))

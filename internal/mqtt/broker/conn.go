@@ -56,14 +56,17 @@ type conn struct {
 	room       chan struct{}  // has one when the client took something
 	ending     chan struct{}  // closed with the connection
 
-	version atomic.Int32 // 0 before CONNECT
+	version atomic.Int32            // 0 before CONNECT
+	feeder  atomic.Pointer[session] // whose queue it takes
 
 	mu      sync.Mutex // guards what follows; last in the lock order
 	wake    *sync.Cond
 	pending []byte
 	writing int
+	starved bool // the queue waits until less is unsent
 	closed  bool
-	reason  error // why it was closed, the first one
+	cutoff  time.Time // of what is still to be written, once it is closed
+	reason  error     // why it was closed, the first one
 	written chan struct{}
 }
 
@@ -164,10 +167,19 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// hasRoom says that a message from the queue may be written, which takes up to n bytes. After no, the queue is told when it may ask again.
+func (c *conn) hasRoom(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	most, waiting := c.b.opts.Limits.MaxUnsent, len(c.pending)+c.writing
+	c.starved = !c.closed && waiting > 0 && (waiting > min(fewBytes, most/2) || waiting+n > most)
+	return !c.starved
+}
+
 // writeLoop writes until the connection is closed and nothing is left.
 func (c *conn) writeLoop() {
 	defer close(c.written)
-	defer func() { _ = c.Conn.Close() }()
+	defer c.closeNet()
 	for {
 		c.mu.Lock()
 		for len(c.pending) == 0 && !c.closed {
@@ -190,15 +202,28 @@ func (c *conn) writeLoop() {
 			c.b.backlog.Add(-int64(len(c.pending)))
 			c.pending = nil
 		}
+		starved := c.starved
+		c.starved = false
 		c.mu.Unlock()
+		if s := c.feeder.Load(); s != nil && starved {
+			s.feed(c) // takes session.mu, which comes before c.mu
+		}
 	}
+}
+
+// closeNet closes the network's connection, which becomes another one with the TLS handshake.
+func (c *conn) closeNet() {
+	c.mu.Lock()
+	nc := c.Conn
+	c.mu.Unlock()
+	_ = nc.Close()
 }
 
 // send writes piece by piece, so that a client must keep taking some.
 func (c *conn) send(out []byte) error {
 	for len(out) > 0 {
 		n := min(len(out), writeChunk)
-		if err := c.SetWriteDeadline(time.Now().Add(c.writeTimeout())); err != nil {
+		if err := c.hurryWrite(); err != nil {
 			return err
 		}
 		if _, err := c.Conn.Write(out[:n]); err != nil {
@@ -210,19 +235,24 @@ func (c *conn) send(out []byte) error {
 	return nil
 }
 
-// writeTimeout is short once the connection is closed. A write under way at that moment was given its end by closeLocked.
-func (c *conn) writeTimeout() time.Duration {
+// hurryWrite sets the deadline of the next piece. Once the connection is closed all of them have one and the same.
+func (c *conn) hurryWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return closeGrace
+		return c.SetWriteDeadline(c.cutoff)
 	}
-	return c.b.opts.Limits.WriteTimeout
+	return c.SetWriteDeadline(time.Now().Add(c.b.opts.Limits.WriteTimeout))
 }
 
-// SetDeadline is called by the library for the keepalive, and concerns reading only.
+// SetDeadline is called by the library for the keepalive, and concerns reading only. That has ended with a closed connection.
 func (c *conn) SetDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.deadline = t
+	if c.closed {
+		return nil
+	}
 	return c.SetReadDeadline(t)
 }
 
@@ -247,7 +277,8 @@ func (c *conn) closeLocked(reason error) {
 	c.wake.Signal()
 	past := time.Unix(1, 0)
 	_ = c.SetReadDeadline(past)
-	_ = c.SetWriteDeadline(time.Now().Add(closeGrace))
+	c.cutoff = time.Now().Add(closeGrace)
+	_ = c.SetWriteDeadline(c.cutoff)
 }
 
 // refuse ends the connection for a reason that is logged, and that an MQTT 5 client is told.

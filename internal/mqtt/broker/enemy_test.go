@@ -328,7 +328,7 @@ func TestStuckSubscriber(t *testing.T) {
 		b := start(t, broker.Options{Logger: log, Limits: broker.Limits{MaxPayload: 1 << 20, MaxUnsent: 4 << 20, MaxQueuedBytes: 2 << 20}})
 		stuck := dial(t, b)
 		stuck.join(hello{version: v, id: "stuck", kept: true})
-		stuck.subscribe(1, "#", 1)
+		stuck.subscribe(1, "1/#", 1)
 		stuck.subscribe(2, "0/#", 0)
 		p := dial(t, b)
 		p.join(hello{version: v, id: "p"})

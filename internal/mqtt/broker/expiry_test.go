@@ -123,6 +123,113 @@ func TestExpiredLeavesFile(t *testing.T) {
 	}
 }
 
+// TestExpiredUnderWay: a message whose time is over is under way for as long as its connection lasts, and then it is gone, without its client.
+func TestExpiredUnderWay(t *testing.T) {
+	var c clock
+	b := start(t, broker.Options{Now: c.now})
+	w := dial(t, b)
+	w.join(hello{version: 5, id: "s", kept: true, receiveMax: 1})
+	w.subscribe(1, "t", 1)
+	say(t, b, "goes", 1, true)
+	w.message()
+	c.forward(10 * time.Minute)
+	b.Tidy(c.now())
+	if b.Backlog() == 0 {
+		t.Error("it was given up while it is under way")
+	}
+	w.leave(b)
+	b.Tidy(c.now())
+	if n := b.Backlog(); n != 0 {
+		t.Errorf("%d bytes wait", n)
+	}
+}
+
+// TestClockSetBack: when the clock on the wall is set back, a message is good for no longer than its publisher said, wherever it waits.
+func TestClockSetBack(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		var c clock
+		b := start(t, broker.Options{Now: c.now}.WithElapsed(c.elapsed))
+		w := dial(t, b)
+		w.join(hello{version: 5, id: "s", kept: true, receiveMax: 1})
+		w.subscribe(1, "t", 1)
+		wait := func() { // for the receive maximum, or the client
+			if away {
+				w.leave(b)
+			} else {
+				say(t, b, "before", 1, false)
+			}
+		}
+		arrive := func() {
+			if away {
+				w = dial(t, b)
+				w.join(hello{version: 5, id: "s", kept: true, receiveMax: 1})
+			} else {
+				w.end(w.message())
+			}
+		}
+		wait()
+		say(t, b, "good", 1, true)
+		c.forward(-time.Hour)
+		c.pass(59 * time.Second)
+		arrive()
+		m := w.message()
+		if m.payload != "good" {
+			t.Fatalf("%+v", m)
+		}
+		w.end(m)
+		w.came()
+		wait()
+		say(t, b, "UNLOCK", 1, true)
+		c.forward(-time.Hour)
+		c.pass(62 * time.Second)
+		arrive()
+		if late := w.came(); late != nil {
+			t.Errorf("away: %v: late: %+v", away, late)
+		}
+		wait()
+		say(t, b, "UNLOCK", 1, true)
+		before := b.Backlog()
+		c.forward(-time.Hour)
+		c.pass(62 * time.Second)
+		b.Tidy(c.now())
+		if n := b.Backlog(); n >= before {
+			t.Errorf("away: %v: %d bytes wait, as before", away, n)
+		}
+	}
+}
+
+// TestClockSetForward: a session is kept for as long as was said, also when the clock on the wall is set after the start, as on a board that has
+// none of its own.
+func TestClockSetForward(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		var c clock
+		opts := broker.Options{DataPath: dataPath(t), Now: c.now}.WithElapsed(c.elapsed)
+		b := start(t, opts)
+		c.pass(10 * time.Minute)
+		w := dial(t, b)
+		w.join(hello{version: 5, id: "s", kept: true, expiry: 3600})
+		c.pass(2 * time.Hour)
+		w.leave(b)
+		if restart {
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			b = start(t, opts)
+		}
+		c.forward(20 * 365 * 24 * time.Hour)
+		c.pass(59 * time.Minute)
+		b.Tidy(c.now())
+		if n := b.Stats().Sessions; n != 1 {
+			t.Errorf("restart: %v: %d sessions after 59 minutes of an hour", restart, n)
+		}
+		c.pass(2 * time.Minute)
+		b.Tidy(c.now())
+		if n := b.Stats().Sessions; n != 0 {
+			t.Errorf("restart: %v: %d sessions after 61 minutes of an hour", restart, n)
+		}
+	}
+}
+
 // TestSessionNoLongerKept: a session that is taken up for the length of a connection ends with it, also in the file.
 func TestSessionNoLongerKept(t *testing.T) {
 	path := dataPath(t)

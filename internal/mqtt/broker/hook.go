@@ -274,13 +274,17 @@ func (h *hook) read(c *conn, pk packets.Packet) (packets.Packet, error) {
 	return pk, violation{packets.ErrProtocolViolation, fmt.Errorf("a client must not send packets of type %d here", pk.FixedHeader.Type)}
 }
 
-// OnPacketEncode tells an MQTT 5 client the largest packet, and how long its session is kept if it wanted more.
+// OnPacketEncode tells an MQTT 5 client the largest packet, and how long its session is kept if it wanted more. The user properties of a
+// message are not the problem information that a client may not want.
 func (h *hook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	if c == nil {
 		return pk
 	}
-	if pk.FixedHeader.Type == packets.Connack {
+	switch pk.FixedHeader.Type {
+	case packets.Publish:
+		pk.Mods.DisallowProblemInfo = false
+	case packets.Connack:
 		pk.Properties.MaximumPacketSize = uint32(h.b.opts.Limits.MaxPayload + packetOverhead)
 		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = cl.Properties.Props.SessionExpiryInterval, c.shorter
 	}

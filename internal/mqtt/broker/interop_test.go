@@ -43,7 +43,7 @@ func TestMosquittoClients(t *testing.T) {
 					}
 				}
 				do("-t", "r/stored", "-m", "stored", "-r")
-				eventually(t, "retained message", func() bool { return len(retained(b, "#")) == 1 })
+				eventually(t, "retained message", func() bool { return len(retained(b, "#")) == 1 && b.Stats().Connected == 0 })
 				var out bytes.Buffer
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 				defer cancel()

@@ -34,6 +34,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock that messages are stamped with; nil means [mqtt.Now].
 	Now func() time.Time
+	// elapsed is a clock that nobody sets: the time since some moment. Nil means since the start.
+	elapsed func() time.Duration
 }
 
 // Limits bound what peers can cost. Each field's comment names its default.
@@ -61,7 +63,8 @@ type Limits struct {
 	// disconnected, and may try again.
 	MaxIncomingBytes int
 	// MaxBacklogBytes is how many bytes may wait for all clients together, in their queues and unsent: 512 MiB. Beyond it
-	// nothing more is queued, as with MaxQueuedBytes, and clients that have more than 1 MiB unsent are disconnected.
+	// nothing more is queued, as with MaxQueuedBytes, and clients that have more than 1 MiB unsent are disconnected; what is in
+	// their queues does not make it more.
 	MaxBacklogBytes int
 	// MaxUnsent is how many bytes may wait for a client that reads too slowly before it is disconnected: 80 MiB, or as many
 	// as two of the largest packets have.
@@ -176,6 +179,10 @@ func (o Options) prepare(ctx context.Context) (Options, accounts, error) {
 	}
 	if o.Now == nil {
 		o.Now = mqtt.Now
+	}
+	if o.elapsed == nil {
+		began := time.Now()
+		o.elapsed = func() time.Duration { return time.Since(began) }
 	}
 	var wrong mqtt.OptionErrors
 	o.Limits = o.Limits.withDefaults()

@@ -1,15 +1,19 @@
 package broker
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/statehouse/statehouse/internal/mqtt"
 )
 
 // toSubscribers gives a message to whoever subscribed to its topic: the library says who that is, and encodes. Broker.delivery is held.
 func (b *Broker) toSubscribers(pk packets.Packet, origin string) {
 	all := b.server.Topics.Subscribers(pk.TopicName)
 	if len(all.Shared) > 0 {
+		b.leaveOutAway(all.Shared)
 		all.SelectShared()
 		all.MergeSharedSelected()
 	}
@@ -18,10 +22,54 @@ func (b *Broker) toSubscribers(pk packets.Packet, origin string) {
 	}
 	m := newMessage(pk)
 	for id, sub := range all.Subscriptions {
-		if !sub.NoLocal || id != origin {
-			b.toSubscriber(id, sub, m)
+		if sub.NoLocal && id == origin {
+			var ok bool
+			if sub, ok = b.withoutNoLocal(id, m.Topic, all.SharedSelected); !ok {
+				continue
+			}
+		}
+		b.toSubscriber(id, sub, m)
+	}
+}
+
+// leaveOutAway leaves members that are away out of groups that share a subscription, as long as somebody is there: the library would choose
+// any of them.
+func (b *Broker) leaveOutAway(groups map[string]map[string]packets.Subscription) {
+	for _, members := range groups {
+		there := map[string]packets.Subscription{}
+		for id, sub := range members {
+			if cl, ok := b.server.Clients.Get(id); ok && !cl.Closed() {
+				there[id] = sub
+			}
+		}
+		if len(there) > 0 {
+			maps.DeleteFunc(members, func(id string, _ packets.Subscription) bool { _, ok := there[id]; return !ok })
 		}
 	}
+}
+
+// withoutNoLocal is what a publisher itself has subscribed to on a topic, but for what is to bring none of its own: the library makes one
+// subscription of all, which is No Local if any of them is.
+func (b *Broker) withoutNoLocal(id, topic string, shared map[string]packets.Subscription) (all packets.Subscription, ok bool) {
+	cl, there := b.server.Clients.Get(id)
+	if !there {
+		return all, false
+	}
+	add := func(sub packets.Subscription) {
+		if !ok {
+			all, ok = sub, true
+		}
+		all = all.Merge(sub)
+	}
+	for filter, sub := range cl.State.Subscriptions.GetAll() {
+		if !sub.NoLocal && mqtt.Match(filter, topic) {
+			add(sub)
+		}
+	}
+	if sub, chosen := shared[id]; chosen {
+		add(sub)
+	}
+	return all, ok
 }
 
 // toSubscriber gives a message to one of them, connected or not.

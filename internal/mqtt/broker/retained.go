@@ -201,7 +201,7 @@ func (b *Broker) tidy() {
 		for _, topic := range b.expiries.due(time.Now().Unix()) {
 			b.expire(topic)
 		}
-		b.tidySessions(b.opts.Now())
+		b.tidySessions(b.moment())
 		if n%releaseEvery == 0 {
 			b.store.release()
 		}

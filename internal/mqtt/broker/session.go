@@ -3,6 +3,7 @@ package broker
 import (
 	"slices"
 	"sync"
+	"time"
 )
 
 // session is what the broker knows of a client id beyond the library: which of its QoS 2 messages are between PUBREC and
@@ -11,9 +12,10 @@ type session struct {
 	id string
 	b  *Broker
 
-	mu       sync.Mutex // guards what follows
-	kept     bool       // outlives its connection, so that it is in the file
-	ended    bool       // it counts no more, and takes nothing
+	mu       sync.Mutex    // guards what follows
+	kept     bool          // outlives its connection, so that it is in the file
+	ended    bool          // it counts no more, and takes nothing
+	leftAt   time.Duration // when its client left, by moment.elapsed
 	incoming map[uint16]struct{}
 	window
 

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,10 +44,18 @@ var (
 // change is one step of a transaction.
 type change func(tx *bbolt.Tx) error
 
-// request is steps that belong together. A nil done means that nobody waits.
+// request is steps that belong together. A nil done means that nobody waits. then is told when they are on disk, and, before that, when
+// they could not be written.
 type request struct {
 	changes []change
 	done    chan error
+	then    func(error)
+}
+
+// outcome is what became of requests.
+type outcome struct {
+	of  []request
+	err error
 }
 
 // store keeps retained messages and sessions in a bbolt file. One goroutine writes: it takes everything that waits, and
@@ -55,8 +65,10 @@ type store struct {
 	log   *slog.Logger
 	queue chan request
 	stop  chan struct{}
-	ended chan struct{}
-	late  []change // unwaited steps of a transaction that failed; the writer's own
+	over  chan struct{} // closed when nothing is written any more
+	ended chan struct{} // closed when everybody was told, too
+	late  []request     // unwaited ones of a transaction that failed; the writer's own
+	told  outcomes
 	// unsure says that what the file holds need not be on the disk; the writer's own.
 	unsure bool
 	// fault is why the last transaction failed, nil if it did not.
@@ -73,7 +85,7 @@ const maxLate = 100_000
 
 // openStore opens or creates the file.
 func openStore(path string, log *slog.Logger) (*store, error) {
-	s := &store{log: log, queue: make(chan request, 256), stop: make(chan struct{}), ended: make(chan struct{})}
+	s := &store{log: log, queue: make(chan request, 256), stop: make(chan struct{}), over: make(chan struct{}), ended: make(chan struct{})}
 	if path == "" {
 		s.memory.records = map[string][]byte{}
 		close(s.ended)
@@ -97,7 +109,9 @@ func openStore(path string, log *slog.Logger) (*store, error) {
 		return nil, errors.Join(fmt.Errorf("mqtt broker: data folder: %w", err), db.Close())
 	}
 	s.db = db
+	s.told.wake = sync.NewCond(&s.told.mu)
 	go s.run()
+	go s.tell()
 	return s, nil
 }
 
@@ -207,7 +221,8 @@ const retryEvery = 5 * time.Second
 
 // run is the writer.
 func (s *store) run() {
-	defer close(s.ended)
+	defer s.told.close()
+	defer close(s.over)
 	for {
 		var retry <-chan time.Time
 		if s.fault.Load() != nil {
@@ -251,28 +266,26 @@ func (s *store) drain(first request) []request {
 // commit writes a group. When that fails, those who wait are told, and the others' steps are tried again with the next
 // group, before it: their order is kept.
 func (s *store) commit(group []request) {
-	changes := s.late
-	for _, r := range group {
+	all := slices.Concat(s.late, group)
+	var changes []change
+	for _, r := range all {
 		changes = append(changes, r.changes...)
 	}
 	err := s.update(changes)
 	if err == nil {
 		s.late = nil
 		s.fault.Store(nil)
-	} else {
-		s.fault.Store(&err)
-		s.log.Error("mqtt broker: cannot write the data file; nothing is acknowledged that needs it", "error", err)
-		for _, r := range group {
-			if r.done == nil && len(s.late)+len(r.changes) <= maxLate {
-				s.late = append(s.late, r.changes...)
-			}
-		}
+		s.told.add(outcome{all, nil})
+		return
 	}
+	s.fault.Store(&err)
+	s.log.Error("mqtt broker: cannot write the data file; nothing is acknowledged that needs it", "error", err)
 	for _, r := range group {
-		if r.done != nil {
-			r.done <- err
+		if r.done == nil && (len(s.late) < maxLate || r.then != nil) { // those of whom somebody is told are bounded by the queues
+			s.late = append(s.late, r)
 		}
 	}
+	s.told.add(outcome{group, err})
 }
 
 // update is one transaction, synced when it returns nil.
@@ -331,7 +344,7 @@ func (s *store) write(changes ...change) error {
 	done := make(chan error, 1)
 	select {
 	case s.queue <- request{changes: changes, done: done}:
-	case <-s.ended:
+	case <-s.over:
 		return errStoreClosed
 	}
 	select {
@@ -348,13 +361,16 @@ func (s *store) write(changes ...change) error {
 }
 
 // enqueue has changes written soon, in order, and waits for nothing but a place in the queue.
-func (s *store) enqueue(changes ...change) {
+func (s *store) enqueue(changes ...change) { s.ask(request{changes: changes}) }
+
+// ask is enqueue for a request that somebody is told about.
+func (s *store) ask(r request) {
 	if s.db == nil {
 		return
 	}
 	select {
-	case s.queue <- request{changes: changes}:
-	case <-s.ended:
+	case s.queue <- r:
+	case <-s.over:
 	}
 }
 

@@ -6,17 +6,19 @@ import (
 	"math"
 	"net"
 	"slices"
+	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // The way of a message with QoS 1 or 2 towards a client. The library's own way counts what is under way in one place and what
 // is free in another, and is given none of these messages; it only encodes them.
 //
 //  1. enqueue: the message gets a packet id that no other one towards the client has, and goes to the end of the queue
-//  2. it is sent when no other one waits before it and fewer are under way than the client takes at once (its receive maximum)
-//  3. PUBREC: what is left of it is its PUBREL
+//  2. it is sent when no other one waits before it, fewer are under way than the client takes at once (its receive maximum), and little
+//     is unsent: what is in a queue already must not take the connection's room, for which a slow client is disconnected. With QoS 2, of a
+//     kept session, it is in the file before: a broker that was killed would else give its packet id to another, which the client drops
+//  3. PUBREC: what is left of it is its PUBREL (answers.go)
 //  4. PUBACK or PUBCOMP: it leaves the queue, its packet id is free, and the next one is sent
 //
 // A connection that begins sends what is left, from the oldest on; what was sent before keeps its packet id, with DUP. All of it
@@ -33,8 +35,8 @@ type window struct {
 	bytes   int                // of the queue; see message.size
 	full    bool               // something did not fit since there was room last
 	lastID  uint16
-	lastSeq int64 // the queue's order
-	soonest int64 // no message ends before this time; 0: none ends
+	lastSeq int64  // the queue's order
+	soonest moment // no message that waits ends before this time; 0: none ends
 
 	conn    *conn               // what messages are sent on, nil while there is none
 	most    int                 // that may be under way at once
@@ -49,9 +51,11 @@ const maxUnkept = 1 << 15
 // queued is a message towards a client that is not acknowledged.
 type queued struct {
 	message
-	subs  []int // identifiers of the subscriptions that it is for; the file does not have them
-	tried bool  // it was sent, or may have been before the broker's start
-	out   bool  // it was, on this connection, or its PUBREL
+	due     time.Duration // when it is over by moment.elapsed; 0: never, or it is the file's, and only the wall's clock says
+	subs    []int         // identifiers of the subscriptions that it is for; the file does not have them
+	unsaved bool          // it is not to be sent yet, nor its PUBREL: with QoS 2 the file has to have it before
+	tried   bool          // it was sent, or may have been before the broker's start
+	out     bool          // it was, on this connection, or its PUBREL
 }
 
 // grow changes the number of bytes of the queue.
@@ -74,7 +78,7 @@ func (s *session) enqueue(m message, subs []int) {
 func (s *session) offer(m message, subs []int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.turn() || !s.fits(m.size()) && m.size() <= s.b.opts.Limits.MaxQueuedBytes {
+	if !s.free(m) || !s.fits(m.size()) && m.size() <= s.b.opts.Limits.MaxQueuedBytes {
 		return false
 	}
 	s.enqueueLocked(m, subs)
@@ -93,25 +97,37 @@ func (s *session) enqueueLocked(m message, subs []int) {
 	s.lastSeq++
 	m.Seq = s.lastSeq
 	q := &queued{message: m, subs: subs}
+	q.lasts(s.b.moment())
 	s.queue[id] = q
 	s.grow(m.size())
-	s.endsAt(m.Expires)
-	s.save(id, q)
+	s.endsAt(q)
+	s.save(id, q, m.QoS == 2, nil)
 	switch {
-	case s.turn():
+	case !q.unsaved && s.turn(m):
 		s.send(id, q)
 	case s.conn != nil:
 		s.waiting = append(s.waiting, id)
 	}
 }
 
-// fits says that the queue takes another n bytes. turn says that the next message would be sent at once.
+// fits says that the queue takes another n bytes. turn says that a message would be sent at once, if it were the next one.
 func (s *session) fits(n int) bool {
 	l := s.b.opts.Limits
 	return len(s.queue) < l.MaxQueued && s.bytes+n <= l.MaxQueuedBytes && s.b.backlog.Load()+int64(n) <= int64(l.MaxBacklogBytes)
 }
 
-func (s *session) turn() bool { return s.conn != nil && len(s.waiting) == 0 && s.out < s.most }
+func (s *session) turn(m message) bool { return len(s.waiting) == 0 && s.takes(m) }
+
+// free says that a message would be sent at once, or as soon as those before it are in the file.
+func (s *session) free(m message) bool {
+	next := len(s.waiting) == 0 || s.queue[s.waiting[0]].unsaved
+	return next && s.takes(m) && s.out+len(s.waiting) < s.most
+}
+
+// takes says that the client, and its connection, have room for a message.
+func (s *session) takes(m message) bool {
+	return s.conn != nil && s.out < s.most && s.conn.hasRoom(len(m.Payload)+packetOverhead)
+}
 
 // freeID is a packet id that no message towards the client has, 0 if all are in use.
 func (s *session) freeID() uint16 {
@@ -127,7 +143,8 @@ func (s *session) freeID() uint16 {
 	return 0
 }
 
-// overflow deals with a message that does not fit. A client that takes it now gets it all the same, once: it is not sent again.
+// overflow deals with a message that does not fit. A client that takes it now gets it all the same, with QoS 1, and once: it is
+// not sent again.
 func (s *session) overflow(id uint16, m message, subs []int) {
 	s.b.stats.dropped.Add(1)
 	if !s.full {
@@ -135,7 +152,8 @@ func (s *session) overflow(id uint16, m message, subs []int) {
 		s.b.log.Warn("mqtt broker: messages are not queued", "client", s.id, "topic", m.Topic,
 			"reason", "its queue is full (mqtt.limits.max_queued, max_queued_bytes), or all of them together (max_backlog_bytes)")
 	}
-	if id == 0 || len(s.unkept) >= maxUnkept || !s.turn() {
+	// With QoS 2 its packet id would be another message's when the client is back, which the client has not done with.
+	if m.QoS == 2 || id == 0 || len(s.unkept) >= maxUnkept || !s.turn(m) {
 		return
 	}
 	if err := s.write(id, &queued{message: m, subs: subs}); err != nil {
@@ -150,7 +168,7 @@ func (s *session) overflow(id uint16, m message, subs []int) {
 
 // send sends a message of the queue, if it is still to be.
 func (s *session) send(id uint16, q *queued) {
-	if q.over(s.b.now()) && s.giveUp(id, q) {
+	if q.over(s.b.moment()) && s.giveUp(id, q) {
 		return
 	}
 	switch err := s.write(id, q); {
@@ -179,10 +197,14 @@ func (s *session) write(id uint16, q *queued) error {
 
 // sendNext sends what waits, as far as the client takes it.
 func (s *session) sendNext() {
-	for s.conn != nil && len(s.waiting) > 0 && s.out < s.most {
+	for len(s.waiting) > 0 {
 		id := s.waiting[0]
+		q := s.queue[id]
+		if q.unsaved || !s.takes(q.message) {
+			break
+		}
 		s.waiting = s.waiting[1:]
-		s.send(id, s.queue[id])
+		s.send(id, q)
 	}
 	if len(s.waiting) == 0 {
 		s.waiting = nil
@@ -193,7 +215,7 @@ func (s *session) sendNext() {
 func (s *session) attach(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expireLocked(s.b.now())
+	s.expireLocked(s.b.moment())
 	s.conn, s.most = c, math.MaxUint16
 	if most := int(c.cl.Properties.Props.ReceiveMaximum); most > 0 {
 		s.most = most
@@ -210,7 +232,17 @@ func (s *session) attach(c *conn) {
 		return cmp.Compare(a.Seq, b.Seq)
 	})
 	s.waiting = ids
+	c.feeder.Store(s)
 	s.sendNext()
+}
+
+// feed goes on with what waits for room on a connection.
+func (s *session) feed(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn == c {
+		s.sendNext()
+	}
 }
 
 // detach ends with the connection: nothing is under way any more.
@@ -219,49 +251,10 @@ func (s *session) detach() {
 	defer s.mu.Unlock()
 	s.conn, s.out, s.waiting, s.unkept = nil, 0, nil, nil
 	for _, q := range s.queue {
-		q.out = false
+		if q.out = false; !q.Sent {
+			s.endsAt(q)
+		}
 	}
-}
-
-// answered takes a message out that the client has acknowledged, wholly, and sends the next one.
-func (s *session) answered(id uint16) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.unkept[id]; ok {
-		delete(s.unkept, id)
-		s.out--
-	} else if q := s.queue[id]; q != nil && q.out {
-		s.out--
-		s.remove(id, q)
-	}
-	s.sendNext()
-}
-
-// received notes that the client has a QoS 2 message: what is left of it is its PUBREL. False says that there is no such message.
-func (s *session) received(id uint16) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.unkept[id]; ok {
-		return true
-	}
-	q := s.queue[id]
-	if q == nil || !q.out {
-		return false
-	}
-	if !q.Sent { // PUBRELs have the order of the PUBRECs
-		s.lastSeq++
-		q.Seq = s.lastSeq
-		s.reduce(id, q)
-	}
-	return true
-}
-
-// reduce leaves of a message what its PUBREL needs.
-func (s *session) reduce(id uint16, q *queued) {
-	before := q.size()
-	q.Sent, q.Payload, q.Props = true, nil, nil
-	s.grow(q.size() - before)
-	s.save(id, q)
 }
 
 // remove takes a message off the queue.
@@ -274,28 +267,18 @@ func (s *session) remove(id uint16, q *queued) {
 	}
 }
 
-// save puts a message of a kept session into the file.
-func (s *session) save(id uint16, q *queued) {
-	if !s.kept {
-		return
-	}
-	if c, err := putMessage(bucketQueued, idKey(s.id, id), q.message); err == nil {
-		s.b.queuedWrites.Add(1)
-		s.b.store.enqueue(c)
-	}
-}
-
 // restore takes what the file has of the queue. Whether a message was sent is not known: it may have been.
 func (s *session) restore(all map[uint16]message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, m := range all {
-		s.queue[id] = &queued{message: m, tried: true}
+		q := &queued{message: m, tried: true}
+		s.queue[id] = q
 		s.grow(m.size())
-		s.endsAt(m.Expires)
+		s.endsAt(q)
 		s.lastSeq = max(s.lastSeq, m.Seq)
 	}
-	s.expireLocked(s.b.now())
+	s.expireLocked(s.b.moment())
 }
 
 // queueLen is how many messages towards the client are not acknowledged.
@@ -303,29 +286,4 @@ func (s *session) queueLen() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.queue)
-}
-
-// acknowledged takes a client's answer to a message.
-func (c *conn) acknowledged(pk packets.Packet) {
-	failed := pk.ReasonCode >= packets.ErrUnspecifiedError.Code || !pk.ReasonCodeValid()
-	switch {
-	case pk.FixedHeader.Type != packets.Pubrec || failed:
-		c.session.answered(pk.PacketID)
-	case c.session.received(pk.PacketID):
-		_ = c.pubrel(pk.PacketID, 0) // it fails if the connection is closed, which reading says
-	default:
-		_ = c.pubrel(pk.PacketID, packets.ErrPacketIdentifierNotFound.Code)
-	}
-	c.moreRoom()
-}
-
-// pubrel writes a PUBREL. Its code is for MQTT 5 only.
-func (c *conn) pubrel(id uint16, code byte) error {
-	b := []byte{packets.Pubrel<<4 | 2, 2, byte(id >> 8), byte(id)}
-	if code != 0 && c.version.Load() >= 5 {
-		b = append(b, code)
-		b[1]++
-	}
-	_, err := c.Write(b)
-	return err
 }
