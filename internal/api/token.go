@@ -37,8 +37,8 @@ type TokenSpec struct {
 	Name     string   `json:"name"`
 	Scopes   []string `json:"scopes"`
 	Entities []string `json:"entities,omitempty"`
-	// ExpiresAt is left out where it never does.
-	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// ExpiresAt is nil where it never does.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
 // TokenRotation says how a token gets another secret.
@@ -82,7 +82,12 @@ func CreateTokenIn(ctx context.Context, h *statehouse.House, tokens *access.Toke
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	s := access.Spec{Name: spec.Name, Scopes: scopes, Entities: spec.Entities, ExpiresAt: spec.ExpiresAt}
+	s := access.Spec{Name: spec.Name, Scopes: scopes, Entities: spec.Entities}
+	if at := spec.ExpiresAt; at != nil {
+		if s.ExpiresAt = *at; at.IsZero() { // which is no word for never
+			s.ExpiresAt = at.Add(1)
+		}
+	}
 	draft, err := tokens.Draft(s)
 	if err != nil {
 		return IssuedToken{}, err

@@ -77,7 +77,8 @@ func (c *tokenCreateCmd) Run(a *app) error {
 		if d <= 0 {
 			return usagef("--expires %s: write a duration above 0, as in 90d; without it the token never expires", d)
 		}
-		spec.ExpiresAt = a.now().Add(d)
+		at := a.now().Add(d)
+		spec.ExpiresAt = &at
 	}
 	return a.withSource(func(s source) error {
 		made, err := s.CreateToken(a.ctx, spec)

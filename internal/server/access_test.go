@@ -349,7 +349,8 @@ func TestTokensOverHTTP(t *testing.T) {
 	for body, want := range map[string]int{
 		`{"name":"grafana","scopes":["read"]}`: 409, `{"name":"X","scopes":["read"]}`: 400, `{"name":"a","scopes":["all"]}`: 400, `{"name":"a"}`: 400,
 		`{"name":"a","scopes":["admin"],"entities":["light.*"]}`: 400, `{"name":"a","scopes":["read"],"expires_at":"2001-01-01T00:00:00Z"}`: 400,
-		`{"name":"a","scopes":["read"],"secret":"x"}`: 400,
+		`{"name":"a","scopes":["read"],"expires_at":"0001-01-01T00:00:00Z"}`: 400,
+		`{"name":"a","scopes":["read"],"secret":"x"}`:                        400,
 	} {
 		if r := ask("POST", "/v1/tokens", body); r.status != want {
 			t.Errorf("%s: %d %s", body, r.status, r.body)
