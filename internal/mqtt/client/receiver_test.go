@@ -197,7 +197,7 @@ func TestTheHandlerPanics(t *testing.T) {
 				h = &panicky{recorder: one, wait: bad}
 			}
 			f, acks := flood(func(p *peer) { p.write(reports(1, "", 5)) })
-			var log lockedBuffer
+			var log syncBuffer
 			c, _ := run(t, client.Options{Endpoint: f.start(t), Handler: h, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			for _, id := range []uint16{1, 2, 1, 2, 1, 2, 3, 4, 5} {
 				expectAck(t, acks, id)
@@ -233,24 +233,6 @@ func (p *panicky) Begin(ctx context.Context, m mqtt.Message) func() error {
 		}
 		return p.Handle(ctx, m)
 	}
-}
-
-// lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.all.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.all.String()
 }
 
 // What cannot be under way beside others meets what they did, and those behind it what it did.
