@@ -111,8 +111,13 @@ func TestCloseEndsARemoval(t *testing.T) {
 		removed <- err
 	}()
 	<-held
-	for !someGoroutine(`(?s)\[sync\.Mutex\.Lock.*\(\*sealer\)\.step`) {
-		runtime.Gosched()
+	for _, waiting := range []string{
+		`(?s)\[sync\.Mutex\.Lock.*\(\*sealer\)\.step`,
+		`(?s)\[chan receive.*\(\*Store\)\.inTurn.*\(\*Store\)\.removeRest`, // for the turn of its first step
+	} {
+		for !someGoroutine(waiting) {
+			runtime.Gosched()
+		}
 	}
 	go func() { closed <- s.Close() }()
 	for began := time.Now(); someGoroutine(`(?s).*\(\*Store\)\.untilClosed`); runtime.Gosched() {
