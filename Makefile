@@ -62,8 +62,8 @@ generated: ## Fail if proto/ does not lint or gen/ is not what it generates.
 race: ## Run the tests with the race detector, the longest ones shortened.
 	CGO_ENABLED=1 $(GO) test -race -short ./...
 
-test-386: ## Run all tests as a 32-bit program.
-	CGO_ENABLED=0 GOARCH=386 $(GO) test ./...
+test-386: ## Run the tests as a 32-bit program, the longest ones shortened.
+	CGO_ENABLED=0 GOARCH=386 $(GO) test -short ./...
 
 fuzz: ## Run every fuzz target for FUZZTIME (15s), two at a time.
 	@GO=$(GO) scripts/fuzz.sh $(FUZZTIME)
