@@ -58,17 +58,16 @@ func (s *session) save(id uint16, q *queued, awaited bool, c *conn) {
 	if !s.kept {
 		return
 	}
-	put, err := putMessage(bucketQueued, idKey(s.id, id), q.message)
+	r, err := putMessage(s.id, id, q.message)
 	if err != nil {
 		return
 	}
-	r := request{changes: []change{put}}
 	if awaited && s.b.store.db != nil {
 		q.unsaved = true
 		r.then = func(err error) { s.saved(id, q, c, err) }
 	}
 	s.b.queuedWrites.Add(1)
-	s.b.store.ask(r)
+	s.b.store.enqueue(r)
 }
 
 // saved goes on with a message that is in the file now. After an error the file is tried again, and then it is.

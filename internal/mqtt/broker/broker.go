@@ -346,7 +346,7 @@ func (c *conn) settle() {
 	c.session.left(c.b.moment())
 	expiry := c.b.sessionExpiry(c.cl)
 	if expiry > 0 {
-		c.b.store.enqueue(putJSON(bucketClients, []byte(c.cl.ID), c.b.clientRecord(c.cl)))
+		c.b.store.enqueue(putClient(c.b.clientRecord(c.cl)))
 	} else {
 		c.b.endSession(c.cl)
 	}

@@ -17,12 +17,12 @@ func (b *Broker) BreakStore() error { return b.store.db.Close() }
 // FailStore makes every write to the data file fail until mend is called.
 func (b *Broker) FailStore() (mend func()) {
 	var mended atomic.Bool
-	b.store.enqueue(func(*bbolt.Tx) error { // it is tried again before all others
+	b.store.enqueue(request{about: subject{session: "of a test"}, changes: []change{func(*bbolt.Tx) error { // it is tried again before all others
 		if mended.Load() {
 			return nil
 		}
 		return errors.New("the disk is full")
-	})
+	}}})
 	return func() { mended.Store(true) }
 }
 

@@ -154,7 +154,7 @@ func (h *hook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
 	kept := keeps(cl)
 	c.session.setKept(kept)
 	if kept {
-		b.store.enqueue(putJSON(bucketClients, []byte(cl.ID), b.clientRecord(cl)))
+		b.store.enqueue(putClient(b.clientRecord(cl)))
 	}
 }
 

@@ -41,7 +41,7 @@ func (b *Broker) piece(p pattern, from string, most int, except func(topic strin
 			return true
 		})
 	})
-	b.store.read(size)
+	b.store.wasRead(size)
 	if err != nil {
 		return nil, "", fmt.Errorf("retained messages of %q: %w", p.filter, err)
 	}

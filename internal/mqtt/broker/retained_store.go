@@ -2,7 +2,6 @@ package broker
 
 import (
 	"bytes"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -57,21 +56,12 @@ func (s *store) retain(topic string, record []byte, others ...change) error {
 }
 
 // view has a function walk over the retained messages. What it is given is gone when it returns. It must wait for nothing.
-func (s *store) view(f func(cur cursor)) (err error) {
+func (s *store) view(f func(cur cursor)) error {
 	if s.db == nil {
 		s.memory.view(f)
 		return nil
 	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = damaged(s.db.Path(), r)
-		}
-	}()
-	return s.db.View(func(tx *bbolt.Tx) error {
-		f(tx.Bucket(bucketRetained).Cursor())
-		return nil
-	})
+	return s.read(func(tx *bbolt.Tx) { f(tx.Bucket(bucketRetained).Cursor()) })
 }
 
 // retainedSize is what a topic's message counts for in the tally; there may be none.
@@ -107,8 +97,8 @@ func countRetained(b *bbolt.Bucket, expiring func(m message)) (t tally, bad int)
 // memory as long as they are mapped, and are in the kernel's anyway.
 const releaseAfter = 1 << 20
 
-// read notes that so many bytes of records were read. Unlike what it counts, the pages that it gives back may be in use: they come again.
-func (s *store) read(n int) {
+// wasRead notes that so many bytes of records were read. Unlike what it counts, the pages that it gives back may be in use: they come again.
+func (s *store) wasRead(n int) {
 	if s.touched.Add(int64(n)) >= releaseAfter {
 		s.release()
 	}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -44,13 +45,30 @@ var (
 // change is one step of a transaction.
 type change func(tx *bbolt.Tx) error
 
-// request is steps that belong together. A nil done means that nobody waits. then is told when they are on disk, and, before that, when
-// they could not be written.
+// request is steps that belong together. A nil done means that nobody waits: then about says what of a session the file is to have, or,
+// where it is removed, to have no more. then is told when they are on disk, and, before that, when they could not be written.
 type request struct {
 	changes []change
 	done    chan error
 	then    func(error)
+	about   subject
+	removes bool
 }
+
+// subject is something that the file has of a session: a message towards it, the record of its client, or all of it.
+type subject struct {
+	session string
+	part    sessionPart
+	id      uint16 // of the message
+}
+
+type sessionPart byte
+
+const (
+	wholeSession sessionPart = iota
+	clientRecord
+	queuedMessage
+)
 
 // outcome is what became of requests.
 type outcome struct {
@@ -67,7 +85,7 @@ type store struct {
 	stop  chan struct{}
 	over  chan struct{} // closed when nothing is written any more
 	ended chan struct{} // closed when everybody was told, too
-	late  []request     // unwaited ones of a transaction that failed; the writer's own
+	late  []request     // of those that failed, what is tried again; the writer's own
 	told  outcomes
 	// unsure says that what the file holds need not be on the disk; the writer's own.
 	unsure bool
@@ -79,9 +97,6 @@ type store struct {
 	memory   memory       // has what is retained when there is no file
 	touched  atomic.Int64 // bytes of records that were read since the pages were given back
 }
-
-// maxLate bounds what is kept for a second try when the file cannot be written.
-const maxLate = 100_000
 
 // openStore opens or creates the file.
 func openStore(path string, log *slog.Logger) (*store, error) {
@@ -232,7 +247,7 @@ func (s *store) run() {
 		case r := <-s.queue:
 			s.commit(s.drain(r))
 		case <-retry:
-			s.commit([]request{{changes: []change{func(*bbolt.Tx) error { return nil }}}})
+			s.commit([]request{{changes: []change{func(*bbolt.Tx) error { return nil }}, done: make(chan error, 1)}})
 		case <-s.stop:
 			for {
 				select {
@@ -264,7 +279,7 @@ func (s *store) drain(first request) []request {
 }
 
 // commit writes a group. When that fails, those who wait are told, and the others' steps are tried again with the next
-// group, before it: their order is kept.
+// group, before it.
 func (s *store) commit(group []request) {
 	all := slices.Concat(s.late, group)
 	var changes []change
@@ -280,12 +295,41 @@ func (s *store) commit(group []request) {
 	}
 	s.fault.Store(&err)
 	s.log.Error("mqtt broker: cannot write the data file; nothing is acknowledged that needs it", "error", err)
-	for _, r := range group {
-		if r.done == nil && (len(s.late) < maxLate || r.then != nil) { // those of whom somebody is told are bounded by the queues
-			s.late = append(s.late, r)
+	s.late = s.last(all)
+	s.told.add(outcome{group, err})
+}
+
+// last is what is left to be done of requests that failed, in their order: about each subject the last one, and no removal of what the file
+// does not have. So it never is more than what the file and the sessions have, however long nothing can be written.
+func (s *store) last(all []request) (left []request) {
+	seen := map[subject]bool{}
+	for _, r := range slices.Backward(all) {
+		if r.done != nil || seen[r.about] || seen[subject{session: r.about.session}] {
+			continue
+		}
+		seen[r.about] = true
+		if !r.removes || s.mayHave(r.about) {
+			left = append(left, r)
 		}
 	}
-	s.told.add(outcome{group, err})
+	slices.Reverse(left)
+	return left
+}
+
+// mayHave says that the file has something of a subject, or cannot be asked.
+func (s *store) mayHave(what subject) (has bool) {
+	err := s.read(func(tx *bbolt.Tx) {
+		if what.part == queuedMessage {
+			has = tx.Bucket(bucketQueued).Get(idKey(what.session, what.id)) != nil
+			return
+		}
+		has = tx.Bucket(bucketClients).Get([]byte(what.session)) != nil
+		for _, name := range sessionBuckets {
+			k, _ := tx.Bucket(name).Cursor().Seek(sessionPrefix(what.session))
+			has = has || bytes.HasPrefix(k, sessionPrefix(what.session))
+		}
+	})
+	return has || err != nil
 }
 
 // update is one transaction, synced when it returns nil.
@@ -336,6 +380,20 @@ func (s *store) update(changes []change) (err error) {
 	return nil
 }
 
+// read has a function look at the file, and turns a damaged file's panics into errors. It must wait for nothing.
+func (s *store) read(f func(tx *bbolt.Tx)) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = damaged(s.db.Path(), r)
+		}
+	}()
+	return s.db.View(func(tx *bbolt.Tx) error {
+		f(tx)
+		return nil
+	})
+}
+
 // write waits until the changes, and all that were enqueued before them, are on disk.
 func (s *store) write(changes ...change) error {
 	if s.db == nil {
@@ -360,11 +418,8 @@ func (s *store) write(changes ...change) error {
 	}
 }
 
-// enqueue has changes written soon, in order, and waits for nothing but a place in the queue.
-func (s *store) enqueue(changes ...change) { s.ask(request{changes: changes}) }
-
-// ask is enqueue for a request that somebody is told about.
-func (s *store) ask(r request) {
+// enqueue has a request for which nobody waits written soon, in order, and waits for nothing but a place in the queue.
+func (s *store) enqueue(r request) {
 	if s.db == nil {
 		return
 	}
@@ -403,15 +458,7 @@ func del(bucket, key []byte) change {
 	return func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Delete(key) }
 }
 
-// putMessage and putJSON encode in the caller.
-func putMessage(bucket, key []byte, m message) (change, error) {
-	b, err := m.encode()
-	if err != nil {
-		return nil, err
-	}
-	return put(bucket, key, b), nil
-}
-
+// putJSON encodes in the caller.
 func putJSON(bucket, key []byte, v any) change {
 	b, err := json.Marshal(v)
 	return func(tx *bbolt.Tx) error {
@@ -422,17 +469,37 @@ func putJSON(bucket, key []byte, v any) change {
 	}
 }
 
+// putMessage and delMessage are about a message towards a session, putClient about the client's record.
+func putMessage(session string, id uint16, m message) (request, error) {
+	b, err := m.encode()
+	if err != nil {
+		return request{}, err
+	}
+	return request{changes: []change{put(bucketQueued, idKey(session, id), b)}, about: subject{session, queuedMessage, id}}, nil
+}
+
+func delMessage(session string, id uint16) request {
+	return request{changes: []change{del(bucketQueued, idKey(session, id))}, about: subject{session, queuedMessage, id}, removes: true}
+}
+
+func putClient(c client) request {
+	return request{changes: []change{putJSON(bucketClients, []byte(c.ID), c)}, about: subject{session: c.ID, part: clientRecord}}
+}
+
+// sessionBuckets are where a session is, beside its client's record.
+var sessionBuckets = [][]byte{bucketSubs, bucketQueued, bucketIncoming}
+
 // delSession forgets all of a session.
-func delSession(clientID string) change {
-	return func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketSubs, bucketQueued, bucketIncoming} {
+func delSession(clientID string) request {
+	return request{about: subject{session: clientID}, removes: true, changes: []change{func(tx *bbolt.Tx) error {
+		for _, name := range sessionBuckets {
 			c, prefix := tx.Bucket(name).Cursor(), sessionPrefix(clientID)
-			for k, _ := c.Seek(prefix); k != nil && len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix); k, _ = c.Seek(prefix) {
+			for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
 				if err := c.Delete(); err != nil {
 					return err
 				}
 			}
 		}
 		return tx.Bucket(bucketClients).Delete([]byte(clientID))
-	}
+	}}}
 }

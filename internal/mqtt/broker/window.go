@@ -263,7 +263,7 @@ func (s *session) remove(id uint16, q *queued) {
 	delete(s.queue, id)
 	s.full = false
 	if s.kept {
-		s.b.store.enqueue(del(bucketQueued, idKey(s.id, id)))
+		s.b.store.enqueue(delMessage(s.id, id))
 	}
 }
 
