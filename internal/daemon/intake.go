@@ -69,12 +69,17 @@ func (in *intake) handle(ctx context.Context, m mqtt.Message) error {
 	}
 	for _, d := range in.dialects {
 		if d.Wants(m.Topic) {
-			if err := d.Handle(ctx, m); err != nil {
+			if err := take(ctx, d, m); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// take hands a message to a dialect. What panics there is not to hold up what comes behind it, nor to end the process.
+func take(ctx context.Context, d dialect.Dialect, m mqtt.Message) error {
+	return d.Contain(m, func() error { return d.Handle(ctx, m) })
 }
 
 // ignores says that the user wants nothing of a topic.
@@ -101,7 +106,7 @@ func (in *intake) open(ctx context.Context, retained func(filter string) iter.Se
 				if in.ignores(m.Topic) {
 					continue
 				}
-				if err := d.Handle(ctx, m); err != nil {
+				if err := take(ctx, d, m); err != nil {
 					errs = append(errs, fmt.Errorf("retained message %s: %w", m.Topic, err))
 				}
 			}
@@ -128,7 +133,7 @@ func (in *intake) fetched(ctx context.Context, m mqtt.Message) error {
 	m.Fetched = true
 	for _, e := range in.engines {
 		if e.Wants(m.Topic) {
-			if err := e.Handle(ctx, m); err != nil {
+			if err := take(ctx, e, m); err != nil {
 				return err
 			}
 		}

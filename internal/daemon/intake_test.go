@@ -1,15 +1,22 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"iter"
+	"log/slog"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/command"
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/broker"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
@@ -144,6 +151,97 @@ func (*taker) Wants(string) bool { return true }
 func (d *taker) Handle(context.Context, mqtt.Message) error {
 	d.taken++
 	return nil
+}
+
+// faulty is a dialect that panics over messages whose payload says where.
+type faulty struct {
+	dialect.Intake
+	log bytes.Buffer
+}
+
+func newFaulty(house dialect.House) *faulty {
+	d := &faulty{}
+	d.Init(house, "faulty", dialect.Options{Logger: slog.New(slog.NewTextHandler(&d.log, nil))})
+	return d
+}
+
+func (*faulty) Filters() []string          { return []string{"#"} }
+func (*faulty) Wants(string) bool          { return true }
+func (*faulty) Claim(string) dialect.Claim { return dialect.Claim{} }
+
+func (*faulty) Render(dialect.Target, command.Checked) (dialect.Rendered, error) {
+	return dialect.Rendered{}, errors.New("nothing")
+}
+
+func (*faulty) panicIn(where string, m mqtt.Message) {
+	if string(m.Payload) == where {
+		panic("over " + where)
+	}
+}
+
+func (d *faulty) Handle(ctx context.Context, m mqtt.Message) error {
+	d.panicIn("Handle", m)
+	return d.Decide(ctx, m, d.decision(m))
+}
+
+func (d *faulty) decision(m mqtt.Message) func(p statehouse.Pending) (*dialect.Batch, error) {
+	return func(p statehouse.Pending) (*dialect.Batch, error) {
+		d.panicIn("decide", m)
+		return d.NewBatch(p, m.ReceivedAt), nil
+	}
+}
+
+func (d *faulty) Begin(ctx context.Context, q *eventstore.Sequence, m mqtt.Message) func() error {
+	d.panicIn("Begin", m)
+	wait := d.Intake.Begin(ctx, q, m, d.decision(m))
+	return func() error {
+		d.panicIn("wait", m)
+		again, err := wait()
+		if again {
+			return d.Decide(ctx, m, d.decision(m))
+		}
+		return err
+	}
+}
+
+// A message over which its dialect panics is dropped, counted and complained of, with the stack: it would panic again, and its broker has
+// all that comes after it behind it. Nor does what a broker had retained end the process.
+func TestAPanicCostsItsMessage(t *testing.T) {
+	house, err := statehouse.OpenContext(t.Context(), filepath.Join(t.TempDir(), "home.db"), statehouse.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = house.Close() }()
+	message := func(payload string) mqtt.Message {
+		return mqtt.Message{Topic: "a/" + payload, Payload: []byte(payload), ReceivedAt: mqtt.Now()}
+	}
+	for _, where := range []string{"Handle", "decide", "Begin", "wait"} {
+		for _, way := range []string{"handled", "in a sequence", "retained"} {
+			d := newFaulty(house)
+			in := newIntake([]dialect.Dialect{d}, nil, true)
+			var took error
+			panics := where == "Handle" || where == "decide"
+			switch way {
+			case "retained":
+				took = in.open(t.Context(), func(string) iter.Seq[mqtt.Message] { return slices.Values([]mqtt.Message{message(where)}) })
+			case "handled":
+				close(in.opened)
+				took = in.Handle(t.Context(), message(where))
+			default:
+				close(in.opened)
+				panics = where != "Handle"
+				q := in.Sequence()
+				bad, good := q.Begin(t.Context(), message(where)), q.Begin(t.Context(), message("good"))
+				took = errors.Join(bad(), good())
+			}
+			if took != nil {
+				t.Errorf("%s, %s: not accepted: %v", where, way, took)
+			}
+			if n := d.Stats().Ignored[dialect.ReasonFault]; (n == 1) != panics || strings.Contains(d.log.String(), "intake_test.go") != panics {
+				t.Errorf("%s, %s: %d dropped, logged:\n%s", where, way, n, &d.log)
+			}
+		}
+	}
 }
 
 // A device that starts says what it is, and a moment later, which is when what it had retained is fetched, how it is. What it said

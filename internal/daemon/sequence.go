@@ -40,8 +40,18 @@ func (s *sequence) Begin(ctx context.Context, m mqtt.Message) func() error {
 		}
 		wants = d
 	}
-	if d, ok := wants.(dialect.Sequencer); ok {
-		return d.Begin(ctx, &s.log, m)
+	d, ok := wants.(dialect.Sequencer)
+	if !ok {
+		return nil
 	}
-	return nil
+	var wait func() error
+	err := wants.Contain(m, func() error {
+		wait = func() error { return nil } // of a message that is dropped
+		wait = d.Begin(ctx, &s.log, m)
+		return nil
+	})
+	if err != nil || wait == nil {
+		return nil
+	}
+	return func() error { return wants.Contain(m, wait) }
 }

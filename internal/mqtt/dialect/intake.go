@@ -3,7 +3,9 @@ package dialect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/statehouse/statehouse"
@@ -89,16 +91,38 @@ func (in *Intake) Complain(m mqtt.Message, reason Reason, err error) {
 	if !ok {
 		return
 	}
-	problem := ""
+	problem, level := "", slog.LevelWarn
 	if err != nil {
 		problem = mqtt.Clip(err.Error())
 	}
-	in.log.Warn("message dropped", "source", in.source, "topic", mqtt.Clip(m.Topic), "bytes", len(m.Payload),
+	if errors.Is(err, ErrFault) { // ours to mend: the stack with it
+		problem, level = err.Error(), slog.LevelError
+	}
+	in.log.Log(context.Background(), level, "message dropped", "source", in.source, "topic", mqtt.Clip(m.Topic), "bytes", len(m.Payload),
 		"client", mqtt.Clip(m.Client), "reason", string(reason), "error", problem, "suppressed_before", suppressed)
 }
 
+// Contain has f do something with a message. Where that panics the message is dropped, counted and complained of, and nil is
+// returned: it would panic again, and hold up all that its broker has behind it.
+func (in *Intake) Contain(m mqtt.Message, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = nil
+			in.Complain(m, ReasonFault, panicked(p))
+		}
+	}()
+	return f()
+}
+
+// ErrFault is what a decision that panicked fails with. Its text has the stack.
+var ErrFault = errors.New("panic")
+
+// panicked is called where the stack still says where that was.
+func panicked(p any) error { return fmt.Errorf("%w: %v\n%s", ErrFault, p, debug.Stack()) }
+
 // Decide runs one decision about a message and counts what came of it. A message whose events the log refuses for what
-// they are is dropped: it would be refused again. Any other error of the decision or of the house is returned.
+// they are is dropped: it would be refused again. So is one whose decision panics; see [Intake.Contain]. Any other error of the decision or
+// of the house is returned.
 func (in *Intake) Decide(ctx context.Context, m mqtt.Message, decide func(statehouse.Pending) (*Batch, error)) error {
 	_, err := in.Take(ctx, m, decide)
 	return err
@@ -144,7 +168,12 @@ type decision struct {
 }
 
 // run is the decision as the house has it.
-func (d *decision) run(p statehouse.Pending) ([]eventstore.Event, error) {
+func (d *decision) run(p statehouse.Pending) (events []eventstore.Event, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			events, err = nil, panicked(p)
+		}
+	}()
 	b, err := d.decide(p)
 	if err != nil {
 		return nil, err
@@ -166,6 +195,9 @@ func (in *Intake) settle(m mqtt.Message, d *decision, err error) error {
 	switch {
 	case errors.Is(err, eventstore.ErrTooLarge):
 		in.Complain(m, ReasonTooLarge, err)
+		return nil
+	case errors.Is(err, ErrFault):
+		in.Complain(m, ReasonFault, err)
 		return nil
 	case errors.Is(err, eventstore.ErrInvalid):
 		in.Complain(m, ReasonMalformed, err)

@@ -33,6 +33,8 @@ type Dialect interface {
 	Source() string
 	// Stats returns the counts so far.
 	Stats() Stats
+	// Contain has f do something with a message, which is dropped where that panics; see [Intake.Contain].
+	Contain(m mqtt.Message, f func() error) error
 	// Wants says that the dialect makes something of messages on a topic. It may be called by several goroutines at once.
 	Wants(topic string) bool
 	// Claim says for people what the dialect makes of a topic that it wants, and for which entities.

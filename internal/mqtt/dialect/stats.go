@@ -36,6 +36,8 @@ const (
 	// ReasonTooSoon: a measured value that came before the entity's minimum interval was over. Such a report may have other
 	// effects, and counts once for each value.
 	ReasonTooSoon Reason = "too_soon"
+	// ReasonFault: what the dialect makes of the message panicked.
+	ReasonFault Reason = "fault"
 	// ReasonOther: a topic that is none of the dialect's.
 	ReasonOther Reason = "other"
 )
@@ -45,7 +47,7 @@ func Reasons() []Reason { return reasons[:] }
 
 var reasons = [...]Reason{
 	ReasonLogging, ReasonBridge, ReasonCommand, ReasonAction, ReasonCopy, ReasonUnknownDevice, ReasonWaitingFull,
-	ReasonMalformed, ReasonTooLarge, ReasonTooMany, ReasonEmpty, ReasonRetained, ReasonUnchanged, ReasonTooSoon, ReasonOther,
+	ReasonMalformed, ReasonTooLarge, ReasonTooMany, ReasonEmpty, ReasonRetained, ReasonUnchanged, ReasonTooSoon, ReasonFault, ReasonOther,
 }
 
 // Stats counts what a dialect did since it was made.

@@ -3,6 +3,7 @@ package dialecttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 	"github.com/statehouse/statehouse/registry"
 	"github.com/statehouse/statehouse/state"
 )
@@ -41,6 +43,7 @@ func NewMemory() *Memory { return &Memory{Cache: state.New(), Registry: registry
 func (h *Memory) Decide(_ context.Context, decide func(statehouse.Pending) ([]eventstore.Event, error)) (eventstore.Span, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	decide = loud(decide)
 	if h.Fail != nil {
 		if _, err := decide(h); err != nil {
 			return eventstore.Span{}, err
@@ -70,6 +73,17 @@ func (h *Memory) Decide(_ context.Context, decide func(statehouse.Pending) ([]ev
 	}
 	h.Batches++
 	return h.apply(events)
+}
+
+// loud is a decision whose panic is one: a message that is dropped for it would pass a test.
+func loud(decide func(statehouse.Pending) ([]eventstore.Event, error)) func(statehouse.Pending) ([]eventstore.Event, error) {
+	return func(p statehouse.Pending) ([]eventstore.Event, error) {
+		events, err := decide(p)
+		if errors.Is(err, dialect.ErrFault) {
+			panic(err)
+		}
+		return events, err
+	}
 }
 
 func (h *Memory) apply(events []eventstore.Event) (eventstore.Span, error) {
