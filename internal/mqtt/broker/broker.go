@@ -60,6 +60,7 @@ type Broker struct {
 	users   accounts
 	filters []string // the handler's
 	server  *mochi.Server
+	parents *mochi.TopicsIndex // filters that end with +/#, without their last level
 	store   *store
 	ln      *listener
 	ctx     context.Context // of the handler's calls and of what waits; ends in Close
@@ -120,7 +121,7 @@ func open(ctx context.Context, opts Options, users accounts, ln net.Listener) (*
 		return nil, err
 	}
 	b := &Broker{
-		opts: opts, log: opts.Logger, users: users, store: st, seed: maphash.MakeSeed(), logins: make(chan struct{}, 2),
+		opts: opts, log: opts.Logger, users: users, store: st, parents: mochi.NewTopicsIndex(), seed: maphash.MakeSeed(), logins: make(chan struct{}, 2),
 		conns: map[*conn]struct{}{}, connected: map[string]*conn{}, sessions: map[string]*session{}, delayed: map[string]*delayedWill{},
 		closed: make(chan struct{}), expiries: expiries{at: map[string]int64{}}, underWay: underWay{records: map[string][]byte{}},
 	}
@@ -212,6 +213,7 @@ func (b *Broker) restoreSession(s *savedSession) {
 		ps := packets.Subscription{Filter: sub.Filter, Qos: sub.QoS, Identifier: sub.ID, NoLocal: sub.NoLocal,
 			RetainAsPublished: sub.RetainAsPublished, RetainHandling: sub.RetainHandling}
 		b.server.Topics.Subscribe(c.ID, ps)
+		b.subscribed(c.ID, ps)
 		cl.State.Subscriptions.Add(sub.Filter, ps)
 	}
 	sess := b.openSession(c.ID)

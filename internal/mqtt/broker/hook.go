@@ -355,6 +355,7 @@ func (h *hook) OnSubscribed(cl *mochi.Client, pk packets.Packet, codes []byte) {
 		if i >= len(codes) || codes[i] > 2 {
 			continue
 		}
+		h.b.subscribed(cl.ID, sub)
 		changes = append(changes, putJSON(bucketSubs, append(sessionPrefix(cl.ID), sub.Filter...), subscription{
 			Filter: sub.Filter, QoS: codes[i], ID: sub.Identifier, NoLocal: sub.NoLocal,
 			RetainAsPublished: sub.RetainAsPublished, RetainHandling: sub.RetainHandling}))
@@ -369,6 +370,9 @@ func (h *hook) OnSubscribed(cl *mochi.Client, pk packets.Packet, codes []byte) {
 
 // OnUnsubscribed forgets them, and what they were still to bring, before UNSUBACK says so. A session that ends goes as a whole.
 func (h *hook) OnUnsubscribed(cl *mochi.Client, pk packets.Packet) {
+	for _, sub := range pk.Filters {
+		h.b.unsubscribed(cl.ID, sub.Filter)
+	}
 	c := connOf(cl)
 	if c == nil || c.session == nil || pk.PacketID == 0 {
 		return

@@ -3,20 +3,69 @@ package broker
 import (
 	"maps"
 	"slices"
+	"strings"
 
+	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/statehouse/statehouse/internal/mqtt"
 )
 
-// toSubscribers gives a message to whoever subscribed to its topic: the library says who that is, and encodes. Broker.delivery is held.
-func (b *Broker) toSubscribers(pk packets.Packet, origin string) {
-	all := b.server.Topics.Subscribers(pk.TopicName)
+// parent is what the index of the library does not find by a filter that ends with +/#: what is on the level above, which # stands for, too.
+func parent(filter string) (above string, ok bool) {
+	return strings.TrimSuffix(filter, "/#"), strings.HasSuffix(filter, "+/#")
+}
+
+// subscribed and unsubscribed keep Broker.parents.
+func (b *Broker) subscribed(id string, sub packets.Subscription) {
+	if above, ok := parent(sub.Filter); ok {
+		sub.Filter = above
+		b.parents.Subscribe(id, sub)
+	}
+}
+
+func (b *Broker) unsubscribed(id, filter string) {
+	if above, ok := parent(filter); ok {
+		b.parents.Unsubscribe(above, id)
+	}
+}
+
+// subscribers are those to a topic, with the members that were chosen of groups that share a subscription.
+func (b *Broker) subscribers(topic string) *mochi.Subscribers {
+	all, above := b.chosen(b.server.Topics.Subscribers(topic)), b.chosen(b.parents.Subscribers(topic))
+	for id, sub := range above.Subscriptions {
+		have, also := all.Subscriptions[id]
+		if !also {
+			have = packets.Subscription{RetainAsPublished: sub.RetainAsPublished, Identifiers: map[string]int{}}
+		}
+		have.Qos, have.NoLocal = max(have.Qos, sub.Qos), have.NoLocal || sub.NoLocal
+		for filter, n := range sub.Identifiers {
+			have.Identifiers[filter+"/#"] = n
+		}
+		all.Subscriptions[id] = have
+	}
+	for id, sub := range above.SharedSelected {
+		if have, also := all.SharedSelected[id]; also {
+			sub = have.Merge(sub)
+		}
+		all.SharedSelected[id] = sub
+	}
+	return all
+}
+
+// chosen chooses members of groups.
+func (b *Broker) chosen(all *mochi.Subscribers) *mochi.Subscribers {
 	if len(all.Shared) > 0 {
 		b.leaveOutAway(all.Shared)
 		all.SelectShared()
 		all.MergeSharedSelected()
 	}
+	return all
+}
+
+// toSubscribers gives a message to whoever subscribed to its topic: the library says who that is, and encodes. Broker.delivery is held.
+func (b *Broker) toSubscribers(pk packets.Packet, origin string) {
+	all := b.subscribers(pk.TopicName)
 	if len(all.Subscriptions) == 0 {
 		return
 	}

@@ -329,3 +329,72 @@ func begin(t *testing.T, opts broker.Options) *broker.Broker {
 	}
 	return b
 }
+
+// TestLevelAbove: # stands for the level above it, too, also where a + stands for that: live, over a restart and a takeover, alone, beside
+// another subscription and for a group, until it is unsubscribed from or the session ends.
+func TestLevelAbove(t *testing.T) {
+	for name, filters := range map[string][]string{
+		"alone": {"a/+/#"}, "from the top": {"+/+/#"}, "twice": {"a/+/#", "+/b/+/#", "+/+/#"}, "beside the level itself": {"a/+", "a/+/#"},
+		"a group": {"$share/g/a/+/#"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := dataPath(t)
+			b := start(t, broker.Options{DataPath: path})
+			come := func() *wire {
+				w := dial(t, b)
+				w.join(hello{version: 5, id: "s", kept: true})
+				return w
+			}
+			publish := func(payload string) {
+				t.Helper()
+				if err := b.PublishAny(t.Context(), mqtt.Publication{Topic: "a/b", Payload: []byte(payload), QoS: 1}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w := come()
+			for i, filter := range filters { // with its own identifier
+				w.send(packet(tSubscribe<<4|2, []byte{0, byte(i + 1), 2, 11, byte(i + 1)}, str(filter), []byte{1}))
+				w.expect(tSuback)
+			}
+			publish("live")
+			_, body := w.expect(tPublish)
+			var ids []byte
+			for i, filter := range filters {
+				if mqtt.Match(mqtt.SharedFilter(filter), "a/b") {
+					ids = append(ids, 11, byte(i+1))
+				}
+			}
+			if want := slices.Concat(sized(ids), []byte("live")); !bytes.HasSuffix(body, want) {
+				t.Errorf("properties and payload are % x, not % x", body, want)
+			}
+			w.idPacket(tPuback, 1)
+			w = come() // takes over
+			publish("after a takeover")
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			b = start(t, broker.Options{DataPath: path})
+			publish("after a restart")
+			w = come()
+			for _, want := range []string{"after a takeover", "after a restart"} {
+				if got := w.message(); got.payload != want {
+					t.Errorf("%q came, not %q", got.payload, want)
+				}
+			}
+			for i, filter := range filters {
+				w.send(packet(tUnsubscribe<<4|2, []byte{0, byte(i + 1), 0}, str(filter)))
+				w.expect(tUnsuback)
+			}
+			publish("unsubscribed")
+			for _, filter := range filters {
+				w.subscribe(9, filter, 1)
+			}
+			w = dial(t, b)
+			w.join(hello{version: 5, id: "s", kept: true, clean: true})
+			publish("another session")
+			if got := w.came(); len(got) > 0 {
+				t.Errorf("%+v came", got)
+			}
+		})
+	}
+}
