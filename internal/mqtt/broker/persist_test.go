@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -548,6 +549,25 @@ func TestRetainedExpires(t *testing.T) {
 	}
 	if got := retained(start(t, broker.Options{DataPath: path}), "#"); got != nil {
 		t.Fatalf("after a restart: %q", got)
+	}
+}
+
+// TestRetainedLasts: what is retained is there for as long as its publisher said, and up to a second more.
+func TestRetainedLasts(t *testing.T) {
+	var at atomic.Int64 // milliseconds
+	at.Store(1_000_999)
+	b := start(t, broker.Options{Now: func() time.Time { return time.UnixMilli(at.Load()) }})
+	if err := b.PublishAny(t.Context(), mqtt.Publication{Topic: "r", Payload: []byte("x"), Retain: true, Expiry: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		after time.Duration
+		there int
+	}{{0, 1}, {time.Second, 1}, {2 * time.Second, 0}} {
+		at.Store(1_000_999 + c.after.Milliseconds())
+		if got := retained(b, "#"); len(got) != c.there {
+			t.Errorf("after %s: %q", c.after, got)
+		}
 	}
 }
 

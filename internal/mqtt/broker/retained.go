@@ -25,11 +25,11 @@ const (
 // piece reads the next few retained messages that match, from a topic on, and where to go on; that is empty at the end. The
 // messages are copies. Records that except says true for are left out.
 func (b *Broker) piece(p pattern, from string, most int, except func(topic string, record []byte) bool) (all []message, next string, err error) {
-	now, size := time.Now().Unix(), 0
+	now, size := b.now(), 0
 	err = b.store.view(func(cur cursor) {
 		next = p.walk(cur, from, pieceTopics, func(topic, record []byte) bool {
 			m, err := viewMessage(record)
-			if err != nil || m.Topic != string(topic) || m.Expires > 0 && m.Expires <= now || except(m.Topic, record) {
+			if err != nil || m.Topic != string(topic) || m.Expires > 0 && m.Expires < now || except(m.Topic, record) {
 				return true
 			}
 			if len(all) == most || len(all) > 0 && size+len(record) > pieceBytes {
@@ -162,12 +162,12 @@ func (e *expiries) set(topic string, at int64) {
 	e.at[topic] = at
 }
 
-// due are the topics whose messages have ended.
+// due are the topics whose messages have ended: the second that they end in is theirs, as it is of what is queued.
 func (e *expiries) due(now int64) (topics []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for topic, at := range maps.All(e.at) {
-		if at <= now {
+		if at < now {
 			topics = append(topics, topic)
 		}
 	}
@@ -179,7 +179,7 @@ func (e *expiries) over(topic string, now int64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	at, ok := e.at[topic]
-	return ok && at <= now
+	return ok && at < now
 }
 
 // The times of tidying up.
@@ -198,7 +198,7 @@ func (b *Broker) tidy() {
 			return
 		case <-tick.C:
 		}
-		for _, topic := range b.expiries.due(time.Now().Unix()) {
+		for _, topic := range b.expiries.due(b.now()) {
 			b.expire(topic)
 		}
 		b.tidySessions(b.moment())
@@ -213,7 +213,7 @@ func (b *Broker) expire(topic string) {
 	lock := b.retainLock(topic)
 	lock.Lock()
 	defer lock.Unlock()
-	if !b.expiries.over(topic, time.Now().Unix()) {
+	if !b.expiries.over(topic, b.now()) {
 		return
 	}
 	if err := b.store.retain(topic, nil); err != nil {
