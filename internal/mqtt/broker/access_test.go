@@ -228,3 +228,15 @@ func TestTLS(t *testing.T) {
 	idle := dial(t, b)
 	idle.expectClosed()
 }
+
+// TestEmptyPassword: a password may be empty, as many devices send one that have none.
+func TestEmptyPassword(t *testing.T) {
+	eachVersion(t, func(t *testing.T, v byte) {
+		w := dial(t, start(t, broker.Options{}))
+		w.join(hello{version: v, id: "p", user: "u"})
+		b := start(t, broker.Options{Users: []broker.User{{Name: "u", Password: "p", Publish: []string{"#"}}}})
+		if code, _ := dial(t, b).connect(hello{version: v, id: "p", user: "u"}); code == 0 {
+			t.Error("let in without the password")
+		}
+	})
+}

@@ -43,12 +43,13 @@ type conn struct {
 	sequence sequence
 	deadline time.Time // the library's, for the keepalive
 
-	refusals   refusals               // of the SUBSCRIBE under way
-	willRetain bool                   // what the library must not know of the will
-	arriving   bool                   // it holds Broker.delivery
-	reading    bool                   // it holds Broker.topics for reading
-	asked      []bool                 // of the filters of a SUBSCRIBE: whether it is to bring what is retained
-	granted    []packets.Subscription // those of them that were granted
+	refusals    refusals               // of the SUBSCRIBE under way
+	willRetain  bool                   // what the library must not know of the will
+	willPayload []byte                 // neither
+	arriving    bool                   // it holds Broker.delivery
+	reading     bool                   // it holds Broker.topics for reading
+	asked       []bool                 // of the filters of a SUBSCRIBE: whether it is to bring what is retained
+	granted     []packets.Subscription // those of them that were granted
 
 	delivering atomic.Bool    // somebody delivers what is retained
 	deliverers sync.WaitGroup // the goroutine that does

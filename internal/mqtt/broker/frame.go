@@ -28,6 +28,7 @@ type frame struct {
 	length  int
 	left    int  // of the body
 	version byte // what the CONNECT says
+	goodbye byte // the reason of a DISCONNECT
 	body    body
 }
 
@@ -98,6 +99,7 @@ const (
 	partFlags                  // the byte that is a CONNECT's
 	partProperties             // MQTT 5: a length, and so much
 	partWill                   // the same, where there is a will
+	partReason                 // the byte that is a DISCONNECT's reason
 )
 
 // bodies are what packets consist of, as far as it matters. What is behind the properties of one with filters repeats.
@@ -106,6 +108,7 @@ var bodies = map[byte][]part{
 	packets.Publish:     {partText, partID, partProperties},
 	packets.Subscribe:   {partTwo, partProperties, partFilter, partOption},
 	packets.Unsubscribe: {partTwo, partProperties, partFilter},
+	packets.Disconnect:  {partReason},
 }
 
 // body is how far a packet's body has been looked at.
@@ -158,6 +161,9 @@ func (f *frame) step(next part, b byte) (used int, err error) {
 		s.end(1)
 	case partLevel:
 		f.version = b
+		s.end(1)
+	case partReason:
+		f.goodbye = b
 		s.end(1)
 	case partFlags:
 		s.will = b&4 != 0

@@ -207,9 +207,11 @@ func (h *hook) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet
 		return pk, nil
 	}
 	if c.session == nil { // CONNECT
-		if pk.Connect.WillFlag {
-			c.willRetain, pk.Connect.WillRetain = pk.Connect.WillRetain, false
+		if pk.Connect.WillFlag { // it would refuse one to be retained, or an empty one
+			c.willRetain, c.willPayload = pk.Connect.WillRetain, pk.Connect.WillPayload
+			pk.Connect.WillRetain, pk.Connect.WillPayload = false, []byte{0}
 		}
+		pk.Connect.PasswordFlag = len(pk.Connect.Password) > 0 // or an empty password
 		return pk, nil
 	}
 	pk, err := h.read(c, pk)
@@ -263,6 +265,9 @@ func (h *hook) read(c *conn, pk packets.Packet) (packets.Packet, error) {
 		}
 		return pk, nil
 	case packets.Disconnect:
+		if pk.FixedHeader.Remaining == 1 && c.version.Load() >= 5 { // the library looks at no reason without properties
+			pk.ReasonCode = c.frame.goodbye
+		}
 		if err := c.changeSession(&pk); err != nil {
 			return pk, err
 		}

@@ -392,6 +392,40 @@ func TestWill(t *testing.T) {
 	})
 }
 
+// TestEmptyWill: a will may be empty, and takes away what is retained then.
+func TestEmptyWill(t *testing.T) {
+	eachVersion(t, func(t *testing.T, v byte) {
+		b := start(t, broker.Options{})
+		if err := b.Publish(t.Context(), "w", []byte("online"), 1, true); err != nil {
+			t.Fatal(err)
+		}
+		w := dial(t, b)
+		w.join(hello{version: v, id: "p", will: "w", willRetain: true})
+		_ = w.c.Close()
+		eventually(t, "the will", func() bool { return b.Stats().Wills == 1 })
+		if got := retained(b, "#"); got != nil {
+			t.Errorf("retained %q", got)
+		}
+	})
+}
+
+// TestGoodbyes: a DISCONNECT takes the will back when its reason is 0, in whichever of its three lengths, and no other does.
+func TestGoodbyes(t *testing.T) {
+	for _, c := range []struct {
+		body  []byte
+		wills int64
+	}{{nil, 0}, {[]byte{0}, 0}, {[]byte{0, 0}, 0}, {[]byte{4}, 1}, {[]byte{4, 0}, 1}, {[]byte{0x80}, 1}, {[]byte{0x80, 0}, 1}} {
+		b := start(t, broker.Options{})
+		w := dial(t, b)
+		w.join(hello{version: 5, id: "p", will: "w", willPayload: "x"})
+		w.send(packet(tDisconnect<<4, c.body))
+		eventually(t, "the connection is over", func() bool { return b.Stats().Connected == 0 })
+		if n := b.Stats().Wills; n != c.wills {
+			t.Errorf("DISCONNECT % x: %d wills", c.body, n)
+		}
+	}
+}
+
 func TestDelayedWill(t *testing.T) {
 	h := &recorder{}
 	b := start(t, broker.Options{Handler: h})

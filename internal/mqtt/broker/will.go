@@ -54,7 +54,7 @@ func (c *conn) takeWill(cl *mochi.Client, pk packets.Packet) error {
 		pk: packets.Packet{
 			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: pk.Connect.WillQos, Retain: c.willRetain},
 			TopicName:   topic,
-			Payload:     pk.Connect.WillPayload,
+			Payload:     c.willPayload,
 			Properties:  p,
 		},
 		delay: time.Duration(pk.Connect.WillProperties.WillDelayInterval) * time.Second,
