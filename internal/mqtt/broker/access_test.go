@@ -240,3 +240,37 @@ func TestEmptyPassword(t *testing.T) {
 		}
 	})
 }
+
+// TestSessionOfNoUser: a session that was kept for a user who is none any more, or from before there were users, keeps nobody out and is nobody
+// else's; nor is it in the file.
+func TestSessionOfNoUser(t *testing.T) {
+	users := []broker.User{{Name: "new", Password: "p", Subscribe: []string{"#"}}}
+	for name, later := range map[string][]broker.User{"the broker": users, "the file": nil} {
+		t.Run(name, func(t *testing.T) {
+			path := dataPath(t)
+			b := start(t, broker.Options{DataPath: path})
+			for id, user := range map[string]string{"before": "", "renamed": "old", "same": "new"} {
+				w := dial(t, b)
+				w.join(hello{id: id, kept: true, user: user})
+				w.subscribe(1, "t", 1)
+				w.leave(b)
+			}
+			say(t, b, "secret", 1, false)
+			for _, users := range [][]broker.User{users, later} {
+				if err := b.Close(); err != nil {
+					t.Fatal(err)
+				}
+				b = start(t, broker.Options{DataPath: path, Users: users})
+			}
+			for id, want := range map[string]bool{"before": false, "renamed": false, "same": true} {
+				w := dial(t, b)
+				if present := w.join(hello{id: id, kept: true, user: "new", password: "p"}); present != want {
+					t.Errorf("%s: session present %t", id, present)
+				}
+				if got := w.came(); (len(got) == 1) != want {
+					t.Errorf("%s: %+v came", id, got)
+				}
+			}
+		})
+	}
+}

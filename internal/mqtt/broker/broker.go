@@ -194,7 +194,13 @@ func (b *Broker) restore() error {
 	for _, m := range all.expiring {
 		b.expiries.set(m.Topic, m.Expires)
 	}
-	for _, s := range all.sessions {
+	for id, s := range all.sessions {
+		if user := s.client.User; b.users != nil && b.users[user] == nil {
+			// Nobody else may have it, and it would keep its client out.
+			b.store.enqueue(delSession(id))
+			b.log.Warn("mqtt broker: session ended: its user is none any more", "client", id, "user", user, "queued", len(s.queued))
+			continue
+		}
 		b.restoreSession(s)
 	}
 	return nil
