@@ -160,7 +160,7 @@ const never = 1 << 31 // seconds
 func libraryOptions(opts Options) *mochi.Options {
 	l := opts.Limits
 	caps := mochi.NewDefaultServerCapabilities()
-	caps.MaximumClients = int64(l.MaxClients)
+	caps.MaximumClients = math.MaxInt64                // see hook.go: it would count a connection that its client comes back from, too
 	caps.MaximumMessageExpiryInterval = 0              // else retained messages end after a day
 	caps.MaximumClientWritesPending = 0                // nothing waits there: see window.go and outbound.go
 	caps.MaximumSessionExpiryInterval = math.MaxUint32 // out of reach: see expiry.go

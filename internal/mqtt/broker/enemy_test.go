@@ -200,6 +200,20 @@ func TestLargePayload(t *testing.T) {
 	}
 }
 
+// TestClientComesBack: a client that has lost its connection, which the broker does not know yet, is not one too many.
+func TestClientComesBack(t *testing.T) {
+	eachVersion(t, func(t *testing.T, v byte) {
+		b := start(t, broker.Options{Limits: broker.Limits{MaxClients: 1}})
+		for range 3 {
+			w := dial(t, b)
+			w.join(hello{version: v, id: "a"})
+		}
+		if code, _ := dial(t, b).connect(hello{version: v, id: "b"}); code == 0 {
+			t.Error("two clients, where one may be")
+		}
+	})
+}
+
 // TestHalfOpen: a connection that never sends its CONNECT, or a piece of it, is closed.
 func TestHalfOpen(t *testing.T) {
 	b := start(t, broker.Options{Limits: broker.Limits{ConnectTimeout: 200 * time.Millisecond}})

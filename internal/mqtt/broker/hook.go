@@ -107,6 +107,9 @@ func (b *Broker) claim(c *conn, cl *mochi.Client) (packets.Code, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before, owner := b.connected[cl.ID], c.user()
+	if max := b.opts.Limits.MaxClients; before == nil && len(b.connected) >= max {
+		return packets.ErrServerBusy, fmt.Errorf("%d clients are connected already (mqtt.limits.max_clients)", max)
+	}
 	if kept, ok := b.server.Clients.Get(cl.ID); ok {
 		owner = string(kept.Properties.Username)
 	} else if before != nil {
