@@ -32,6 +32,7 @@ type conn struct {
 	frame   frame
 	taken   int       // of Broker.incoming
 	due     time.Time // when the packet that has begun must be here; zero between packets
+	read    time.Time // when reading has last returned
 	cl      *mochi.Client
 	session *session
 	will    *will
@@ -94,6 +95,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	if c.frame.left == 0 {
 		c.giveBack() // the library asks for more: it has done with what came before
 	}
+	if !c.due.IsZero() { // what was done since with what came before is not the client's time
+		c.due = c.due.Add(time.Since(c.read))
+	}
 	c.hurry()
 	n, err := c.Conn.Read(p)
 	c.b.stats.bytesIn.Add(int64(n))
@@ -110,6 +114,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	case c.due.IsZero() || began != c.frame.packets:
 		c.due = time.Now().Add(c.b.opts.Limits.ConnectTimeout + time.Duration(c.frame.left>>16)*time.Second)
 	}
+	c.read = time.Now()
 	if c.frame.left > largeBytes && c.taken == 0 {
 		if err := c.take(c.frame.left); err != nil {
 			c.refuse(packets.ErrQuotaExceeded, err)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/broker"
 )
 
@@ -537,6 +538,24 @@ func TestClaimedLengths(t *testing.T) {
 	eventually(t, "room", func() bool { return b.Stats().Connected == 1 })
 	honest.publish("a", strings.Repeat("x", claimed-1000), 1, 2, 0)
 	honest.expect(tPuback)
+}
+
+// TestSlowHandler: the time that is spent on a message is not that of the client that has begun the next one.
+func TestSlowHandler(t *testing.T) {
+	const timeout = 400 * time.Millisecond
+	h := &recorder{do: func(m mqtt.Message) error {
+		if string(m.Payload) == "1" {
+			time.Sleep(timeout + timeout/2) // it is slow
+		}
+		return nil
+	}}
+	w := dial(t, start(t, broker.Options{Handler: h, Limits: broker.Limits{ConnectTimeout: timeout}}))
+	w.join(hello{id: "p"})
+	both := publications(4, 1, 2)
+	w.send(both[:len(both)-1])
+	w.expect(tPuback)
+	w.send(both[len(both)-1:])
+	w.expect(tPuback)
 }
 
 // TestTrickle: a packet that has begun has to come to its end, also of a client whose keepalive is never.

@@ -145,14 +145,10 @@ func (c *conn) finishBeforeRead() error {
 		}
 		return err
 	}
-	took := time.Since(began)
-	if !c.due.IsZero() {
-		c.due = c.due.Add(took)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.deadline.IsZero() && !c.closed {
-		_ = c.SetReadDeadline(c.deadline.Add(took)) // reading tells if the connection has failed
+		_ = c.SetReadDeadline(c.deadline.Add(time.Since(began))) // reading tells if the connection has failed
 	}
 	return nil
 }
