@@ -27,7 +27,8 @@ type Message struct {
 	Fetched bool
 	// Retain says that the publisher asked to retain the message. A client of another broker cannot know it.
 	Retain bool
-	// ReceivedAt is when the message arrived.
+	// ReceivedAt is when the message arrived; of one that the embedded broker had retained, when it was handed over: the broker's file does
+	// not say when it came.
 	ReceivedAt time.Time
 	// Client is the publisher's client id, empty where it is not known.
 	Client string
