@@ -292,11 +292,23 @@ func (h *hook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packe
 	switch pk.FixedHeader.Type {
 	case packets.Publish:
 		pk.Mods.DisallowProblemInfo = false
+		if pk.Mods.MaxSize > 0 && leastSize(pk) > int(pk.Mods.MaxSize) {
+			pk.Mods.MaxSize = 1 // it is not sent; the library would leave its user properties out, and send the rest
+		}
 	case packets.Connack:
 		pk.Properties.MaximumPacketSize = uint32(h.b.opts.Limits.MaxPayload + packetOverhead)
 		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = cl.Properties.Props.SessionExpiryInterval, c.shorter
 	}
 	return pk
+}
+
+// leastSize is what a PUBLISH takes with its user properties, if not more.
+func leastSize(pk packets.Packet) int {
+	n := 2 + 2 + len(pk.TopicName) + 2*min(1, int(pk.FixedHeader.Qos)) + 1 + len(pk.Payload)
+	for _, u := range pk.Properties.User {
+		n += 1 + 2 + len(u.Key) + 2 + len(u.Val)
+	}
+	return n
 }
 
 // OnPacketProcessed ends what OnPacketRead began, and has what is retained follow the SUBACK.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -229,6 +230,28 @@ func TestPropertiesWithoutProblemInfo(t *testing.T) {
 	p.publish5("t", "x", 1, 0, userProperty("key", "value"))
 	if _, body := w.expect(tPublish); !bytes.Contains(body, userProperty("key", "value")) {
 		t.Errorf("% x", body)
+	}
+}
+
+// TestPropertiesTooLarge: a message is sent with all of its properties, or not at all to a client that does not take packets of that size.
+func TestPropertiesTooLarge(t *testing.T) {
+	for size, want := range map[uint32]int{90: 0, 97: 0, 99: 0, 100: 1} {
+		for qos := range byte(2) {
+			b := start(t, broker.Options{})
+			w := dial(t, b)
+			w.join(hello{version: 5, id: "s", maxPacket: size})
+			w.subscribe(1, "t", qos)
+			p := dial(t, b)
+			p.join(hello{version: 5, id: "p"})
+			id := 2 * int(qos)
+			// Two bytes of the header, topic, packet id, length of the properties; a property has five of its own.
+			property := userProperty("k", strings.Repeat("v", 100-2-3-id-1-5-1-1))
+			p.send(packet(tPublish<<4|2, str("t"), []byte{0, 1}, sized(property), []byte("x")))
+			p.expect(tPuback)
+			if got := w.came(); len(got) != want {
+				t.Errorf("QoS %d, up to %d bytes: %+v came", qos, size, got)
+			}
+		}
 	}
 }
 
