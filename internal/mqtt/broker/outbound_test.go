@@ -391,7 +391,7 @@ func TestLevelAbove(t *testing.T) {
 				t.Errorf("properties and payload are % x, not % x", body, want)
 			}
 			w.idPacket(tPuback, 1)
-			w = come() // takes over
+			come() // takes over
 			publish("after a takeover")
 			if err := b.Close(); err != nil {
 				t.Fatal(err)
