@@ -25,7 +25,7 @@ func drawPast(t *rapid.T) []eventstore.Event {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) eventstore.Event {
 		id := fmt.Sprintf("sensor.s%d", rapid.IntRange(0, 4).Draw(t, "entity"))
 		var e eventstore.Event
-		switch rapid.IntRange(0, 9).Draw(t, "kind") {
+		switch rapid.IntRange(0, 10).Draw(t, "kind") {
 		case 0:
 			e = check.RegisterEvent(&entityv1.Entity{Id: id, Name: rapid.StringMatching("[a-z]{0,2}").Draw(t, "name"), Disabled: rapid.Bool().Draw(t, "disabled")})
 		case 1:
@@ -36,6 +36,8 @@ func drawPast(t *rapid.T) []eventstore.Event {
 			e = check.CustomEvent(id, "acme.touched", nil)
 		case 4:
 			e = check.ReportEvent(id)
+		case 5:
+			e = check.UnknownEvent(id)
 		default:
 			e = check.SensorEvent(id, float64(rapid.IntRange(0, 2).Draw(t, "value")))
 		}
@@ -102,6 +104,7 @@ func TestAsOfIsTheFold(t *testing.T) {
 		}
 		checkDiffs(t, h, folds, order)
 		checkHistories(t, h, folds)
+		checkOrigins(t, h, folds)
 	})
 }
 
@@ -254,6 +257,57 @@ func checkHistories(t *rapid.T, h *statehouse.House, folds []*check.Fold) {
 			}
 		}
 	}
+}
+
+// checkOrigins checks since which event each entity has been what it is, at a few positions.
+func checkOrigins(t *rapid.T, h *statehouse.House, folds []*check.Fold) {
+	base, _ := h.Base()
+	origins := make([]map[string]eventstore.Position, len(folds))
+	for at, f := range folds {
+		origins[at] = map[string]eventstore.Position{}
+		if at == 0 {
+			continue
+		}
+		for id, s := range f.States {
+			from := id
+			if _, had := folds[at-1].States[id]; !had {
+				from = renamedFrom(folds[at-1], f, id)
+			}
+			before, had := folds[at-1].States[from]
+			if origins[at][id] = eventstore.Position(at); had && proto.Equal(before.Attributes, s.Attributes) {
+				origins[at][id] = origins[at-1][from]
+			}
+		}
+	}
+	for _, at := range rapid.SliceOfN(rapid.IntRange(int(base), len(folds)-1), 1, 5).Draw(t, "origins at") {
+		m, err := h.AsOf(context.Background(), eventstore.Position(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"sensor.s0", "sensor.s1", "sensor.s5"} {
+			got, err := h.Timeline().Origin(context.Background(), m, id)
+			want := origins[at][id]
+			if want != 0 && want <= base {
+				if !errors.Is(err, eventstore.ErrCompacted) {
+					t.Fatalf("%s at %d began at %d, before the base %d: %d, %v", id, at, want, base, got, err)
+				}
+				continue
+			}
+			if err != nil || got != want {
+				t.Fatalf("%s at %d began at %d: %d, %v", id, at, want, got, err)
+			}
+		}
+	}
+}
+
+// renamedFrom is the id that an entity had before the last event of a fold, which gave it another one; empty if it did not.
+func renamedFrom(before, after *check.Fold, id string) string {
+	for from, s := range before.States {
+		if _, has := after.States[from]; !has && s.Attributes == after.States[id].Attributes {
+			return from
+		}
+	}
+	return ""
 }
 
 // A what-if is the moment that an append would have led to, and leaves everything as it was.
@@ -418,4 +472,18 @@ func TestOrigin(t *testing.T) {
 	add(check.UnregisterEvent("sensor.a"))
 	again := add(check.SensorEvent("sensor.a", 1))
 	expect("sensor.a", again)
+	add(check.RegisterEvent(&entityv1.Entity{Id: "sensor.a"})) // changes nothing of a state that is there
+	expect("sensor.a", again)
+	add(check.RenameEvent("sensor.a", "sensor.a"))
+	expect("sensor.a", again)
+	unknown := add(check.UnknownEvent("sensor.a"))
+	expect("sensor.a", unknown)
+	add(check.RenameEvent("sensor.a", "sensor.c"))
+	add(check.RegisterEvent(&entityv1.Entity{Id: "sensor.c", Name: "C"}))
+	expect("sensor.c", unknown)
+	add(check.SensorEvent("sensor.c", 1))
+	add(check.RenameEvent("sensor.c", "sensor.d"))
+	add(check.RegisterEvent(&entityv1.Entity{Id: "sensor.d", Name: "D"}))
+	unknown = add(check.UnknownEvent("sensor.d"))
+	expect("sensor.d", unknown)
 }

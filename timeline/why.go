@@ -74,20 +74,24 @@ func (t *Timeline) WhyEntity(ctx context.Context, m Moment, id state.EntityID) (
 func (t *Timeline) Origin(ctx context.Context, m Moment, id state.EntityID) (eventstore.Position, error) {
 	s, ok := m.State.Get(id)
 	for ok {
-		at, began, err := t.origin(ctx, s)
+		first, at, began, err := t.origin(ctx, s)
 		if err != nil || began {
 			return at, err
 		}
-		// It may have come to this id with these attributes.
 		before := m
-		if at != 0 {
-			if before, err = t.AsOf(ctx, at-1); err != nil {
+		if first != 0 {
+			if before, err = t.AsOf(ctx, first-1); err != nil {
 				return 0, fmt.Errorf("why: %w", err)
 			}
-			if had, ok := before.State.Get(s.EntityID); !ok || !state.Equal(had.Attributes, s.Attributes) {
-				return at, nil
+			had, ok := before.State.Get(s.EntityID)
+			if !ok {
+				return first, nil
+			}
+			if !state.Equal(had.Attributes, s.Attributes) {
+				return at, nil // to register what has a state changes nothing of it
 			}
 		}
+		// It came to this id with these attributes.
 		renamed, err := t.renamed(ctx, before.Position(), s.EntityID)
 		if err != nil {
 			return 0, err
@@ -96,7 +100,7 @@ func (t *Timeline) Origin(ctx context.Context, m Moment, id state.EntityID) (eve
 			if oldest, recorded := t.store.Base(); oldest > 0 {
 				return 0, fmt.Errorf("why: what made %s what it is: %w", id, &eventstore.CompactedError{Base: oldest, RecordedAt: recorded})
 			}
-			return cmp.Or(at, s.Position), nil
+			return cmp.Or(first, s.Position), nil
 		}
 		if before, err = t.AsOf(ctx, renamed.Position-1); err != nil {
 			return 0, fmt.Errorf("why: %w", err)
@@ -106,9 +110,10 @@ func (t *Timeline) Origin(ctx context.Context, m Moment, id state.EntityID) (eve
 	return 0, nil
 }
 
-// origin is the position of the first of the last events about an entity that all have the attributes of s, 0 for none.
-// began says that they were different before it, or that there were none.
-func (t *Timeline) origin(ctx context.Context, s state.State) (at eventstore.Position, began bool, err error) {
+// origin is where the last events about an entity begin that all fit the attributes of s, 0 for none: first is the position
+// of the first one that gave it these attributes if it had no state, and at that of the first one that did so whatever it had.
+// began says that it had others before at.
+func (t *Timeline) origin(ctx context.Context, s state.State) (first, at eventstore.Position, began bool, err error) {
 	for e, err := range t.store.Read(ctx, eventstore.Query{
 		After: eventstore.FromOldest, Until: s.Position, Entities: []string{s.EntityID}, Backward: true,
 		Kinds: []eventstore.Kind{
@@ -116,19 +121,27 @@ func (t *Timeline) origin(ctx context.Context, s state.State) (at eventstore.Pos
 		},
 	}) {
 		if err != nil {
-			return 0, false, fmt.Errorf("why: %w", err)
+			return 0, 0, false, fmt.Errorf("why: %w", err)
+		}
+		if e.Payload.GetEntityRenamed().GetNewId() == s.EntityID {
+			continue // it is where it was
 		}
 		alone, has := state.State{}.After(e, false) // what the event makes of an entity without a state
-		switch {
-		case !has:
-			return at, false, nil
-		case state.Equal(alone.Attributes, s.Attributes):
+		if !has {
+			break
+		}
+		changed, same := e.Kind == eventstore.KindStateChanged, state.Equal(alone.Attributes, s.Attributes)
+		if changed && !same {
+			return first, at, at != 0, nil
+		}
+		if changed {
 			at = e.Position
-		case e.Kind == eventstore.KindStateChanged:
-			return at, at != 0, nil
+		}
+		if same {
+			first = e.Position
 		}
 	}
-	return at, false, nil
+	return first, at, false, nil
 }
 
 // renamed is the last event up to a position that gave an entity an id, the zero Event for none.

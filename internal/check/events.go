@@ -13,6 +13,13 @@ func SensorEvent(entity string, n float64) eventstore.Event {
 	}}
 }
 
+// UnknownEvent is the event that nothing is known of an entity's state any more.
+func UnknownEvent(entity string) eventstore.Event {
+	return eventstore.Event{Entity: entity, Source: "test", Payload: &eventv1.Payload{
+		Kind: &eventv1.Payload_StateChanged{StateChanged: &eventv1.StateChanged{Attributes: &entityv1.Attributes{}}},
+	}}
+}
+
 // SensorAttributes are those of a sensor with the value n.
 func SensorAttributes(n float64) *entityv1.Attributes {
 	return &entityv1.Attributes{Domain: &entityv1.Attributes_Sensor{Sensor: &entityv1.Sensor{
