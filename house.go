@@ -39,7 +39,7 @@ func OpenContext(ctx context.Context, path string, opts Options) (*House, error)
 		return nil, err
 	}
 	h := &House{db: db, cache: state.New(), registry: registry.New()}
-	h.now = &present{cache: h.cache, registry: h.registry}
+	h.now = &present{cache: h.cache, registry: h.registry, watched: state.New()}
 	h.store, err = eventstore.Open(ctx, db, eventstore.Options{
 		Clock: opts.Clock, Logger: opts.Logger, SnapshotEvery: opts.SnapshotEvery, ReadOnlyIfDamaged: opts.ReadOnlyIfDamaged,
 	})
@@ -127,9 +127,9 @@ func (h *House) AsOf(ctx context.Context, at eventstore.Position) (timeline.Mome
 }
 
 // Changes yields what changes in the states from a revision on, without end: each time the net change since the last
-// time; see [state.Cache.Changes].
+// time; see [state.Cache.Changes]. What it yields is part of [House.Now].
 func (h *House) Changes(ctx context.Context, since state.Revision) iter.Seq2[state.Delta, error] {
-	return h.cache.Changes(ctx, since)
+	return h.now.watched.Changes(ctx, since)
 }
 
 // ChangesSince is [House.Changes] for a watcher that comes back with nothing but the position that it had reached, also
@@ -138,14 +138,14 @@ func (h *House) Changes(ctx context.Context, since state.Revision) iter.Seq2[sta
 func (h *House) ChangesSince(ctx context.Context, since eventstore.Position) iter.Seq2[state.Delta, error] {
 	return func(yield func(state.Delta, error) bool) {
 		m, err := h.AsOf(ctx, since)
-		changes := h.cache.Changes(ctx, m.State)
+		changes := h.Changes(ctx, m.State)
 		switch {
 		case err == nil:
 		case ctx.Err() != nil || errors.Is(err, eventstore.ErrInvalid) || errors.Is(err, eventstore.ErrClosed):
 			yield(state.Delta{}, err)
 			return
 		default:
-			changes = h.cache.ChangesSince(ctx, since)
+			changes = h.now.watched.ChangesSince(ctx, since)
 		}
 		changes(yield)
 	}
@@ -197,6 +197,8 @@ type present struct {
 	cache    *state.Cache
 	registry *registry.Registry
 	moment   atomic.Pointer[timeline.Moment]
+	// watched has the states of the moment, for who follows them: who followed the cache would hear of what is not there yet.
+	watched *state.Cache
 }
 
 func (p *present) Name() string { return "present" }
@@ -209,6 +211,7 @@ func (p *present) Folded() error { return nil }
 
 func (p *present) Promote() {
 	p.moment.Store(&timeline.Moment{State: p.cache.Revision(), Registry: p.registry.Revision()})
+	p.watched.Adopt(p.cache)
 }
 
 func (p *present) Discard() {}

@@ -15,6 +15,7 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/state"
+	"github.com/statehouse/statehouse/storage"
 )
 
 // watcher is somebody who folds changes, and keeps nothing else.
@@ -144,6 +145,46 @@ func TestWatchersComeBack(t *testing.T) {
 			}
 		}
 	})
+}
+
+// promoting is a projector of the program's own that looks around when it is promoted.
+type promoting struct{ look func() }
+
+func (p *promoting) Name() string                                              { return "promoting" }
+func (p *promoting) Apply(context.Context, storage.Tx, eventstore.Event) error { return nil }
+func (p *promoting) Snapshot(context.Context, storage.Tx) error                { return nil }
+func (p *promoting) Restore(context.Context, storage.Tx) (uint64, error) {
+	return uint64(eventstore.MaxPosition), nil
+}
+func (p *promoting) Promote() { p.look() }
+func (p *promoting) Discard() {}
+
+// What watchers are given is part of the present, and all projectors have it: while one is still to promote it, nobody is.
+func TestWatchersSeeWhatIsPromoted(t *testing.T) {
+	p := &promoting{look: func() {}}
+	h := openHouse(t, tempDB(t), statehouse.Options{Projectors: []eventstore.Projector{p}})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // so that nobody waits for a change
+	looked := 0
+	p.look = func() {
+		looked++
+		for d, err := range h.Changes(ctx, state.Revision{}) {
+			if now := h.Now().Position(); err == nil && d.After.Position > now {
+				t.Errorf("a watcher is at %d, and the present at %d", d.After.Position, now)
+			}
+		}
+	}
+	for i := range 3 {
+		mustAppend(t, h, check.SensorEvent("sensor.a", float64(i)))
+	}
+	if p.look = func() {}; looked != 3 {
+		t.Errorf("promoted %d times", looked)
+	}
+	for d, err := range h.Changes(ctx, state.Revision{}) {
+		if err == nil && d.After.Position != 3 {
+			t.Errorf("in the end a watcher is at %d", d.After.Position)
+		}
+	}
 }
 
 // Who comes back with a position up to which the log cannot be read any more gets what has happened since, as far as the

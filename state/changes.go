@@ -36,7 +36,7 @@ func (c *Cache) Changes(ctx context.Context, since Revision) iter.Seq2[Delta, er
 			// Before the revision is read: what is promoted between the two is then noticed.
 			next := c.promotions.next()
 			now := c.Revision()
-			if now.Position != since.Position {
+			if now.Position > since.Position { // who got it elsewhere may be ahead for a moment
 				if changes := differences(since, now); len(changes) > 0 {
 					if !yield(Delta{Before: since, After: now, Changes: changes}, nil) {
 						return
