@@ -112,6 +112,7 @@ func Store(ctx context.Context, s *eventstore.Store) error {
 	fold.Position, _ = s.Base()
 	if err := fold.AddLog(func(yield func(eventstore.Event, error) bool) {
 		for e, err := range s.Read(ctx, eventstore.Query{After: fold.Position}) {
+			events = append(events, e)
 			if !yield(e, err) {
 				return
 			}
