@@ -102,6 +102,33 @@ func TestProjectorsOfAProgram(t *testing.T) {
 	wg.Wait()
 }
 
+// named is a projector with another name.
+type named struct {
+	tally
+	name string
+}
+
+func (p *named) Name() string { return p.name }
+
+// Two projectors of one name would take each other's snapshots for their own, and are refused.
+func TestProjectorsHaveNamesOfTheirOwn(t *testing.T) {
+	path := tempDB(t)
+	for _, names := range [][]string{{"state"}, {"registry"}, {"present"}, {"mine", "yours", "mine"}} {
+		var all []eventstore.Projector
+		for _, name := range names {
+			all = append(all, &named{name: name})
+		}
+		h, err := statehouse.OpenContext(t.Context(), path, statehouse.Options{Projectors: all})
+		if err == nil {
+			err = h.Close()
+		}
+		if !errors.Is(err, eventstore.ErrInvalid) {
+			t.Errorf("%q: %v", names, err)
+		}
+	}
+	openHouse(t, path, statehouse.Options{Projectors: []eventstore.Projector{&named{name: "mine"}, &named{name: "yours"}}})
+}
+
 // What is rebuilt is shown as before, the states and the registry at one position.
 func TestRebuildAHouse(t *testing.T) {
 	h := openHouse(t, tempDB(t), statehouse.Options{})

@@ -20,7 +20,8 @@ type Options struct {
 	// Without it the damage is the error of the opening. Either way nothing of the files is changed.
 	ReadOnlyIfDamaged bool
 	// Projectors are folds of the program's own, kept by the writer as those of the house are: whatever [House.Now]
-	// shows, they have promoted. They get the whole log when they are added to it; one that is new to a log from which
-	// events have been removed ends the opening with [eventstore.ErrCompacted].
+	// shows, they have promoted. Each has a name of its own, which is none of "state", "registry" and "present". They get
+	// the whole log when they are added to it; one that is new to a log from which events have been removed ends the
+	// opening with [eventstore.ErrCompacted].
 	Projectors []eventstore.Projector
 }

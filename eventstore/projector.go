@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // back with the log needs no more. It makes its tables in Restore, and keeps in one of them the position of the last
 // event that it was given, or of the last one that changed anything.
 type Projector interface {
-	// Name names the projector for good; its snapshots are kept under it.
+	// Name names the projector for good, and no other one of the store; its snapshots are kept under it.
 	Name() string
 	// Apply takes the next event into what is pending. The transaction is the one that the event is appended in, for
 	// projectors that keep tables of their own.
@@ -113,6 +114,18 @@ type SnapshotRestorer interface {
 
 // projectors are run together, in the order in which they were registered.
 type projectors []Projector
+
+// checkNames says which two of them have one name, and so would have each other's snapshots.
+func (ps projectors) checkNames() error {
+	taken := map[string]bool{}
+	for _, p := range ps {
+		if taken[p.Name()] {
+			return fmt.Errorf("%w: two projectors are named %q; each needs a name of its own", ErrInvalid, p.Name())
+		}
+		taken[p.Name()] = true
+	}
+	return nil
+}
 
 func (ps projectors) promote() {
 	for _, p := range ps {

@@ -10,8 +10,8 @@ import (
 
 // Start restores the projectors from their snapshots, each its own, folds the rest of the log into them, checking
 // checksums, order and chain as it goes, promotes the result and starts the writer. The projectors' order is kept in
-// every later call. When Start fails the store can only be closed; of the file nothing has changed but, perhaps, tables
-// of projectors. A log that is damaged is an error, or open for reading only, as [Options.ReadOnlyIfDamaged] says. A store
+// every later call; two of one name are [ErrInvalid]. When Start fails the store can only be closed; of the file nothing has
+// changed but, perhaps, tables of projectors. A log that is damaged is an error, or open for reading only, as [Options.ReadOnlyIfDamaged] says. A store
 // is started once: a second Start fails with [ErrInvalid] and changes nothing, one after [Store.Close] with [ErrClosed].
 // The error of a context that ends meanwhile matches the context's.
 func (s *Store) Start(ctx context.Context, ps ...Projector) error {
@@ -69,6 +69,9 @@ func (w *writer) distrust(ctx context.Context) {
 }
 
 func (w *writer) start(ctx context.Context) error {
+	if err := w.s.projectors.checkNames(); err != nil {
+		return err
+	}
 	last, err := lastPosition(ctx, w.conn)
 	if w.s.tolerate(ctx, err) {
 		last, err = w.s.lastReadable(ctx)
