@@ -63,10 +63,8 @@ func New() *Registry {
 
 // NewAt returns a registry that goes on from a revision: the next event that it takes is the one behind it.
 func NewAt(rev Revision) *Registry {
-	r := New()
-	if rev.Entities != nil {
-		r.current.Store(&rev)
-	}
+	r := &Registry{}
+	r.current.Store(&rev) // nil maps are empty ones
 	return r
 }
 

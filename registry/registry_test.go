@@ -183,3 +183,20 @@ func TestRevisionsKeepTheirLists(t *testing.T) {
 		}
 	}
 }
+
+// A registry goes on from any revision, also from an empty one, whose maps may be nil.
+func TestNewAt(t *testing.T) {
+	for _, rev := range []registry.Revision{{}, {Position: 5}} {
+		r := registry.NewAt(rev)
+		e := check.RegisterEvent(&entityv1.Entity{Id: "light.a", UniqueId: "u", DeviceId: "d"})
+		e.Position = rev.Position + 1
+		if err := r.Apply(t.Context(), nil, e); err != nil {
+			t.Error(err)
+		}
+		r.Promote()
+		after := r.Revision()
+		if _, ok := after.EntityByUniqueID("u"); !ok || after.Position != rev.Position+1 || len(after.DeviceEntities("d")) != 1 {
+			t.Errorf("behind position %d: %+v", rev.Position, after)
+		}
+	}
+}

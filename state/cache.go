@@ -50,10 +50,11 @@ func New() *Cache {
 // NewAt returns a cache that goes on from a revision: the next event that it takes is the one behind it.
 func NewAt(r Revision) *Cache {
 	c := New()
-	if r.Entities != nil {
-		c.current.Store(&r)
-		c.position = r.Position
+	if r.Entities == nil {
+		r.Entities = c.View()
 	}
+	c.current.Store(&r)
+	c.position = r.Position
 	return c
 }
 

@@ -156,3 +156,20 @@ func TestChangedAt(t *testing.T) {
 		}
 	}
 }
+
+// A cache goes on from any revision, also from one without entities, whose map may be nil.
+func TestNewAt(t *testing.T) {
+	for name, r := range map[string]state.Revision{
+		"the zero revision": {}, "nothing at position 5": {Position: 5}, "an empty map": {Position: 5, Entities: state.New().View()},
+	} {
+		c := state.NewAt(r)
+		e := check.SensorEvent("sensor.a", 1)
+		e.Position = r.Position + 1
+		if err := c.Apply(t.Context(), nil, e); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.Promote(); c.Revision().Position != r.Position+1 || c.Len() != 1 {
+			t.Errorf("%s: %d entities at position %d", name, c.Len(), c.Revision().Position)
+		}
+	}
+}
