@@ -24,6 +24,10 @@ type House struct {
 	registry *registry.Registry
 	now      *present
 	timeline *timeline.Timeline
+
+	// closing ends when the house is closed, and its watchers with it.
+	closing context.Context
+	closed  context.CancelFunc
 }
 
 // Open opens the database at path with the defaults of [Options], and creates it where there is none.
@@ -52,12 +56,14 @@ func OpenContext(ctx context.Context, path string, opts Options) (*House, error)
 		return nil, errors.Join(err, h.store.Close(), db.Close())
 	}
 	h.timeline = timeline.New(h.store, h.Now)
+	h.closing, h.closed = context.WithCancel(context.Background())
 	return h, nil
 }
 
 // Close takes a snapshot if enough has happened since the last one, and releases the database. Appends that were
-// accepted are finished first; later ones fail with [eventstore.ErrClosed].
+// accepted are finished first; later ones fail with [eventstore.ErrClosed], which subscriptions and watchers end with.
 func (h *House) Close() error {
+	defer h.closed()
 	return errors.Join(h.store.Close(), h.db.Close())
 }
 
@@ -127,9 +133,24 @@ func (h *House) AsOf(ctx context.Context, at eventstore.Position) (timeline.Mome
 }
 
 // Changes yields what changes in the states from a revision on, without end: each time the net change since the last
-// time; see [state.Cache.Changes]. What it yields is part of [House.Now].
+// time; see [state.Cache.Changes]. What it yields is part of [House.Now]. It ends with the context's error, or with
+// [eventstore.ErrClosed] when the house is closed.
 func (h *House) Changes(ctx context.Context, since state.Revision) iter.Seq2[state.Delta, error] {
-	return h.now.watched.Changes(ctx, since)
+	return func(yield func(state.Delta, error) bool) {
+		ctx, end := h.untilClosed(ctx)
+		defer end()
+		h.now.watched.Changes(ctx, since)(yield)
+	}
+}
+
+// untilClosed is a context that ends with [eventstore.ErrClosed] when the house is closed, too. end must be called.
+func (h *House) untilClosed(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(h.closing, func() { cancel(eventstore.ErrClosed) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // ChangesSince is [House.Changes] for a watcher that comes back with nothing but the position that it had reached, also
@@ -137,8 +158,10 @@ func (h *House) Changes(ctx context.Context, since state.Revision) iter.Seq2[sta
 // behind the head is [eventstore.ErrInvalid].
 func (h *House) ChangesSince(ctx context.Context, since eventstore.Position) iter.Seq2[state.Delta, error] {
 	return func(yield func(state.Delta, error) bool) {
+		ctx, end := h.untilClosed(ctx)
+		defer end()
 		m, err := h.AsOf(ctx, since)
-		changes := h.Changes(ctx, m.State)
+		changes := h.now.watched.Changes(ctx, m.State)
 		switch {
 		case err == nil:
 		case ctx.Err() != nil || errors.Is(err, eventstore.ErrInvalid) || errors.Is(err, eventstore.ErrClosed):

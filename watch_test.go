@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"testing"
 	"time"
@@ -293,5 +294,40 @@ func TestChangesLeadToThePresent(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("after the end: %v", err)
 		}
+	}
+}
+
+// Closing the house ends its watchers, and whoever comes to watch it later.
+func TestCloseEndsWatchers(t *testing.T) {
+	h, err := statehouse.Open(tempDB(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, h, check.SensorEvent("sensor.a", 1))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	end := func(changes iter.Seq2[state.Delta, error], given func()) {
+		t.Helper()
+		var last error
+		for _, err := range changes {
+			if last = err; err == nil {
+				given()
+			}
+		}
+		if !errors.Is(last, eventstore.ErrClosed) {
+			t.Errorf("it ends with %v", last)
+		}
+	}
+	closed := make(chan error, 1)
+	end(h.Changes(ctx, state.Revision{}), func() { go func() { closed <- h.Close() }() })
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	given := 0
+	end(h.Changes(ctx, state.Revision{}), func() { given++ })
+	end(h.Changes(ctx, h.Now().State), func() { given++ })
+	end(h.ChangesSince(ctx, 1), func() { given++ })
+	if given != 1 {
+		t.Errorf("%d deltas of a house that is closed; there is one", given)
 	}
 }
