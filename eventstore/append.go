@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 // Batch is what one append adds: all of it or nothing, one event after another in the log.
 type Batch struct {
-	// Events are appended as they are. They are copied before Append returns or waits.
+	// Events are appended as they are. They, and If, are copied before Append or Begin returns or waits.
 	Events []Event
 	// Decide, instead of Events, is run by the writer when everything queued before it is pending, and returns the
 	// events; none is a valid answer. It must not block and must not call the store. It may be run more than once,
@@ -199,7 +200,7 @@ func newRequest(b Batch, own bool) (*request, error) {
 	}
 	r := &request{decide: b.Decide, done: make(chan struct{})}
 	if len(b.If) > 0 || b.Key != (Key{}) {
-		r.terms = &terms{conditions: b.If, key: b.Key}
+		r.terms = &terms{conditions: slices.Clone(b.If), key: b.Key}
 		if err := r.terms.check(); err != nil {
 			return nil, err
 		}

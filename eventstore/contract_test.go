@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -488,6 +489,30 @@ func TestSubscribersMissNothing(t *testing.T) {
 	wg.Wait()
 	close(release)
 	stuck.Wait()
+}
+
+// A read and a subscription are of the query as it was given: its caller may use the memory again.
+func TestQueriesAreCopied(t *testing.T) {
+	s, _ := open(t, tempDB(t), eventstore.Options{})
+	mustAppend(t, s, check.ReportEvent("sensor.a"), check.ReportEvent("sensor.b"))
+	q := eventstore.Query{
+		Until: 2, Entities: []string{"sensor.a"}, Kinds: []eventstore.Kind{eventstore.KindStateReported},
+		Sources: []string{"test"}, Correlations: []string{"@1"},
+	}
+	read, subscribed := s.Read(t.Context(), q), s.Subscribe(t.Context(), q)
+	q.Entities[0], q.Kinds[0], q.Sources[0], q.Correlations[0] = "sensor.b", "acme.none", "nobody", "@2"
+	for name, events := range map[string]iter.Seq2[eventstore.Event, error]{"read": read, "subscription": subscribed} {
+		var got []string
+		for e, err := range events {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, e.Entity)
+		}
+		if !slices.Equal(got, []string{"sensor.a"}) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
 
 // A subscription ends with the reason: its context, or the end of the store.

@@ -11,7 +11,7 @@ import (
 	"github.com/statehouse/statehouse/internal/defect"
 )
 
-// Query says which events to read. The zero Query matches every event.
+// Query says which events to read. The zero Query matches every event. Who is given one keeps a copy.
 type Query struct {
 	// After is the position after which to read; FromStart, 0, reads from the first event, and FromOldest from the first
 	// one that has not been removed.
@@ -36,6 +36,7 @@ type Query struct {
 // [ErrCorrupt] where the log is damaged, [ErrCompacted] where events behind q.After have been removed. The events are shared and must not be modified. Read holds nothing open while
 // its consumer works, and decodes only what it yields.
 func (s *Store) Read(ctx context.Context, q Query) iter.Seq2[Event, error] {
+	q = q.clone()
 	if q.Until == 0 {
 		q.Until = s.Head()
 	}
@@ -61,6 +62,13 @@ func (s *Store) Event(ctx context.Context, at Position) (Event, error) {
 		return e, err
 	}
 	return Event{}, fmt.Errorf("%w: it has no position %d", ErrCorrupt, at)
+}
+
+// clone is a query of its own.
+func (q Query) clone() Query {
+	q.Entities, q.Kinds = slices.Clone(q.Entities), slices.Clone(q.Kinds)
+	q.Sources, q.Correlations = slices.Clone(q.Sources), slices.Clone(q.Correlations)
+	return q
 }
 
 // bound makes positions of the bounds of a query.

@@ -201,3 +201,20 @@ func TestSequenceSharesAGroup(t *testing.T) {
 		t.Errorf("%d groups; events at %v", groups, at)
 	}
 }
+
+// What a batch is begun with is copied: its caller may use the memory again while it is under way.
+func TestBeginCopiesItsBatch(t *testing.T) {
+	s := openInside(t, Options{})
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	open := gated(t, s)
+	var q Sequence
+	batch := Batch{Events: []Event{systemEvent(1)}, If: []Condition{LogAt(0)}}
+	ticket := s.Begin(t.Context(), &q, batch)
+	batch.Events[0], batch.If[0] = Event{}, LogAt(99)
+	open()
+	if span, err := ticket.Wait(); err != nil || span.Len() != 1 {
+		t.Errorf("%v, %v", span, err)
+	}
+}

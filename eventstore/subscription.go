@@ -24,7 +24,7 @@ func (s *Store) Subscription(q Query) *Subscription {
 		q.After = s.Head()
 	}
 	s.fromOldest(&q.After)
-	sub := &Subscription{s: s, q: q}
+	sub := &Subscription{s: s, q: q.clone()}
 	sub.at.Store(uint64(q.After))
 	return sub
 }
