@@ -1,6 +1,7 @@
 package statehouse_test
 
 import (
+	"database/sql"
 	"errors"
 	"io/fs"
 	"os"
@@ -168,6 +169,32 @@ func TestRepair(t *testing.T) {
 	}
 	if _, err := statehouse.Repair(t.Context(), path, to, statehouse.RepairOptions{}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("over a file: %v", err)
+	}
+}
+
+// What a repair has made is verified: where anything does not fit, it fails, and leaves nothing.
+func TestRepairVerifiesWhatItMade(t *testing.T) {
+	path, _ := damagedHouse(t, 30)
+	to := filepath.Join(t.TempDir(), "repaired.db")
+	_, err := statehouse.Repair(t.Context(), path, to, statehouse.RepairOptions{Inspect: eventstore.InspectOptions{
+		Progress: func(done, last eventstore.Position) {
+			if done != last {
+				return
+			}
+			db, err := sql.Open("sqlite", to+"?_pragma=busy_timeout(10000)")
+			if err == nil {
+				_, err = db.Exec(`INSERT INTO segment_filters VALUES (40, x'00')`)
+			}
+			if err := errors.Join(err, db.Close()); err != nil {
+				t.Error(err)
+			}
+		},
+	}})
+	if !errors.Is(err, eventstore.ErrCorrupt) {
+		t.Errorf("a repair whose result is damaged: %v", err)
+	}
+	if left, err := filepath.Glob(to + "*"); err != nil || len(left) > 0 {
+		t.Errorf("it leaves %v, %v", left, err)
 	}
 }
 

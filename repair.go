@@ -76,7 +76,7 @@ func salvage(ctx context.Context, from *eventstore.Store, output string, opts ev
 	}
 	err = h.Snapshot(ctx)
 	if err == nil {
-		_, err = h.Verify(ctx, eventstore.InspectOptions{Found: func(f eventstore.Finding) { err = errors.Join(err, f.Err()) }})
+		err = h.store.Verify(ctx, freshProjectors()...)
 	}
 	return result, errors.Join(err, h.Close())
 }
