@@ -97,8 +97,18 @@ func TestADamagedHouseCanBeRead(t *testing.T) {
 	}
 	for at, ok := range map[eventstore.Position]bool{0: true, 15: true, 29: true, 30: false, 40: false} {
 		m, err := h.AsOf(t.Context(), at)
-		if ok != (err == nil) || ok && fold[at].CompareStates(m.State) != nil {
+		if ok && (err != nil || fold[at].CompareStates(m.State) != nil) || !ok && (!errors.Is(err, eventstore.ErrCorrupt) || !strings.Contains(err.Error(), where)) {
 			t.Errorf("as of %d: %v", at, err)
+		}
+	}
+	for at, want := range map[eventstore.Position]error{35: eventstore.ErrCorrupt, 41: eventstore.ErrInvalid} {
+		if _, err := h.AsOf(t.Context(), at); !errors.Is(err, want) {
+			t.Errorf("as of %d: %v", at, err)
+		}
+		for _, err := range h.ChangesSince(t.Context(), at) {
+			if !errors.Is(err, want) {
+				t.Errorf("changes since %d: %v", at, err)
+			}
 		}
 	}
 	_, err = h.Append(t.Context(), check.SensorEvent("sensor.a", 1))

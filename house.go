@@ -155,7 +155,7 @@ func (h *House) untilClosed(ctx context.Context) (_ context.Context, end func())
 
 // ChangesSince is [House.Changes] for a watcher that comes back with nothing but the position that it had reached, also
 // after a restart. Where the log up to there cannot be read any more the first delta is [state.Delta].Partial. A position
-// behind the head is [eventstore.ErrInvalid].
+// behind the present is the error of [House.AsOf]: [eventstore.ErrInvalid], or [eventstore.ErrCorrupt] in a damaged house.
 func (h *House) ChangesSince(ctx context.Context, since eventstore.Position) iter.Seq2[state.Delta, error] {
 	return func(yield func(state.Delta, error) bool) {
 		ctx, end := h.untilClosed(ctx)
@@ -164,7 +164,7 @@ func (h *House) ChangesSince(ctx context.Context, since eventstore.Position) ite
 		changes := h.now.watched.Changes(ctx, m.State)
 		switch {
 		case err == nil:
-		case ctx.Err() != nil || errors.Is(err, eventstore.ErrInvalid) || errors.Is(err, eventstore.ErrClosed):
+		case ctx.Err() != nil || errors.Is(err, eventstore.ErrClosed) || since > h.Now().Position():
 			yield(state.Delta{}, err)
 			return
 		default:

@@ -33,12 +33,14 @@ func New(store *eventstore.Store, now func() Moment) *Timeline {
 }
 
 // AsOf is the house as it was when the event at a position had just been recorded. Position 0 is the empty house. A
-// position behind the head of the log is [eventstore.ErrInvalid], one before its base [eventstore.ErrCompacted].
+// position behind the head of the log is [eventstore.ErrInvalid], one before its base [eventstore.ErrCompacted], and one that
+// is not reached from any snapshot but over damaged events [eventstore.ErrCorrupt].
 func (t *Timeline) AsOf(ctx context.Context, at eventstore.Position) (Moment, error) {
 	if now := t.now(); at == now.Position() {
 		return now, nil
-	} else if at > now.Position() {
-		return Moment{}, fmt.Errorf("%w: position %d is still to come: the log ends at %d", eventstore.ErrInvalid, at, now.Position())
+	}
+	if !t.store.Reached(at) { // a log that is damaged may go on behind the present
+		return Moment{}, fmt.Errorf("%w: position %d is still to come: the log ends at %d", eventstore.ErrInvalid, at, t.store.Head())
 	}
 	if _, err := t.oldest(at); err != nil {
 		return Moment{}, fmt.Errorf("the house at position %d: %w", at, err)
