@@ -4,17 +4,21 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
 
+	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
+	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/registry"
 	"github.com/statehouse/statehouse/state"
+	"github.com/statehouse/statehouse/storage"
 	"github.com/statehouse/statehouse/timeline"
 )
 
@@ -227,4 +231,42 @@ func FuzzParseAt(f *testing.F) {
 			t.Errorf("%q is %s, which comes back as %s, %v", text, at, back, err)
 		}
 	})
+}
+
+// In a house that is damaged the log may go on behind the present: what is there has a place and a time.
+func TestResolveBehindADamage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "home.db")
+	h, err := statehouse.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		if _, err := h.Append(t.Context(), check.SensorEvent("sensor.a", float64(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := storage.Open(t.Context(), path, storage.Options{})
+	if err == nil {
+		_, err = db.Writer().Exec(`UPDATE segments SET body = zeroblob(length(body)) WHERE last_position = 2`)
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	h, err = statehouse.OpenContext(t.Context(), path, statehouse.Options{ReadOnlyIfDamaged: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }()
+	if as, err := AtPosition(3).Resolve(t.Context(), h); err != nil || as.Position != 3 || as.RecordedAt == nil {
+		t.Errorf("behind the damage: %+v, %v", as, err)
+	}
+	if _, _, err := AtPosition(3).Moment(t.Context(), h); !errors.Is(err, eventstore.ErrCorrupt) {
+		t.Errorf("the moment there: %v", err)
+	}
+	if _, err := AtPosition(5).Resolve(t.Context(), h); !errors.Is(err, eventstore.ErrInvalid) {
+		t.Errorf("behind the end: %v", err)
+	}
 }

@@ -108,8 +108,8 @@ func (a At) resolve(ctx context.Context, h *statehouse.House, head eventstore.Po
 	as := AsOf{Position: head}
 	switch a.kind {
 	case atPosition:
-		if a.position > head {
-			return AsOf{}, fmt.Errorf("%w: position %d is still to come: the log ends at %d", eventstore.ErrInvalid, a.position, head)
+		if !h.Store().Reached(a.position) { // which may be behind the present, in a log that is damaged
+			return AsOf{}, fmt.Errorf("%w: position %d is still to come: the log ends at %d", eventstore.ErrInvalid, a.position, h.Store().Head())
 		}
 		as.Position, as.Final = a.position, true
 	case atTime:
