@@ -4,6 +4,8 @@ import (
 	"sync"
 	"unique"
 
+	"google.golang.org/protobuf/proto"
+
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
@@ -238,26 +240,25 @@ func (e *Engine) prepare(it *item, made *compiled) {
 	}
 }
 
-// inheritance is what entities that are registered begin with: whether they can be reached.
-func (e *Engine) inheritance(b *dialect.Batch, items []*item) func([]*entityv1.Entity) func(*entityv1.Entity) {
-	byUnique := make(map[string]*item, len(items))
-	for _, it := range items {
-		byUnique[it.unique] = it
+// renew has an entity that is registered as it is announced now be as available, and due when, as that says: a topic of availability,
+// expire_after or off_delay may be new, another one, or gone. It runs in the writer's turn.
+func (e *Engine) renew(b *dialect.Batch, it *item, entry *entityv1.Entity) {
+	before := e.catalog.get(it.unique)
+	if entry == nil || !dialect.Enabled(entry) || it.isAs(before) {
+		return
 	}
-	return func([]*entityv1.Entity) func(*entityv1.Entity) {
-		return func(entry *entityv1.Entity) {
-			it := byUnique[entry.GetUniqueId()]
-			if it == nil {
-				return
-			}
-			made, err := e.catalog.compile(it)
-			if err != nil {
-				return
-			}
-			st, old := b.StateOf(entry.GetId())
-			if a := e.reachable.of(it, made); a != unsaid && old.GetAvailability() != a && st.Position == 0 {
-				b.Changed(entry.GetId(), &entityv1.Attributes{Availability: a}, b.At)
-			}
+	made, err := e.catalog.compile(it)
+	if err != nil {
+		return
+	}
+	_, old := b.StateOf(entry.GetId())
+	if before != nil && old.GetDomain() != nil {
+		if was, err := e.catalog.compile(before); err != nil || was.expireAfter != made.expireAfter || was.offDelay != made.offDelay {
+			e.deadlines.renew(it.unique, made.deadlines(it.unique, old, b.At))
 		}
+	}
+	a := proto.CloneOf(old)
+	if a.Availability = e.availability(it, made, old.GetAvailability(), false); !dialect.Same(old, a) {
+		b.Changed(entry.GetId(), a, b.At)
 	}
 }

@@ -65,6 +65,34 @@ func (d *deadlines) set(one deadline) {
 	d.setLocked(one)
 }
 
+// restore sets the deadlines of an entity that another process has left like that. Why one that is to expire is offline the log does not
+// say: until it is heard of it was silent for too long, since a will that is stored at the broker is no sign of life.
+func (d *deadlines) restore(unique string, all []deadline, left entityv1.Availability) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.putLocked(unique, all, left == offline)
+}
+
+// renew puts these deadlines in the place of those that an entity has. One that is to expire, and was silent for too long, still is.
+func (d *deadlines) renew(unique string, all []deadline) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	silent := d.expired[unique]
+	d.dropAllLocked(unique)
+	d.putLocked(unique, all, silent)
+}
+
+// putLocked sets deadlines, but for one to expire of an entity that did.
+func (d *deadlines) putLocked(unique string, all []deadline, silent bool) {
+	for _, one := range all {
+		if silent && one.kind == expires {
+			d.expired[unique] = true
+		} else {
+			d.setLocked(one)
+		}
+	}
+}
+
 func (d *deadlines) setLocked(one deadline) {
 	s := d.slots[one.due]
 	switch {
@@ -102,6 +130,10 @@ func (d *deadlines) dropLocked(which due) {
 func (d *deadlines) drop(unique string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.dropAllLocked(unique)
+}
+
+func (d *deadlines) dropAllLocked(unique string) {
 	delete(d.expired, unique)
 	d.dropLocked(due{unique, expires})
 	d.dropLocked(due{unique, turnsOff})

@@ -108,9 +108,7 @@ func (e *Engine) Start(ctx context.Context) error {
 			continue
 		}
 		if made, err := e.catalog.compile(it); err == nil {
-			for _, d := range made.deadlines(it.unique, r.state.Attributes, r.state.UpdatedAt) {
-				e.deadlines.set(d)
-			}
+			e.deadlines.restore(it.unique, made.deadlines(it.unique, r.state.Attributes, r.state.UpdatedAt), r.state.Attributes.GetAvailability())
 		}
 	}
 	for _, d := range devices {

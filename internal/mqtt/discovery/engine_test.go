@@ -255,6 +255,89 @@ func TestSilenceMakesUnavailable(t *testing.T) {
 	h.expectKinds(h.pass(24*time.Hour), "")
 }
 
+// What says whether an entity can be reached, and when it expires, is what was announced last.
+func TestAvailabilityIsAnnouncedAnew(t *testing.T) {
+	const (
+		lwt, other = `,"avty_t":"lwt"`, `,"avty_t":"other"`
+		short      = `,"expire_after":60`
+		long       = `,"expire_after":3600`
+	)
+	for name, c := range map[string]struct {
+		before, after string
+		says          string // on lwt, before it is announced anew
+		silent        time.Duration
+		want          string // before it is heard of again
+		then          string // and after
+	}{
+		"expire_after is gone":                {short, "", "", time.Hour, `{"text":"1"}`, `{"text":"2"}`},
+		"expire_after is longer":              {short, long, "", 10 * time.Minute, `{"availability":"online","text":"1"}`, `{"availability":"online","text":"2"}`},
+		"expire_after is shorter":             {long, short, "", 10 * time.Minute, `{"availability":"offline","text":"1"}`, `{"availability":"online","text":"2"}`},
+		"expire_after is new":                 {"", short, "", 10 * time.Minute, `{"availability":"offline","text":"1"}`, `{"availability":"online","text":"2"}`},
+		"expire_after is new, and not over":   {"", long, "", 10 * time.Minute, `{"text":"1"}`, `{"availability":"online","text":"2"}`},
+		"the topic of one offline is gone":    {lwt, "", "offline", 0, `{"text":"1"}`, `{"text":"2"}`},
+		"the topic of one offline is another": {lwt, other, "offline", 0, `{"availability":"online","text":"1"}`, `{"availability":"online","text":"2"}`},
+		"the topic of one online is another":  {other, lwt, "offline", 0, `{"availability":"offline","text":"1"}`, `{"availability":"offline","text":"2"}`},
+		"expire_after instead of a topic":     {lwt, short, "offline", 0, `{"availability":"offline","text":"1"}`, `{"availability":"online","text":"2"}`},
+		"a topic instead of expire_after":     {short, other, "", time.Hour, `{"availability":"online","text":"1"}`, `{"availability":"online","text":"2"}`},
+		"nothing of it is another":            {short + lwt, short + lwt + `,"force_update":true`, "online", 10 * time.Minute, `{"availability":"offline","text":"1"}`, `{"availability":"online","text":"2"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			announce := func(more string) {
+				h.say("homeassistant/sensor/x/config", `{"name":"A","unique_id":"x","state_topic":"x","dev":{"ids":"d","name":"Desk"}`+more+`}`)
+			}
+			h.say("homeassistant/sensor/y/config", `{"name":"B","unique_id":"y","state_topic":"y","avty":[{"t":"lwt"},{"t":"other"}],"dev":{"ids":"d","name":"Desk"}}`)
+			h.say("other", "online")
+			announce(c.before)
+			h.say("other", "online")
+			h.say("x", "1")
+			if c.says != "" {
+				h.say("lwt", c.says)
+			}
+			announce(c.after)
+			h.pass(c.silent)
+			h.expect("sensor.desk_a", c.want)
+			h.say("x", "2")
+			h.expect("sensor.desk_a", c.then)
+		})
+	}
+}
+
+// One that has expired is silent for too long until it is heard of, however often it is announced.
+func TestWhatHasExpiredIsAnnouncedAnew(t *testing.T) {
+	h := newHouse(t)
+	announce := func(seconds int) {
+		h.say("homeassistant/sensor/x/config", fmt.Sprintf(
+			`{"name":"A","unique_id":"x","state_topic":"x","expire_after":%d,"avty_t":"lwt","dev":{"ids":"d","name":"Desk"}}`, seconds))
+	}
+	announce(60)
+	h.say("lwt", "online")
+	h.say("x", "1")
+	h.pass(time.Hour)
+	announce(120)
+	h.say("lwt", "online")
+	h.expect("sensor.desk_a", `{"availability":"offline","text":"1"}`)
+	h.restart()
+	h.stored("lwt", "online")
+	h.expect("sensor.desk_a", `{"availability":"offline","text":"1"}`)
+	h.say("x", "1")
+	h.expect("sensor.desk_a", `{"availability":"online","text":"1"}`)
+}
+
+func TestOffDelayIsAnnouncedAnew(t *testing.T) {
+	h := newHouse(t)
+	announce := func(more string) {
+		h.say("homeassistant/binary_sensor/x/config", `{"name":"Motion","unique_id":"x","state_topic":"x","dev":{"ids":"d","name":"Hall"}`+more+`}`)
+	}
+	announce(`,"off_delay":30`)
+	h.say("x", "ON")
+	announce("")
+	h.expectKinds(h.pass(time.Hour), "")
+	announce(`,"off_delay":30`)
+	h.expectKinds(h.pass(29*time.Second), "")
+	h.expectKinds(h.pass(time.Second), "state_changed binary_sensor.hall_motion")
+}
+
 func TestABinarySensorThatOnlySaysOn(t *testing.T) {
 	h := newHouse(t)
 	h.say("homeassistant/binary_sensor/x/config", `{"name":"Motion","unique_id":"x","state_topic":"x","off_delay":30,"dev":{"ids":"d","name":"Hall"}}`)

@@ -74,12 +74,14 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 		b := e.NewBatch(p, m.ReceivedAt)
 		want := want
 		want.Device = fillDevice(want.Device, p)
-		b.Inherit = e.inheritance(b, items)
 		e.withdraw(b, gone, want.Device.GetId())
 		if want.Device != nil {
 			for _, entry := range b.Extend(want) {
 				registered[entry.GetUniqueId()] = entry
 			}
+		}
+		for _, it := range items {
+			e.renew(b, it, registered[it.unique])
 		}
 		return b, nil
 	})

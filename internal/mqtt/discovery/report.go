@@ -330,8 +330,8 @@ func (e *Engine) decideOne(b *dialect.Batch, draft *dialect.Draft, r *reading, m
 		}
 	}
 	expires := r.made.expireAfter
-	if r.reaches || alive && expires > 0 {
-		a.Availability = e.availability(r, a.GetAvailability(), alive && expires > 0)
+	if r.reaches || alive && expires > 0 || !r.made.tells() {
+		a.Availability = e.availability(r.item, r.made, a.GetAvailability(), alive && expires > 0)
 	}
 	err = b.Report(entry.GetId(), dialect.Report{
 		Before: st, Old: old, New: a, At: m.ReceivedAt, Spoken: spoken, Stored: m.Retained,
@@ -363,12 +363,14 @@ func (it *item) find(p statehouse.Pending) (*entityv1.Entity, bool) {
 }
 
 // availability is whether an entity can be reached, which its topics say and its silence.
-func (e *Engine) availability(r *reading, before entityv1.Availability, heard bool) entityv1.Availability {
-	said := e.reachable.of(r.item, r.made)
+func (e *Engine) availability(it *item, made *compiled, before entityv1.Availability, heard bool) entityv1.Availability {
+	said := e.reachable.of(it, made)
 	switch {
-	case said == offline || e.deadlines.silent(r.unique):
+	case !made.tells():
+		return unsaid
+	case said == offline || e.deadlines.silent(it.unique):
 		return offline
-	case said == online || heard && (before != offline || len(r.made.reaches) == 0):
+	case said == online || heard && (before != offline || len(made.reaches) == 0):
 		return online
 	default:
 		return before

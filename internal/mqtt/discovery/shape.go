@@ -88,6 +88,9 @@ func (c *compiled) reachesOn(topic int) bool {
 	return slices.ContainsFunc(c.reaches, func(r reach) bool { return r.topic == topic })
 }
 
+// tells says that the entity's configuration says how it is known whether it can be reached.
+func (c *compiled) tells() bool { return c.expireAfter > 0 || len(c.reaches) > 0 }
+
 // shapeOf is the shape of an outline, one that no item has yet where there is none.
 func (c *catalog) shapeOf(outline []byte) *shape {
 	sum := sha256.Sum256(outline)
