@@ -38,6 +38,8 @@ type Component struct {
 	Command func(c Config, cmd command.Checked, now *entityv1.Attributes) ([]mqtt.Publication, error)
 	// Stateless says that no state ever answers a command, whatever the configuration is.
 	Stateless bool
+	// KeepsExtra says that its own inputs put what no typed field holds into the extra.
+	KeepsExtra bool
 }
 
 // Input is one thing that an entity takes from messages.

@@ -102,13 +102,28 @@ func parseDefinition(text string) (definition, error) {
 func (d definition) inputs() []Input {
 	inputs := d.component.Inputs(d.config)
 	if sources := d.config.Sources("json_attributes_topic", "json_attributes_template"); sources != nil {
-		inputs = append(slices.Clip(inputs), Input{Sources: sources, Set: setJSONAttributes})
+		set := setJSONAttributes
+		if d.component.KeepsExtra {
+			set = addJSONAttributes
+		}
+		inputs = append(slices.Clip(inputs), Input{Sources: sources, Set: set})
 	}
 	return inputs
 }
 
-// setJSONAttributes keeps the fields of an object as they are.
+// setJSONAttributes keeps the fields of an object as they are, in the place of those of the one before: devices name fields after days.
 func setJSONAttributes(a *entityv1.Attributes, s Said) error {
+	before := a.Extra
+	a.Extra = nil
+	err := addJSONAttributes(a, s)
+	if err != nil {
+		a.Extra = before
+	}
+	return err
+}
+
+// addJSONAttributes is setJSONAttributes beside what else is in the extra.
+func addJSONAttributes(a *entityv1.Attributes, s Said) error {
 	if len(s.Text) > dialect.MaxState {
 		return fmt.Errorf("%w: an object of %d bytes, at most %d are kept", ErrUnfit, len(s.Text), dialect.MaxState)
 	}

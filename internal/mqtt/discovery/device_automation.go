@@ -12,7 +12,7 @@ import (
 // so that each becomes an event of its own with one type. A native dialect that knows all keys of a device makes one
 // event with all their types instead.
 var deviceAutomationComponent = Component{
-	Name: "device_automation", Domain: "event",
+	Name: "device_automation", Domain: "event", KeepsExtra: true,
 	Check: func(c Config) error {
 		if kind := c.Word("automation_type", ""); kind != "trigger" {
 			return fmt.Errorf("%w: an automation_type %.40q is not known, only trigger", ErrIncomplete, kind)

@@ -353,6 +353,24 @@ func TestABinarySensorThatOnlySaysOn(t *testing.T) {
 	h.expectKinds(h.pass(time.Hour), "")
 }
 
+// What an object of attributes does not speak of any more is gone, and what a component says besides is not.
+func TestJSONAttributes(t *testing.T) {
+	h := newHouse(t)
+	h.say("homeassistant/sensor/x/config", `{"name":"A","unique_id":"x","state_topic":"x","json_attr_t":"more","dev":{"ids":"d","name":"Desk"}}`)
+	h.say("homeassistant/vacuum/v/config", `{"name":"V","unique_id":"v","state_topic":"v","command_topic":"c","json_attr_t":"more","dev":{"ids":"d","name":"Desk"}}`)
+	h.say("v", `{"state":"docked","bin":"full"}`)
+	h.say("x", "1")
+	h.say("more", `{"monday":1,"tuesday":2,"none":null}`)
+	h.expect("sensor.desk_a", `{"text":"1","extra":{"monday":1,"tuesday":2}}`)
+	h.say("more", `{"tuesday":2,"wednesday":3}`)
+	h.expect("sensor.desk_a", `{"text":"1","extra":{"tuesday":2,"wednesday":3}}`)
+	h.expect("vacuum.desk_v", `{"activity":"docked","extra":{"bin":"full","monday":1,"tuesday":2,"wednesday":3}}`)
+	h.say("more", `["no object"]`)
+	h.expect("sensor.desk_a", `{"text":"1","extra":{"tuesday":2,"wednesday":3}}`)
+	h.say("more", `{}`)
+	h.expect("sensor.desk_a", `{"text":"1"}`)
+}
+
 func TestWhatABrokerHadStored(t *testing.T) {
 	h := newHouse(t)
 	h.say("homeassistant/sensor/x/config", `{"name":"A","unique_id":"x","state_topic":"x","force_update":true,"dev":{"ids":"d","name":"Desk"}}`)

@@ -9,7 +9,7 @@ import (
 
 // eventComponent is a source of momentary events. A message is an object with event_type, and more that is kept beside it.
 var eventComponent = Component{
-	Name: "event", Domain: "event",
+	Name: "event", Domain: "event", KeepsExtra: true,
 	Check: func(c Config) error {
 		if len(wordsOf(c, "event_types")) == 0 {
 			return fmt.Errorf("%w: an event needs event_types", ErrIncomplete)

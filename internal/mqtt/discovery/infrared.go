@@ -9,7 +9,7 @@ import (
 
 // infraredComponent is a receiver of infrared signals: an event with the signal's timings. An emitter has no state.
 var infraredComponent = Component{
-	Name: "infrared", Domain: "event",
+	Name: "infrared", Domain: "event", KeepsExtra: true,
 	Check: func(c Config) error {
 		switch schema := c.Str("schema"); schema {
 		case "receiver":

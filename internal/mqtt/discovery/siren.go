@@ -10,7 +10,7 @@ import (
 
 // sirenComponent is a siren or a chime. Its tone, volume and duration, where it reports them, are extra.
 var sirenComponent = Component{
-	Name: "siren", Domain: "siren",
+	Name: "siren", Domain: "siren", KeepsExtra: true,
 	Check: needsAll("siren", "command_topic"),
 	Describe: func(c Config, e *entityv1.Entity) {
 		addFeature(e, &entityv1.Feature{Name: "on", Readable: answersOn(c, "state_topic"), Writable: true})

@@ -9,7 +9,7 @@ import (
 
 // tagComponent is a scanner of tags: an event that says which.
 var tagComponent = Component{
-	Name: "tag", Domain: "event",
+	Name: "tag", Domain: "event", KeepsExtra: true,
 	Check:    needsAll("tag", "topic"),
 	Describe: func(_ Config, e *entityv1.Entity) { describeEvent(e, tagScanned) },
 	Inputs: func(c Config) []Input {

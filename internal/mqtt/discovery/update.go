@@ -9,7 +9,7 @@ import (
 
 // updateComponent is the version of software, and the one that it could have.
 var updateComponent = Component{
-	Name: "update", Domain: "update",
+	Name: "update", Domain: "update", KeepsExtra: true,
 	Check: func(c Config) error {
 		if !listens(c, "latest_version_topic") {
 			return needsAll("update", "state_topic")(c)

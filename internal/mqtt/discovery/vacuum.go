@@ -13,7 +13,7 @@ import (
 
 // vacuumComponent is a cleaning robot, which reports an object with state, fan_speed and battery_level.
 var vacuumComponent = Component{
-	Name: "vacuum", Domain: "vacuum",
+	Name: "vacuum", Domain: "vacuum", KeepsExtra: true,
 	Check: func(c Config) error {
 		if !listens(c, "state_topic") {
 			return needsAll("vacuum", "command_topic")(c)
