@@ -8,8 +8,8 @@ import (
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
 )
 
-// sensorComponent is one measured or reported value. Whether it is a number depends on device_class, state_class and
-// unit_of_measurement, which its configuration must have kept: without any of them the text 007 is not 7.
+// sensorComponent is one measured or reported value. Whether it is a number depends on device_class, state_class, unit_of_measurement and
+// suggested_display_precision, which its configuration must have kept: without any of them the text 007 is not 7.
 var sensorComponent = Component{
 	Name: "sensor", Domain: "sensor",
 	Check: needsAll("sensor", "state_topic"),
@@ -43,7 +43,7 @@ func sensorSetter(c Config) setter {
 		set = unlessEmpty(setSensorDay)
 	case class == "enum" || len(wordsOf(c, "options")) > 0:
 		set = unlessEmpty(sensorOptionSetter(c))
-	case class != "" || c.Str("state_class") != "" || c.Str("unit_of_measurement") != "":
+	case class != "" || c.Str("state_class") != "" || c.Str("unit_of_measurement") != "" || c.Has("suggested_display_precision"):
 		set = unlessEmpty(setSensorNumber)
 	}
 	return func(a *entityv1.Attributes, s Said) error {

@@ -24,6 +24,9 @@ func TestValues(t *testing.T) {
 			{"s None", `{}`},
 			{"> 5", "only report…"},
 		}},
+		{"number without a unit", "sensor", `{"state_topic":"s","suggested_display_precision":0}`, [][2]string{
+			{"s 21.5", `{"number":21.5}`}, {"s twelve", "unfit"},
+		}},
 		{"text", "sensor", `{"state_topic":"s"}`, [][2]string{
 			{"s 007", `{"text":"007"}`},
 			{"s ", `{"text":""}`},
