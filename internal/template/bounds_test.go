@@ -7,6 +7,25 @@ import (
 	"testing"
 )
 
+// Runs that have a budget in common take no more than one run beyond it.
+func TestBudget(t *testing.T) {
+	slow, err := Compile("{% for a in range(90000) %}{% set b = a %}{% endfor %}{{ value }}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, env := NewPayload([]byte("x")), &Env{Budget: &Budget{}}
+	runs := 0
+	for ; runs < 1000 && err == nil; runs++ {
+		_, err = slow.RenderIn(env, p, nil)
+	}
+	if !errors.Is(err, ErrTooLong) || runs < 4 || runs > 100 {
+		t.Errorf("%d runs, and then %v", runs, err)
+	}
+	if out, err := slow.RenderIn(&Env{Budget: &Budget{}}, p, nil); out != "x" || err != nil {
+		t.Errorf("with another budget: %q, %v", out, err)
+	}
+}
+
 // Hostile templates end, with the error that says which bound they met.
 func TestBounds(t *testing.T) {
 	loop := "{% for i in range(100000) %}"

@@ -27,14 +27,15 @@
 //
 // A text has 64 KiB at most and nests 64 deep; output has 256 KiB at most. Every node that is evaluated, every item that is
 // visited and every 16 bytes that are read or made cost one of a million steps, which is about a tenth of a second. They are paid
-// for before it is done, so that no run takes more than a few hundred bytes of memory for each step. Nothing reads
+// for before it is done, so that no run takes more than a few hundred bytes of memory for each step. A [Budget] bounds several runs. Nothing reads
 // files, the network or the environment: include, import, extends and from do not compile. No goroutine is started.
 //
 // # Differences
 //
 // Regular expressions are Go's (RE2): no look-around and no back-references in a pattern. slugify writes the letters of
 // Latin alphabets in ASCII and drops others. states() and what else asks for states fails, saying so. random and shuffle
-// do not exist, since equal input has to give equal output.
+// do not exist, since equal input has to give equal output, nor do groupby, those that make HTML (striptags, urlize, xmlattr), and Home
+// Assistant's for sets (union, difference), versions and checksums: what needs one does not compile.
 //
 // # Why not a library
 //

@@ -29,6 +29,9 @@ func NewBinaryPayload(data []byte) *Payload {
 	return &Payload{text: string(data), binary: true}
 }
 
+// Text is the payload as it is, but for what NewPayload puts in the place of what is not UTF-8.
+func (p *Payload) Text() string { return p.text }
+
 // JSON is the payload's JSON, read at the first call. Nobody may change the result. If it fails value_json is undefined.
 func (p *Payload) JSON() (*entityv1.Value, error) {
 	p.once.Do(func() { p.json, p.err = state.ValueFromJSON([]byte(p.text)) })

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"weak"
 )
@@ -26,6 +27,25 @@ type Env struct {
 	Now func() time.Time
 	// Location is what Home Assistant calls local time; nil means time.Local.
 	Location *time.Location
+	// Budget is what this run and others may take together; nil means that each run is bounded alone.
+	Budget *Budget
+}
+
+// Budget bounds what several runs take together: three times what one may. The zero value is a whole one. It is safe for concurrent use.
+type Budget struct{ spent atomic.Int64 }
+
+// maxBudget is far beyond what the thousand templates of a real message take.
+const maxBudget = 3 * maxSteps
+
+// pay takes what a run took, which may be more than was left.
+func (b *Budget) pay(steps int) { b.spent.Add(int64(steps)) }
+
+// err says that nothing is left.
+func (b *Budget) err() error {
+	if b.spent.Load() < maxBudget {
+		return nil
+	}
+	return fmt.Errorf("%w: more than %d steps together with others", ErrTooLong, maxBudget)
 }
 
 func (e *Env) now() time.Time {
@@ -113,7 +133,7 @@ func (t *Template) Render(p *Payload, vars map[string]any) (string, error) {
 	return t.RenderIn(nil, p, vars)
 }
 
-// RenderIn is Render with a clock and a time zone; nil means those of the machine.
+// RenderIn is Render with a clock, a time zone and a budget; nil means those of the machine, and none.
 func (t *Template) RenderIn(env *Env, p *Payload, vars map[string]any) (string, error) {
 	if t.direct != nil {
 		return t.direct.render(p)
@@ -140,6 +160,12 @@ func (t *Template) interpret(env *Env, p *Payload, vars map[string]any) (out str
 		}
 	}()
 	r := newRun(env, p, vars)
+	if env != nil && env.Budget != nil {
+		if err := env.Budget.err(); err != nil {
+			return "", err
+		}
+		defer func() { env.Budget.pay(r.steps) }()
+	}
 	if err := r.execAll(t.body); err != nil {
 		return "", err
 	}

@@ -493,3 +493,38 @@ func TestAMessageRunsFewTemplatesThatTakeTooLong(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// Of templates that are within their bounds, too, a message runs so many as it may: of those of values, and of availability.
+func TestAMessageHasABudget(t *testing.T) {
+	const (
+		many = 13
+		slow = `{% for a in range(90000) %}{% set b = a %}{% endfor %}`
+	)
+	for key, c := range map[string]struct{ payload, want string }{
+		`"state_topic":"s","value_template"`:                                 {"1", `{"text":"1`},
+		`"state_topic":"v","availability_topic":"s","availability_template"`: {"online", `{"availability":"online`},
+	} {
+		h := newHouse(t)
+		var parts []string
+		for i := range many {
+			text := slow + "{{ value }}"
+			if c.payload == "1" {
+				text += fmt.Sprint(i) // each is another template
+			} else {
+				text += fmt.Sprintf("{# %d #}", i)
+			}
+			parts = append(parts, fmt.Sprintf(`"c%d":{"p":"sensor","unique_id":"u%d","name":"N%d",%s:"%s"}`, i, i, i, key, text))
+		}
+		h.say("homeassistant/device/d/config", `{"dev":{"ids":"d","name":"D"},"o":{"name":"x"},"cmps":{`+strings.Join(parts, ",")+`}}`)
+		h.say("s", c.payload)
+		said := 0
+		for i := range many {
+			if strings.HasPrefix(h.shown(fmt.Sprintf("sensor.d_n%d", i)), c.want) {
+				said++
+			}
+		}
+		if said == 0 || said == many {
+			t.Errorf("%s: %d of %d were run", key, said, many)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package discovery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -43,14 +42,10 @@ type message struct {
 	rendered map[*template.Template]*rendered
 	sayings  []saying
 	readings []reading
-	tooLong  int // templates that took more than they may
+	// budget is what all its templates may take together: a hostile publisher can have a thousand entities listen to one topic, each
+	// with another template.
+	budget template.Budget
 }
-
-// tooLongPatience is how many templates of one message may take more than they may; the others are not run then. A hostile publisher can
-// have a thousand entities listen to one topic, each with another template.
-const tooLongPatience = 3
-
-var errTooManyTooLong = fmt.Errorf("%w: %d templates of this message did", template.ErrTooLong, tooLongPatience)
 
 // rendered is what a template makes of a message.
 type rendered struct {
@@ -193,8 +188,8 @@ func (m *message) reaches() bool {
 
 // hear notes what a message says of availability. Its caller holds reaching.
 func (e *Engine) hear(m *message) {
-	payload, heard := string(m.Payload), map[unique.Handle[manner]]bool{}
-	latest := e.reachable.hear(m.Message, payload)
+	heard := map[unique.Handle[manner]]bool{}
+	latest := e.reachable.hear(m.Message, string(m.Payload))
 	for i := range m.readings {
 		r := &m.readings[i]
 		for j := range r.made.reaches {
@@ -202,7 +197,7 @@ func (e *Engine) hear(m *message) {
 			if r.topics[one.topic] == m.Topic && !heard[one.manner] {
 				heard[one.manner] = true
 				if latest || !e.reachable.knows(m.Topic, one) {
-					e.reachable.say(m.Topic, one, one.read(payload))
+					e.reachable.say(m.Topic, one, one.read(m.payload, &m.budget))
 				}
 			}
 		}
@@ -274,12 +269,8 @@ func (m *message) render(t *template.Template) *rendered {
 	switch {
 	case t == nil:
 		made.text = string(m.Payload)
-	case m.tooLong >= tooLongPatience:
-		made.err = errTooManyTooLong
 	default:
-		if made.text, made.err = t.Render(m.payload, nil); errors.Is(made.err, template.ErrTooLong) {
-			m.tooLong++
-		}
+		made.text, made.err = t.RenderIn(&template.Env{Budget: &m.budget}, m.payload, nil)
 	}
 	const short = 64 // what costs no more to read again
 	if start := strings.TrimSpace(made.text); made.err == nil && start != "" && (len(start) > short || start[0] == '{' || start[0] == '[') {
