@@ -86,7 +86,7 @@ func haValue(key string, v *entityv1.Value) (*entityv1.Value, error) {
 			return nil, nil
 		}
 		return dialect.BoolValue(b), nil
-	case "encoding":
+	case keyEncoding:
 		s, ok := dialect.TextOf(v)
 		if !ok {
 			return nil, haWrong(key, v, "the name of an encoding")

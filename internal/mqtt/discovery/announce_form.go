@@ -11,7 +11,7 @@ import (
 
 // Keys at the root of a device form that its components have where they do not say otherwise.
 var (
-	haShared             = [...]string{"command_topic", "encoding", "qos", "state_topic"}
+	haShared             = [...]string{"command_topic", keyEncoding, "qos", "state_topic"}
 	haSharedAvailability = [...]string{
 		keyAvailability, keyAvailabilityMode, "availability_template", "availability_topic", "payload_available", "payload_not_available",
 	}

@@ -33,6 +33,7 @@ const (
 const (
 	keyAvailability     = "availability"
 	keyAvailabilityMode = "availability_mode"
+	keyEncoding         = "encoding"
 	keyExpireAfter      = "expire_after"
 	keyForceUpdate      = "force_update"
 	keyOffDelay         = "off_delay"

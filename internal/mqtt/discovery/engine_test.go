@@ -353,6 +353,21 @@ func TestABinarySensorThatOnlySaysOn(t *testing.T) {
 	h.expectKinds(h.pass(time.Hour), "")
 }
 
+// An entity of encoding "" sees bytes, beside others that see text.
+func TestBytes(t *testing.T) {
+	h := newHouse(t)
+	for name, encoding := range map[string]string{"raw": "", "text": "utf-8"} {
+		h.say("homeassistant/sensor/"+name+"/config", fmt.Sprintf(`{"name":%q,"unique_id":%q,"state_topic":"x","encoding":%q,"dev":{"ids":"d","name":"Desk"},
+			"unit_of_measurement":"W","value_template":"{{ value | unpack('>H') if value is not string else value | length }}"}`, name, name, encoding))
+	}
+	h.say("x", "\xff\xfe")
+	h.expect("sensor.desk_raw", `{"number":65534}`)
+	h.expect("sensor.desk_text", `{"number":1}`)
+	h.say("x", "21")
+	h.expect("sensor.desk_raw", `{"number":12849}`)
+	h.expect("sensor.desk_text", `{"number":2}`)
+}
+
 // What an object of attributes does not speak of any more is gone, and what a component says besides is not.
 func TestJSONAttributes(t *testing.T) {
 	h := newHouse(t)

@@ -39,12 +39,19 @@ type saying struct {
 type message struct {
 	mqtt.Message
 	payload  *template.Payload
-	rendered map[*template.Template]*rendered
+	raw      *template.Payload // the same as bytes, nil where nobody has asked for that
+	rendered map[rendering]*rendered
 	sayings  []saying
 	readings []reading
 	// budget is what all its templates may take together: a hostile publisher can have a thousand entities listen to one topic, each
 	// with another template.
 	budget template.Budget
+}
+
+// rendering is a template, and whether value is bytes to it.
+type rendering struct {
+	template *template.Template
+	raw      bool
 }
 
 // rendered is what a template makes of a message.
@@ -155,7 +162,7 @@ func (e *Engine) take(m mqtt.Message, uses []*item) (taken *message, bad error) 
 		topic := slices.Index(it.topics, m.Topic)
 		r := reading{item: it, made: made, at: topic, reaches: made.reachesOn(topic), from: len(taken.sayings)}
 		if !m.Retained || !it.stored.has(topic) && !e.overtaken(m, it, topic) {
-			if err := taken.read(made.feeds[topic]); err != nil {
+			if err := taken.read(made.feeds[topic], made.raw); err != nil {
 				bad = err
 			}
 		}
@@ -242,13 +249,13 @@ func (e *Engine) decision(m *message, unfits *error) func(statehouse.Pending) (*
 }
 
 // read runs the templates of what a topic goes into. A template that needs what the message does not speak of says nothing.
-func (m *message) read(feeds []feed) (bad error) {
+func (m *message) read(feeds []feed, raw bool) (bad error) {
 	for i := range feeds {
 		f := &feeds[i]
 		if f.input.Momentary && m.Retained {
 			continue
 		}
-		made := m.render(f.template)
+		made := m.render(rendering{f.template, raw && f.template != nil})
 		switch {
 		case errors.Is(made.err, template.ErrUndefined):
 		case made.err != nil:
@@ -261,16 +268,15 @@ func (m *message) read(feeds []feed) (bad error) {
 }
 
 // render is what a template makes of the message, nil for none.
-func (m *message) render(t *template.Template) *rendered {
-	if made, ok := m.rendered[t]; ok {
+func (m *message) render(by rendering) *rendered {
+	if made, ok := m.rendered[by]; ok {
 		return made
 	}
 	made := &rendered{}
-	switch {
-	case t == nil:
+	if by.template == nil {
 		made.text = string(m.Payload)
-	default:
-		made.text, made.err = t.RenderIn(&template.Env{Budget: &m.budget}, m.payload, nil)
+	} else {
+		made.text, made.err = by.template.RenderIn(&template.Env{Budget: &m.budget}, m.payloadFor(by), nil)
 	}
 	const short = 64 // what costs no more to read again
 	if start := strings.TrimSpace(made.text); made.err == nil && start != "" && (len(start) > short || start[0] == '{' || start[0] == '[') {
@@ -280,10 +286,20 @@ func (m *message) render(t *template.Template) *rendered {
 		}
 	}
 	if m.rendered == nil {
-		m.rendered = make(map[*template.Template]*rendered)
+		m.rendered = make(map[rendering]*rendered)
 	}
-	m.rendered[t] = made
+	m.rendered[by] = made
 	return made
+}
+
+func (m *message) payloadFor(by rendering) *template.Payload {
+	if !by.raw {
+		return m.payload
+	}
+	if m.raw == nil {
+		m.raw = template.NewBinaryPayload(m.Payload)
+	}
+	return m.raw
 }
 
 // decideOne appends what follows for one entity. It is a function of the pending state, the reading and what was said of

@@ -33,6 +33,7 @@ type compiled struct {
 
 	expireAfter, offDelay time.Duration
 	always                bool // every report is an event
+	raw                   bool // templates of values see bytes
 }
 
 // feed is an input that a topic goes into, and what makes of a message what it says.
@@ -53,6 +54,7 @@ func compile(outline string) (*compiled, error) {
 	c := &compiled{
 		definition: d, inputs: d.inputs(), mode: d.config.Str(keyAvailabilityMode),
 		expireAfter: d.config.seconds(keyExpireAfter), offDelay: d.config.seconds(keyOffDelay), always: d.config.Flag(keyForceUpdate, false),
+		raw: d.config.Has(keyEncoding) && d.config.Str(keyEncoding) == "",
 	}
 	for i := range c.inputs {
 		for _, s := range c.inputs[i].Sources {
