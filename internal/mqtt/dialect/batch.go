@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -301,14 +302,14 @@ func SameEntity(a, b *entityv1.Entity) bool {
 		proto.Equal(a.GetCapabilities(), b.GetCapabilities())
 }
 
+// unnamed is what a device is called in the ids of its entities whose name and address are in a script that slugs do not spell.
+const unnamed = "unnamed"
+
 // freeID is the id of a new entity: its device's name and its own, and a number where another entity has that.
 func (b *Batch) freeID(s Spec, device *entityv1.Device) string {
 	id := s.Domain + "." + Slug(s.Wish)
 	if Slug(s.Wish) == "" {
-		name := Slug(device.GetName())
-		if name == "" {
-			name = Slug(device.GetAddress())
-		}
+		name := cmp.Or(Slug(device.GetName()), Slug(device.GetAddress()), unnamed)
 		if object := Slug(s.Object); object != "" {
 			name += "_" + object
 		}

@@ -353,6 +353,23 @@ func TestABinarySensorThatOnlySaysOn(t *testing.T) {
 	h.expectKinds(h.pass(time.Hour), "")
 }
 
+// Whatever scripts a device writes in, its entities have ids that the log takes.
+func TestNamesThatIDsCannotSpell(t *testing.T) {
+	h := newHouse(t)
+	for i, c := range []struct{ name, device, want string }{
+		{`null`, `{"ids":"设备","name":"设备"}`, "sensor.unnamed"},
+		{`null`, `{"ids":"装置","name":"装置"}`, "sensor.unnamed_2"},
+		{`"温度"`, `{"ids":"机器","name":"机器"}`, "sensor.unnamed_t2"},
+		{`null`, `{"ids":"a-1","name":"设备"}`, "sensor.a_1"},
+	} {
+		events := h.say(fmt.Sprintf("homeassistant/sensor/t%d/config", i), `{"name":`+c.name+`,"unique_id":"u","state_topic":"x","dev":`+c.device+`}`)
+		got := events[len(events)-1].Entity
+		if err := eventstore.CheckEntityID(got); err != nil || got != c.want {
+			t.Errorf("%s of %s: %s, not %s, %v", c.name, c.device, got, c.want, err)
+		}
+	}
+}
+
 // An entity of encoding "" sees bytes, beside others that see text.
 func TestBytes(t *testing.T) {
 	h := newHouse(t)
