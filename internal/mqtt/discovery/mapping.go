@@ -272,19 +272,21 @@ func (d *mapped) entity(e map[string]any, captured []string) (part map[string]an
 	return part, key, nil
 }
 
-// pathTemplate is the template of a value in a JSON payload.
+// pathTemplate is the template of a value in a JSON payload. A number is the place in a list, and a name in an object like others.
 func pathTemplate(path string) string {
-	var b strings.Builder
-	b.WriteString("{{ value_json")
+	var walk strings.Builder
+	at := "value_json"
 	for name := range strings.SplitSeq(path, ".") {
-		if n, err := strconv.ParseUint(name, 10, 16); err == nil {
-			fmt.Fprintf(&b, "[%d]", n)
-		} else {
-			b.WriteString("['" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(name) + "']")
+		field := at + "['" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(name) + "']"
+		n, err := strconv.ParseUint(name, 10, 16)
+		if err != nil {
+			at = field
+			continue
 		}
+		fmt.Fprintf(&walk, "{%% set at = %s if %s is mapping else %s[%d] %%}", field, at, at, n)
+		at = "at"
 	}
-	b.WriteString(" }}")
-	return b.String()
+	return walk.String() + "{{ " + at + " }}"
 }
 
 // fill puts what stood in the topic where a text asks for it.

@@ -64,6 +64,26 @@ func TestDevicesThatAnnounceNothing(t *testing.T) {
 		"entity_unregistered sensor.climate_cellar_temperature, device_unregistered")
 }
 
+// A number in a path is the place in a list, or a name like others.
+func TestPaths(t *testing.T) {
+	for path, payloads := range map[string]map[string]string{
+		"a.b":     {`{"a":{"b":1}}`: `{"text":"1"}`, `{"a":{}}`: `{}`, `{"a":[1]}`: `{}`, `{}`: `{}`, `[]`: `{}`},
+		"a.0.b":   {`{"a":[{"b":1}]}`: `{"text":"1"}`, `{"a":{"0":{"b":1}}}`: `{"text":"1"}`, `{"a":[]}`: `{}`, `{"a":{}}`: `{}`, `{}`: `{}`, `5`: `{}`},
+		"1":       {`[1,2]`: `{"text":"2"}`, `{"1":2}`: `{"text":"2"}`, `[1]`: `{}`, `no JSON`: `{}`},
+		"0.1.a":   {`[[1,{"a":3}]]`: `{"text":"3"}`, `{"0":{"1":{"a":3}}}`: `{"text":"3"}`, `[{"1":{"a":3}}]`: `{"text":"3"}`, `[[1]]`: `{}`},
+		`it's.01`: {`{"it's":{"01":4}}`: `{"text":"4"}`},
+	} {
+		for payload, want := range payloads {
+			h := newHouse(t)
+			mapHouse(t, h, MappedDevice{Topic: "x", Entities: []map[string]any{{"component": "sensor", "name": "A", "state_topic": "~", "path": path}}})
+			h.say("x", payload)
+			if got := h.shown("sensor.x_a"); got != want {
+				t.Errorf("%s in %s: %s, not %s", path, payload, got, want)
+			}
+		}
+	}
+}
+
 func TestAPatternThatChangedIsFollowedWhenItIsHeardOf(t *testing.T) {
 	h := newHouse(t)
 	mapHouse(t, h, climates)
