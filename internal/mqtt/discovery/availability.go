@@ -112,13 +112,13 @@ func (r *reachable) knows(topic string, one *reach) bool {
 	return h != nil && h.word(one.manner) != nil
 }
 
-// hear notes a message on a topic, and says whether it is the latest word there: one that is fetched is not when something fresh has
-// come, nor when it was fetched before.
+// hear notes a message on a topic, and says whether it is the latest word there: one that is stored is not where it was heard before, as
+// after another connection, nor one that is fetched when something fresh has come.
 func (r *reachable) hear(m mqtt.Message, payload string) (latest bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := r.onLocked(m.Topic)
-	if m.Fetched && (h.fresh || h.said && h.last == payload) {
+	if m.Fetched && h.fresh || m.Retained && h.said && h.last == payload {
 		return false
 	}
 	h.fresh = h.fresh || !m.Retained

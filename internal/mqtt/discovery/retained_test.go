@@ -145,6 +145,19 @@ func TestWhatIsFetchedIsNotTheLastWord(t *testing.T) {
 	h.expect("sensor.desk_b", `{"availability":"offline"}`)
 }
 
+// Another broker sends what it has stored anew on each connection, in an order of its own.
+func TestWhatIsStoredIsNoLaterWord(t *testing.T) {
+	h := newHouse(t)
+	h.say("homeassistant/sensor/a/config", `{"name":"A","unique_id":"a","state_topic":"s","dev":{"ids":"d","name":"Desk"},"avty":[{"t":"one"},{"t":"two"}]}`)
+	h.say("one", "offline")
+	h.say("two", "online")
+	h.stored("two", "online")
+	h.stored("one", "offline")
+	h.expect("sensor.desk_a", `{"availability":"online"}`)
+	h.stored("two", "offline") // it went meanwhile
+	h.expect("sensor.desk_a", `{"availability":"offline"}`)
+}
+
 // A word that is too long to be kept is not known to whoever comes later, who takes what is retained.
 func TestALongWordIsFetched(t *testing.T) {
 	h := newHouse(t)
