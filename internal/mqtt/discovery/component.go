@@ -124,17 +124,36 @@ func (c Config) Sources(topicKey, templateKey string) []Source {
 // Word is the field of that name as a string, also where it is a number or a bool: what payloads and options are. It is
 // otherwise where there is no such field.
 func (c Config) Word(key, otherwise string) string {
-	n := c.Get(key)
-	if b, ok := n.Value.GetKind().(*entityv1.Value_BoolValue); ok {
-		if b.BoolValue { // as Python writes it
-			return "True"
-		}
-		return "False"
-	}
-	if w, ok := dialect.WordOf(n.Value); ok {
+	if w, ok := wordOf(c.Get(key).Value); ok {
 		return w
 	}
 	return otherwise
+}
+
+// Words are the values of a list as words, [dialect.MaxOptions] at most.
+func (c Config) Words(key string) []string {
+	var words []string
+	for _, n := range c.List(key) {
+		if w, ok := wordOf(n.Value); ok && len(words) < dialect.MaxOptions {
+			words = append(words, w)
+		}
+	}
+	return words
+}
+
+// wordOf is a value as a word as Python writes it, and templates therefore do: True, 1.0.
+func wordOf(v *entityv1.Value) (string, bool) {
+	switch k := v.GetKind().(type) {
+	case *entityv1.Value_BoolValue:
+		if k.BoolValue {
+			return "True", true
+		}
+		return "False", true
+	case *entityv1.Value_DoubleValue:
+		return facetText(k.DoubleValue), true
+	default:
+		return dialect.WordOf(v)
+	}
 }
 
 // Float is the field of that name as a number, also where it is one in a string, and otherwise where it is none.

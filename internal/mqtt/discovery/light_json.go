@@ -107,7 +107,7 @@ func lightJSONEffect(a *entityv1.Attributes, n dialect.Node) error {
 		return ErrIgnored
 	}
 	v := n.Get("effect").Value
-	effect, ok := dialect.WordOf(v)
+	effect, ok := wordOf(v)
 	switch {
 	case dialect.IsNull(v):
 		lightOf(a).Effect = nil

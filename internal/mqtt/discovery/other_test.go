@@ -47,6 +47,9 @@ func TestOthers(t *testing.T) {
 				`{"installed_version":"1","title":"Firmware","extra":{"in_progress":"yes","more":1,"update_percentage":140}}`},
 			{"s {}", "ignored"},
 		}},
+		{"numbers", "update", `{"state_topic":"s"}`, [][2]string{
+			{`s {"installed_version":2.0,"latest_version":3}`, `{"installed_version":"2.0","latest_version":"3"}`},
+		}},
 		{"plain", "update", `{"state_topic":"s","latest_version_topic":"l"}`, [][2]string{
 			{"s 1.10", `{"installed_version":"1.10"}`}, {"l 1.11", `{"installed_version":"1.10","latest_version":"1.11"}`}, {"s None", `{"latest_version":"1.11"}`},
 			{"> install", "only be read…"},

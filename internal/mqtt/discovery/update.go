@@ -112,7 +112,7 @@ func setUpdateObject(a *entityv1.Attributes, u *entityv1.Update, o *entityv1.Str
 // version is a value as a version, nil where it says none.
 func version(v *entityv1.Value) *string {
 	const longest = 4096 // of a summary
-	word, ok := dialect.WordOf(v)
+	word, ok := wordOf(v)
 	if !ok || isNone(v) || len(word) > longest {
 		return nil
 	}

@@ -70,7 +70,7 @@ func setVacuum(a *entityv1.Attributes, s Said) error {
 			}
 		case "fan_speed":
 			v.FanSpeed = nil
-			if word, ok := dialect.WordOf(f.GetValue()); ok {
+			if word, ok := wordOf(f.GetValue()); ok {
 				v.FanSpeed, left = &word, nil
 			}
 		case "battery_level":

@@ -35,6 +35,13 @@ func TestValues(t *testing.T) {
 		{"options", "sensor", `{"state_topic":"s","device_class":"enum","options":["a","b",3]}`, [][2]string{
 			{"s a", `{"text":"a"}`}, {"s c", "unfit"}, {"s 3", `{"text":"3"}`}, {"s ", "ignored"},
 		}},
+		{"words as templates write them", "select", `{"state_topic":"s","command_topic":"c","value_template":"{{ value_json }}","options":[0.5,1.0,2,true]}`, [][2]string{
+			{"s 0.5", `{"option":"0.5"}`}, {"s 1.0", `{"option":"1.0"}`}, {"s 2", `{"option":"2"}`}, {"s true", `{"option":"True"}`}, {"s 1", "unfit"},
+			{"> 1.0", "c 1.0"}, {"> 2", "c 2"},
+		}},
+		{"numbers for on and off", "switch", `{"state_topic":"s","command_topic":"c","value_template":"{{ value_json.x }}","payload_on":1.0,"payload_off":0.0}`, [][2]string{
+			{`s {"x":1.0}`, `{"on":true}`}, {`s {"x":0.0}`, `{"on":false}`}, {"> on", "c 1.0"},
+		}},
 		{"moment", "sensor", `{"state_topic":"s","device_class":"timestamp"}`, [][2]string{
 			{"s 2026-11-24T10:00:00+01:00", `{"timestamp":"2026-11-24T09:00:00Z"}`},
 			{"s 2026-11-24 10:00:00.5Z", `{"timestamp":"2026-11-24T10:00:00.5Z"}`},
