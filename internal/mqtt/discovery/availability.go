@@ -240,8 +240,8 @@ func (e *Engine) prepare(it *item, made *compiled, budget *template.Budget) {
 	}
 }
 
-// renew has an entity that is registered as it is announced now be as available, and due when, as that says: a topic of availability,
-// expire_after or off_delay may be new, another one, or gone. It runs in the writer's turn.
+// renew has an entity that is registered as it is announced now be as available, and due when, as that says: a topic of availability or of
+// attributes, expire_after or off_delay may be new, another one, or gone. It runs in the writer's turn.
 func (e *Engine) renew(b *dialect.Batch, it *item, entry *entityv1.Entity) {
 	before := e.catalog.get(it.unique)
 	if entry == nil || !dialect.Enabled(entry) || it.isAs(before) {
@@ -258,7 +258,11 @@ func (e *Engine) renew(b *dialect.Batch, it *item, entry *entityv1.Entity) {
 		}
 	}
 	a := proto.CloneOf(old)
-	if a.Availability = e.availability(it, made, old.GetAvailability(), false); !dialect.Same(old, a) {
+	a.Availability = e.availability(it, made, old.GetAvailability(), false)
+	if !made.component.KeepsExtra && !listens(made.config, keyJSONAttributes) {
+		a.Extra = nil // of a topic that it had
+	}
+	if !dialect.Same(old, a) {
 		b.Changed(entry.GetId(), a, b.At)
 	}
 }

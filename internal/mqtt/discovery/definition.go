@@ -36,6 +36,7 @@ const (
 	keyEncoding         = "encoding"
 	keyExpireAfter      = "expire_after"
 	keyForceUpdate      = "force_update"
+	keyJSONAttributes   = "json_attributes_topic"
 	keyOffDelay         = "off_delay"
 )
 
@@ -102,7 +103,7 @@ func parseDefinition(text string) (definition, error) {
 // inputs are what the entity takes from messages, those included that every component has.
 func (d definition) inputs() []Input {
 	inputs := d.component.Inputs(d.config)
-	if sources := d.config.Sources("json_attributes_topic", "json_attributes_template"); sources != nil {
+	if sources := d.config.Sources(keyJSONAttributes, "json_attributes_template"); sources != nil {
 		set := setJSONAttributes
 		if d.component.KeepsExtra {
 			set = addJSONAttributes

@@ -15,7 +15,7 @@ var deviceTrackerComponent = Component{
 		if _, ok := trackerSources[c.Word("source_type", "gps")]; !ok {
 			return fmt.Errorf("%w: a source_type %.40q is not known; there are gps, router, bluetooth, bluetooth_le", ErrIncomplete, c.Word("source_type", ""))
 		}
-		if !listens(c, "json_attributes_topic") {
+		if !listens(c, keyJSONAttributes) {
 			return needsAll("device_tracker", "state_topic")(c)
 		}
 		return validTopics(c)
@@ -24,7 +24,7 @@ var deviceTrackerComponent = Component{
 		if listens(c, "state_topic") {
 			addFeature(e, &entityv1.Feature{Name: "location", Readable: true})
 		}
-		if listens(c, "json_attributes_topic") {
+		if listens(c, keyJSONAttributes) {
 			for _, name := range []string{"latitude", "longitude", "location_accuracy", "battery_level"} {
 				addFeature(e, &entityv1.Feature{Name: name, Readable: true})
 			}
@@ -33,7 +33,7 @@ var deviceTrackerComponent = Component{
 	Inputs: func(c Config) []Input {
 		return inputsOf(
 			Input{Sources: c.Sources("state_topic", "value_template"), Set: unlessEmpty(trackerSetter(c))},
-			Input{Sources: c.Sources("json_attributes_topic", "json_attributes_template"), Set: unlessEmpty(trackerPlaceSetter(c))},
+			Input{Sources: c.Sources(keyJSONAttributes, "json_attributes_template"), Set: unlessEmpty(trackerPlaceSetter(c))},
 		)
 	},
 	Finish: func(_ Config, a *entityv1.Attributes) { leaveTyped(a) },

@@ -401,6 +401,9 @@ func TestJSONAttributes(t *testing.T) {
 	h.expect("sensor.desk_a", `{"text":"1","extra":{"tuesday":2,"wednesday":3}}`)
 	h.say("more", `{}`)
 	h.expect("sensor.desk_a", `{"text":"1"}`)
+	h.say("more", `{"monday":1}`)
+	h.say("homeassistant/sensor/x/config", `{"name":"A","unique_id":"x","state_topic":"x","dev":{"ids":"d","name":"Desk"}}`)
+	h.expect("sensor.desk_a", `{"text":"1"}`)
 }
 
 func TestWhatABrokerHadStored(t *testing.T) {
