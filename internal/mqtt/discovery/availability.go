@@ -46,10 +46,10 @@ func reachOf(one Config, topic int) reach {
 }
 
 // read is what a payload says, nothing where there is nothing left of the budget.
-func (r *reach) read(payload *template.Payload, budget *template.Budget) entityv1.Availability {
+func (r *reach) read(payload *template.Payload, env *template.Env) entityv1.Availability {
 	text := payload.Text()
 	if r.template != nil {
-		rendered, err := r.template.RenderIn(&template.Env{Budget: budget}, payload, nil)
+		rendered, err := r.template.RenderIn(env, payload, nil)
 		if err != nil {
 			return unsaid
 		}
@@ -226,8 +226,8 @@ func firstSaid(said []int, order ...entityv1.Availability) entityv1.Availability
 	return unsaid
 }
 
-// prepare reads what was said before an entity was known, outside the writer's turn, within a budget.
-func (e *Engine) prepare(it *item, made *compiled, budget *template.Budget) {
+// prepare reads what was said before an entity was known, outside the writer's turn.
+func (e *Engine) prepare(it *item, made *compiled, env *template.Env) {
 	for i := range made.reaches {
 		one := &made.reaches[i]
 		topic := it.topics[one.topic]
@@ -235,7 +235,7 @@ func (e *Engine) prepare(it *item, made *compiled, budget *template.Budget) {
 			continue
 		}
 		if payload, ok := e.reachable.payload(topic); ok {
-			e.reachable.say(topic, one, one.read(template.NewPayload([]byte(payload)), budget))
+			e.reachable.say(topic, one, one.read(template.NewPayload([]byte(payload)), env))
 		}
 	}
 }

@@ -14,7 +14,6 @@ import (
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/mqtt"
 	"github.com/statehouse/statehouse/internal/mqtt/dialect"
-	"github.com/statehouse/statehouse/internal/template"
 )
 
 // maxDeviceEntities is five times what the richest real device has.
@@ -64,10 +63,10 @@ func (e *Engine) apply(ctx context.Context, m mqtt.Message, a Announcement) erro
 		e.wanted.add(topicsOf(items)...)
 		return nil // most of what is retained, and most messages of devices that are known by their reports
 	}
-	var budget template.Budget
+	env := bounded()
 	for _, it := range items {
 		if made, err := e.catalog.compile(it); err == nil {
-			e.prepare(it, made, &budget)
+			e.prepare(it, made, env)
 		}
 	}
 	registered := map[string]*entityv1.Entity{} // by unique id

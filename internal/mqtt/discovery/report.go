@@ -43,9 +43,9 @@ type message struct {
 	rendered map[rendering]*rendered
 	sayings  []saying
 	readings []reading
-	// budget is what all its templates may take together: a hostile publisher can have a thousand entities listen to one topic, each
-	// with another template.
-	budget template.Budget
+	// env bounds what all its templates take together: a hostile publisher can have a thousand entities listen to one topic, each with
+	// another template.
+	env *template.Env
 }
 
 // rendering is a template, and whether value is bytes to it.
@@ -152,7 +152,9 @@ func (e *Engine) reachedOn(it *item, topic string) bool {
 
 // take works out what a message says of the entities that listen to its topic.
 func (e *Engine) take(m mqtt.Message, uses []*item) (taken *message, bad error) {
-	taken = &message{Message: m, payload: template.NewPayload(m.Payload), readings: make([]reading, 0, len(uses))}
+	taken = &message{
+		Message: m, payload: template.NewPayload(m.Payload), readings: make([]reading, 0, len(uses)), env: bounded(),
+	}
 	for _, it := range uses {
 		made, err := e.catalog.compile(it)
 		if err != nil {
@@ -172,6 +174,9 @@ func (e *Engine) take(m mqtt.Message, uses []*item) (taken *message, bad error) 
 	}
 	return taken, bad
 }
+
+// bounded has the templates that run in it share a budget.
+func bounded() *template.Env { return &template.Env{Budget: &template.Budget{}} }
 
 // overtaken says of a message that was fetched that an item has taken in a later one.
 func (e *Engine) overtaken(m mqtt.Message, it *item, topic int) bool {
@@ -204,7 +209,7 @@ func (e *Engine) hear(m *message) {
 			if r.topics[one.topic] == m.Topic && !heard[one.manner] {
 				heard[one.manner] = true
 				if latest || !e.reachable.knows(m.Topic, one) {
-					e.reachable.say(m.Topic, one, one.read(m.payload, &m.budget))
+					e.reachable.say(m.Topic, one, one.read(m.payload, m.env))
 				}
 			}
 		}
@@ -276,7 +281,7 @@ func (m *message) render(by rendering) *rendered {
 	if by.template == nil {
 		made.text = string(m.Payload)
 	} else {
-		made.text, made.err = by.template.RenderIn(&template.Env{Budget: &m.budget}, m.payloadFor(by), nil)
+		made.text, made.err = by.template.RenderIn(m.env, m.payloadFor(by), nil)
 	}
 	const short = 64 // what costs no more to read again
 	if start := strings.TrimSpace(made.text); made.err == nil && start != "" && (len(start) > short || start[0] == '{' || start[0] == '[') {
