@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"slices"
 
 	"github.com/statehouse/statehouse/eventstore"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
@@ -17,6 +16,19 @@ func (may May) Event(e eventstore.Event) bool {
 		return false
 	}
 	return may(e.Entity)
+}
+
+// wire is [May.Event] of an event as it goes over the wire.
+func (may May) wire(e Event) bool {
+	if e.Kind == eventstore.KindEntityRenamed {
+		var renamed struct {
+			NewID string `json:"new_id"`
+		}
+		if json.Unmarshal(e.Data, &renamed) != nil || !may(renamed.NewID) {
+			return false
+		}
+	}
+	return may(e.EntityID)
 }
 
 // Redacted is an event of which nothing may be seen but when it was, and what sort of event.
@@ -53,13 +65,8 @@ func restrictChanges(all []EntityChange, may May) []EntityChange {
 func (h History) Restrict(may May) History {
 	steps := make([]Step, 0, len(h.Steps))
 	for _, s := range h.Steps {
-		if s.Kind == eventstore.KindEntityRenamed {
-			var renamed struct {
-				NewID string `json:"new_id"`
-			}
-			if json.Unmarshal(s.Data, &renamed) != nil || !may(renamed.NewID) {
-				s.Event = s.Redacted()
-			}
+		if !may.wire(s.Event) {
+			s.Event = s.Redacted()
 		}
 		steps = append(steps, s)
 	}
@@ -98,7 +105,7 @@ func (r Registry) Restrict(may May) Registry {
 func (w Why) Restrict(may May) Why {
 	links := []Link{}
 	for _, l := range w.Links {
-		if !l.may(may) {
+		if !may.wire(l.Event) {
 			w.Hidden, w.Next, w.Removed = l.Event.Position, 0, 0
 			break
 		}
@@ -110,7 +117,7 @@ func (w Why) Restrict(may May) Why {
 			}
 		}
 		l.Saw = saw
-		if l.Batch != nil && (!may(l.Batch.EntityID) || l.Batch.Kind == eventstore.KindEntityRenamed) { // which names another
+		if l.Batch != nil && !may.wire(*l.Batch) {
 			batch := l.Batch.Redacted()
 			l.Batch = &batch
 		}
@@ -118,19 +125,4 @@ func (w Why) Restrict(may May) Why {
 	}
 	w.Links = links
 	return w
-}
-
-// may is [May.Event] of a link: what an event changed names every entity that it is about.
-func (l Link) may(may May) bool {
-	if !may(l.Event.EntityID) {
-		return false
-	}
-	for _, c := range l.Changes {
-		for _, v := range []*Version{c.Before, c.After} {
-			if v != nil && slices.Contains(c.What, ChangedID) && !may(v.EntityID) {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -178,6 +178,12 @@ func TestRestrictedPast(t *testing.T) {
 			t.Errorf("%s: %d %s", path, r.status, r.body)
 		}
 	}
+	// An entity without a unique id is gone, and another one has appeared.
+	appendEvents(t, h, entityEvent(&entityv1.Entity{Id: "light.n"}), lightEvent("light.n", 1))
+	renamed := appendEvents(t, h, renameEvent("light.n", "sensor.secret_n"))
+	if r := send(t, "GET", fmt.Sprintf("%s/v1/why?position=%d", s.URL(), renamed.First), "", "lights"); r.status != 403 || bytes.Contains(r.body, []byte("secret")) {
+		t.Errorf("why it is gone: %d %s", r.status, r.body)
+	}
 	var info api.Info
 	send(t, "GET", s.URL()+"/v1/info", "", "lights").decode(t, &info)
 	if info.Entities != 0 || info.Devices != 0 || info.Status != api.StatusReady || info.Database == "" {
