@@ -26,6 +26,7 @@ import (
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	eventv1 "github.com/statehouse/statehouse/gen/statehouse/event/v1"
 	"github.com/statehouse/statehouse/internal/access"
+	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/internal/rpc"
 	"github.com/statehouse/statehouse/state"
@@ -459,6 +460,33 @@ func TestTheRest(t *testing.T) {
 	var compacted *eventstore.CompactedError
 	if !errors.As(err, &compacted) || compacted.Base != done.Base || !compacted.RecordedAt.Equal(done.RecordedAt) {
 		t.Error(err)
+	}
+}
+
+// TestWhyGoesOn: a chain that is too long for one answer is all there, as far as the token may see.
+func TestWhyGoesOn(t *testing.T) {
+	h := newHouse(t)
+	s := serve(t, h, nil)
+	for i := range api.MaxLinks + 1 {
+		e := light("light.a", i%2 == 0)
+		if e.CausePosition = eventstore.Position(i); i == 0 {
+			e.Entity = "switch.a"
+		}
+		if _, err := h.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for who, least := range map[string]eventstore.Position{token: 1, "some": 2} {
+		want := h.Now().Position()
+		for l, err := range dial(t, s.URL, who).Why(t.Context(), "light.a", At{}) {
+			if err != nil || l.Event.Position != want {
+				t.Fatalf("%s: the event at %d, %v; want that at %d", who, l.Event.Position, err, want)
+			}
+			want--
+		}
+		if want+1 != least {
+			t.Errorf("%s: it ends with the event at %d", who, want+1)
+		}
 	}
 }
 

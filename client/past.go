@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -113,12 +114,31 @@ func (c *Client) WhyEvent(ctx context.Context, at eventstore.Position) iter.Seq2
 	return c.why(ctx, &statehousev1.WhyRequest{About: &statehousev1.WhyRequest_Position{Position: uint64(at)}})
 }
 
+// why follows the chain from one answer to the next.
 func (c *Client) why(ctx context.Context, req *statehousev1.WhyRequest) iter.Seq2[Link, error] {
-	return stream(ctx, func(ctx context.Context) (*connect.ServerStreamForClient[statehousev1.WhyResponse], error) {
-		return c.timeline.Why(ctx, req)
-	}, func(m *statehousev1.WhyResponse) ([]Link, error) {
-		return convert(m.GetLinks(), func(l *statehousev1.Link) Link {
-			return Link{Event: parseEvent(l.GetEvent()), Changes: convert(l.GetChanges(), parseChange)}
-		}), nil
-	})
+	return func(yield func(Link, error) bool) {
+		for going := false; ; going = true {
+			next := uint64(0)
+			answer := stream(ctx, func(ctx context.Context) (*connect.ServerStreamForClient[statehousev1.WhyResponse], error) {
+				return c.timeline.Why(ctx, req)
+			}, func(m *statehousev1.WhyResponse) ([]Link, error) {
+				next = max(next, m.GetStart().GetNext())
+				return convert(m.GetLinks(), func(l *statehousev1.Link) Link {
+					return Link{Event: parseEvent(l.GetEvent()), Changes: convert(l.GetChanges(), parseChange)}
+				}), nil
+			})
+			for l, err := range answer {
+				if going && errors.Is(err, ErrForbidden) {
+					return // the chain goes on where the token may not see
+				}
+				if !yield(l, err) || err != nil {
+					return
+				}
+			}
+			if next == 0 {
+				return
+			}
+			req = &statehousev1.WhyRequest{About: &statehousev1.WhyRequest_Position{Position: next}}
+		}
+	}
 }
