@@ -55,7 +55,7 @@ var sentinels = map[string]error{
 	"compacted": eventstore.ErrCompacted, "too_large": eventstore.ErrTooLarge, "key_reused": eventstore.ErrKeyReused,
 	"unknown_outcome": eventstore.ErrUnknownOutcome, "corrupt": eventstore.ErrCorrupt, "unavailable": eventstore.ErrUnavailable,
 	"read_only": eventstore.ErrReadOnly, "closed": eventstore.ErrClosed, "unimplemented": errors.ErrUnsupported,
-	"unauthenticated": ErrUnauthenticated, "forbidden": ErrForbidden, "not_ready": ErrBusy, "too_many_streams": ErrBusy,
+	"unauthenticated": ErrUnauthenticated, "too_many_logins": ErrUnauthenticated, "forbidden": ErrForbidden, "not_ready": ErrBusy, "too_many_streams": ErrBusy,
 	"too_many_commands": ErrBusy, "unsupported": ErrUnsupported, "disabled": ErrDisabled,
 	"canceled": context.Canceled, "deadline_exceeded": context.DeadlineExceeded,
 }

@@ -91,6 +91,11 @@ func failureOf(err error) (f *failure, known bool) {
 	return &failure{connect.CodeInternal, api.CodeInternal, "something went wrong that should not; the server's log says what"}, false
 }
 
+// NewError is an error as it goes over the wire, for who answers in front of the handlers.
+func NewError(status connect.Code, code api.Code, message string) *connect.Error {
+	return answerOf(&failure{status, code, message})
+}
+
 // answerOf is an error as it goes over the wire.
 func answerOf(err error) *connect.Error {
 	f, _ := failureOf(err)

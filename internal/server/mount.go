@@ -97,14 +97,14 @@ func (s *Server) refuse(a *answer, r *http.Request, err error) {
 		s.fail(a, r, err)
 		return
 	}
-	code := connect.CodeUnauthenticated
-	switch f := failureOf(err); f.status {
+	f, status := failureOf(err), connect.CodeUnauthenticated
+	switch f.status {
 	case http.StatusTooManyRequests:
-		code = connect.CodeResourceExhausted
+		status = connect.CodeResourceExhausted
 	case http.StatusServiceUnavailable:
-		code = connect.CodeUnavailable
+		status = connect.CodeUnavailable
 	}
-	_ = w.Write(a, r, connect.NewError(code, err)) // the client may be gone
+	_ = w.Write(a, r, rpc.NewError(status, f.code, f.message)) // the client may be gone
 }
 
 // enterStream counts a stream that somebody else sends. Its context ends with why when the server closes.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -98,6 +99,34 @@ func TestClientAgainstServer(t *testing.T) {
 			t.Errorf("%s: the source is %s, %v", name, e.Source, err)
 		}
 	}
+}
+
+// TestClientIsRefused: who has a token that is none, or comes before the tokens are read, is told so by the code.
+func TestClientIsRefused(t *testing.T) {
+	s, err := Start(t.Context(), Options{Address: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeServer(t, s) })
+	c, err := remote.Dial(s.URL(), remote.WithToken(func(context.Context) (string, error) { return "guess", nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	refused := func(code string, want error) {
+		t.Helper()
+		_, err := c.Resolve(t.Context(), remote.At{})
+		var answer *remote.Error
+		if !errors.As(err, &answer) || answer.Code != code || !errors.Is(err, want) {
+			t.Errorf("%v, want %s", err, code)
+		}
+	}
+	refused("not_ready", remote.ErrBusy)
+	s.SetTokens(openTokens(t))
+	for range 5 {
+		refused("unauthenticated", remote.ErrUnauthenticated)
+	}
+	refused("too_many_logins", remote.ErrUnauthenticated)
 }
 
 // TestClientOverTLS: the Go client speaks HTTP/2 over TLS, and trusts whom it is told to.
