@@ -383,6 +383,9 @@ func TestTheRest(t *testing.T) {
 	if diff := cmp.Diff(want, collect(nil, c.Subscribe(ctx, eventstore.Query{After: eventstore.FromOldest}), len(want)), protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
+	if got := collect(nil, c.Read(ctx, eventstore.Query{After: eventstore.FromNow}), 0); got != nil {
+		t.Errorf("%d events behind the last one", len(got))
+	}
 	slices.Reverse(want)
 	if diff := cmp.Diff(want[:3], collect(nil, c.Read(ctx, eventstore.Query{Backward: true}), 3), protocmp.Transform()); diff != "" {
 		t.Error(diff)

@@ -56,6 +56,9 @@ func newQuery(q eventstore.Query) *statehousev1.Query {
 
 // Read yields the events that match a query, up to the end of the log at the time of the call; see [eventstore.Store.Read].
 func (c *Client) Read(ctx context.Context, q eventstore.Query) iter.Seq2[eventstore.Event, error] {
+	if q.After == eventstore.FromNow {
+		q.After = eventstore.MaxPosition // what is there is before it
+	}
 	return stream(ctx, func(ctx context.Context) (*connect.ServerStreamForClient[statehousev1.ReadResponse], error) {
 		return c.log.Read(ctx, &statehousev1.ReadRequest{Query: newQuery(q), Backward: q.Backward})
 	}, func(m *statehousev1.ReadResponse) ([]eventstore.Event, error) {
