@@ -5,11 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
+	"github.com/statehouse/statehouse/internal/access"
+	"github.com/statehouse/statehouse/internal/rpc"
 )
 
 // Watch ends with the reason where there is no token to send: to try again would not mend that. A token that cannot be had now,
@@ -66,5 +73,60 @@ func TestTokenFileIsMissing(t *testing.T) {
 	check("a request", err)
 	for _, err := range cl.Watch(ctx, Selection{}, Cursor{}) {
 		check("Watch", err)
+	}
+}
+
+// Watch goes on with the token that has taken the place of one that ended, as in the file of one that was rotated, and ends where
+// there is none.
+func TestWatchTakesTheNextToken(t *testing.T) {
+	h := newHouse(t)
+	handlers := http.NewServeMux()
+	for prefix, handler := range rpc.New(rpc.Options{House: func() *statehouse.House { return h }}).Handlers() {
+		handlers.Handle(prefix, handler)
+	}
+	for name, after := range map[string]string{"rotated": "second", "revoked": "first"} {
+		ended := make(chan struct{})
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			first, second := access.NewIdentity("a", access.Read, nil, ended), access.NewIdentity("a", access.Read, nil, nil)
+			who := map[string]*access.Identity{"Bearer first": first, "Bearer second": second}[r.Header.Get("Authorization")]
+			if who.Ended() != nil {
+				who = nil
+			}
+			if who == second {
+				_, _ = h.Append(r.Context(), light("light.next", true)) // what comes with the next token
+			}
+			handlers.ServeHTTP(w, r.WithContext(access.With(r.Context(), who)))
+		}))
+		var token atomic.Value
+		token.Store("first")
+		cl, err := Dial(s.URL, WithToken(func(context.Context) (string, error) { return token.Load().(string), nil }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cl.backoff, cl.maxBackoff = 1, 1
+		var got []string
+		for u, err := range cl.Watch(t.Context(), Selection{}, Cursor{}) {
+			switch {
+			case errors.Is(err, ErrUnauthenticated):
+				got = append(got, "no token")
+				continue
+			case err != nil:
+				t.Fatal(name, err)
+			case len(got) == 1:
+				got = append(got, u.Entities[0].EntityID)
+			}
+			if len(got) == 2 {
+				break
+			}
+			got = append(got, "whole")
+			token.Store(after)
+			close(ended)
+		}
+		cl.Close()
+		s.Close()
+		want := map[string]string{"rotated": "light.next", "revoked": "no token"}[name]
+		if !slices.Equal(got, []string{"whole", want}) {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

@@ -48,7 +48,8 @@ var errSilent = errors.New("the server has been silent for too long")
 // nothing is lost.
 //
 // When the connection is lost it comes back by itself, pausing for longer and longer up to ten seconds, and goes on without a
-// gap and without a repeat. Where the server cannot go on from there an Update is Whole again. The sequence ends with the
+// gap and without a repeat. Where the server cannot go on from there an Update is Whole again. When its token ends it asks for the
+// token again, which may be another one by then, as in the file of one that was rotated with a grace. The sequence ends with the
 // context's error, or with one that another try would not mend: a token that is not valid, or that there is
 // none, as where its file is missing; a selection that is none.
 func (c *Client) Watch(ctx context.Context, s Selection, since Cursor) iter.Seq2[Update, error] {
@@ -64,7 +65,8 @@ func (c *Client) Watch(ctx context.Context, s Selection, since Cursor) iter.Seq2
 				yield(Update{}, context.Cause(ctx))
 				return
 			}
-			if !passing(err) {
+			// A token that was one has ended: there may be another in its place, which the next try asks for.
+			if !passing(err) && !(w.progress && errors.Is(err, ErrUnauthenticated)) {
 				yield(Update{}, err)
 				return
 			}
