@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/access"
 )
@@ -345,6 +347,35 @@ func (s *serverEvents) wantEnd() {
 		s.t.Error("the stream goes on")
 		_ = s.body.Close()
 		<-ended
+	}
+}
+
+// onFlush is an answer whose client does something as soon as the first of it is there.
+type onFlush struct {
+	*httptest.ResponseRecorder
+	do func()
+}
+
+func (w *onFlush) FlushError() error {
+	if do := w.do; do != nil {
+		w.do = nil
+		do()
+	} else if strings.Contains(w.Body.String(), "state_changed") {
+		return io.ErrClosedPipe // it has enough
+	}
+	return nil
+}
+
+// TestStreamBeginsWithItsFirstWord: whatever happens after the first ping comes.
+func TestStreamBeginsWithItsFirstWord(t *testing.T) {
+	house := newHouse(t)
+	handler := New(Options{House: func() *statehouse.House { return house }, Auth: everyone()})
+	ctx, cancel := context.WithTimeout(access.With(t.Context(), everyone()["reader"]), patience)
+	defer cancel()
+	w := &onFlush{httptest.NewRecorder(), func() { appendEvents(t, house, lightEvent("light.hall", 3)) }}
+	handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/stream", nil))
+	if !strings.Contains(w.Body.String(), `"brightness":3`) {
+		t.Errorf("got %s", w.Body)
 	}
 }
 

@@ -41,6 +41,7 @@ func getStream(q *request) error {
 		}
 		s.hurry()
 	})
+	from := q.view.now()                        // before the client has a word of it
 	q.w.Header().Set("X-Accel-Buffering", "no") // a proxy in between must not wait for more
 	q.w.WriteHeader(http.StatusOK)
 	if err := s.write([]byte("data: ping\n\n")); err != nil {
@@ -66,7 +67,7 @@ func getStream(q *request) error {
 		return errAnswered
 	}
 	wanted := func(t string) bool { return types == nil || slices.Contains(types, t) }
-	err = q.view.followEvents(ctx, q.view.now(), q.who, wanted, func(events []hassEvent) error {
+	err = q.view.followEvents(ctx, from, q.who, wanted, func(events []hassEvent) error {
 		var text []byte
 		for _, e := range events {
 			text = append(append(append(text, "data: "...), encode(e)...), "\n\n"...)
