@@ -53,6 +53,9 @@ func (q *eventsQuery) begin(h *statehouse.House) error {
 	if q.After < base || q.ended && q.Until < base {
 		return &eventstore.CompactedError{Base: base, RecordedAt: recorded}
 	}
+	if q.follow && !h.Store().Reached(q.After) { // what is recorded up to there would never come
+		return invalid("after=%d is still to come: the log ends at %d", q.After, h.Store().Head())
+	}
 	return nil
 }
 

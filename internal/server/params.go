@@ -54,7 +54,7 @@ func (p *params) one(name string) string {
 // number is a whole number, 0 where the parameter does not come.
 func (p *params) number(name string, least, most uint64) uint64 {
 	text := p.one(name)
-	if text == "" {
+	if !p.values.Has(name) {
 		return 0
 	}
 	n, err := strconv.ParseUint(text, 10, 64)

@@ -211,6 +211,7 @@ func TestEvents(t *testing.T) {
 	for _, query := range []string{
 		"after=-1", "after=x", "after=1.5", "after=9223372036854775808", "until=99999999999999999999", "after=5&until=3", "after=5&until=0",
 		"entity=light", "kind=state", "kind=", "limit=0", "limit=-3", "follow=maybe", "after=1&after=2", "unitl=3",
+		"after=", "until=", "limit=", "after=11&follow=1", "after=11&follow=1&until=12",
 		"source=" + strings.Repeat("a", 256),
 	} {
 		if r := get(t, s.URL()+"/v1/events?"+query); r.status != http.StatusBadRequest || r.code(t) != api.CodeInvalid {
