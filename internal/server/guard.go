@@ -31,7 +31,7 @@ func (s *Server) guard(next http.Handler, door string) http.Handler {
 		setHeaders(w.Header())
 		r = r.WithContext(context.WithValue(r.Context(), doorKey{}, door))
 		if err := s.check(w, r, door); err != nil {
-			a := &answer{ResponseWriter: w}
+			a := s.answer(w)
 			s.fail(a, r, err)
 			s.metrics.served("refused", a.status, time.Since(now), false)
 			return

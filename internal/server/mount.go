@@ -64,7 +64,7 @@ func (c countedAuth) Authenticate(remoteAddr, token string) (*access.Identity, e
 func (s *Server) identified(pattern string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		a := &answer{ResponseWriter: w}
+		a := s.answer(w)
 		defer func() {
 			// How long it takes is up to who asks, in many of these.
 			s.metrics.served(pattern, a.status, time.Since(began), true)

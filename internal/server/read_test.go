@@ -352,6 +352,43 @@ func TestManyEntities(t *testing.T) {
 	f.same(h.Now())
 }
 
+// steadyReader is an answer that tells how much was written at most without more time for it.
+type steadyReader struct {
+	*httptest.ResponseRecorder
+	since, most int
+}
+
+func (r *steadyReader) SetWriteDeadline(time.Time) error {
+	r.since = 0
+	return nil
+}
+
+func (r *steadyReader) Write(p []byte) (int, error) {
+	r.since += len(p)
+	r.most = max(r.most, r.since)
+	return r.ResponseRecorder.Write(p)
+}
+
+// TestLargeAnswersToSteadyReaders: a client has time for each part of an answer, however large all of it is.
+func TestLargeAnswersToSteadyReaders(t *testing.T) {
+	h := newHouse(t)
+	var batch []eventstore.Event
+	for i := range 1000 {
+		batch = append(batch, entityEvent(&entityv1.Entity{Id: "sensor.s" + jsonText(i), Name: strings.Repeat("n", 200)}))
+	}
+	appendEvents(t, h, batch...)
+	s := start(t, Options{House: h})
+	for _, path := range []string{"/v1/states", "/v1/registry", "/api/states"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost"+path, nil)
+		r.Header.Set("Authorization", "Bearer read")
+		w := &steadyReader{ResponseRecorder: httptest.NewRecorder()}
+		s.handler(readRoutes(s), doorTCP).ServeHTTP(w, r)
+		if size := w.Body.Len(); w.Code != 200 || size < 200_000 || w.most > 64<<10 {
+			t.Errorf("%s: %d, %d bytes, %d of them in the time of one part", path, w.Code, size, w.most)
+		}
+	}
+}
+
 func FuzzQuery(f *testing.F) {
 	for _, q := range []string{
 		"", "limit", "until=5", "after=18446744073709551614", "after=18446744073709551615",

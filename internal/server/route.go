@@ -118,7 +118,7 @@ func unknown(_ http.ResponseWriter, r *http.Request) error {
 func (s *Server) endpoint(pattern string, methods []route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		a := &answer{ResponseWriter: w}
+		a := s.answer(w)
 		matched := findRoute(methods, r.Method)
 		// Deferred first, to be done last: panicked may go on panicking.
 		defer func() {
