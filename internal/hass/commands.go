@@ -276,7 +276,7 @@ func historyStream(c *conn, m message) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	in, err := c.view.span(c.ctx, q.start, q.end)
+	in, err := c.view.streamed(c.ctx, q.start, q.end)
 	if err != nil {
 		return answer{}, err
 	}
@@ -350,7 +350,7 @@ func logbookEventStream(c *conn, m message) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	in, err := c.view.span(c.ctx, q.start, q.end)
+	in, err := c.view.streamed(c.ctx, q.start, q.end)
 	if err != nil {
 		return answer{}, err
 	}

@@ -63,7 +63,7 @@ func (q *historyQuery) check() error {
 // history are the rows of the entities that somebody may see, in a span; those without a row are left out.
 func (v *view) history(ctx context.Context, who *access.Identity, q historyQuery, s span) (map[string][]row, error) {
 	all := map[string][]row{}
-	if s.removed {
+	if s.unknown {
 		return all, nil
 	}
 	size := historySize{}

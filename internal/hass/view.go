@@ -90,8 +90,8 @@ type span struct {
 	start time.Time
 	// from is the moment just before its beginning, to the one at its end.
 	from, to timeline.Moment
-	// removed says that it ends before the history that is left begins, so that nothing is known of it.
-	removed bool
+	// unknown says that nothing is known of it: it ends before the history that is left begins, or is still to come.
+	unknown bool
 	// live says that its end is still to come.
 	live bool
 }
@@ -99,18 +99,21 @@ type span struct {
 // span are the moments between which a question about the past is.
 func (v *view) span(ctx context.Context, start, end time.Time) (s span, err error) {
 	clock := v.clock()
-	if end.IsZero() {
-		end, s.live = clock, true
-	}
-	if end.Before(start) {
+	switch {
+	case !end.IsZero() && end.Before(start):
 		return s, &failure{http.StatusBadRequest, codeEndTime, "the end is before the start"}
+	case start.After(clock):
+		now := v.now()
+		return span{start: start, from: now, to: now, unknown: true}, nil
+	case end.IsZero():
+		end, s.live = clock, true
 	}
 	s.live = v.frozen == nil && (s.live || end.After(clock))
 	var oldest time.Time
 	if s.to, oldest, err = v.before(ctx, end, clock); err != nil {
 		return s, err
 	}
-	s.start, s.removed = start, !oldest.IsZero()
+	s.start, s.unknown = start, !oldest.IsZero()
 	if s.from, oldest, err = v.before(ctx, start.Add(-1), clock); err != nil {
 		return s, err
 	}
@@ -118,6 +121,14 @@ func (v *view) span(ctx context.Context, start, end time.Time) (s span, err erro
 		s.start = oldest
 	}
 	return s, nil
+}
+
+// streamed is the span of a stream, which may go on behind it.
+func (v *view) streamed(ctx context.Context, start, end time.Time) (span, error) {
+	if start.After(v.clock()) {
+		return span{}, &failure{http.StatusBadRequest, codeStartTime, "the start is still to come"}
+	}
+	return v.span(ctx, start, end)
 }
 
 // before is the moment at a time, at most the client's newest one, which is that of the clock. Where the history of then has been
