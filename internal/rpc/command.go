@@ -54,7 +54,6 @@ func (s commandService) Call(ctx context.Context, req *statehousev1.CallRequest)
 		}
 		defer end()
 		ctx = opened
-		wireOf(ctx).wait()
 	}
 	result, err := dispatcher.Call(ctx, call)
 	if err != nil && (result.Command == 0 || !closing(ctx, err)) {

@@ -28,7 +28,6 @@ func (s timelineService) Density(ctx context.Context, req *statehousev1.DensityR
 		}
 		defer end()
 		ctx = opened
-		wireOf(ctx).wait()
 	}
 	d, err := api.NewDensity(ctx, h, q)
 	if err != nil {

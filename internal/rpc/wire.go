@@ -64,10 +64,6 @@ func (w *wire) deadline(at time.Time) {
 	}
 }
 
-// wait has the answer take as long as it likes, until it is written: with HTTP/2 a deadline ends a request also where nothing
-// is written.
-func (w *wire) wait() { w.deadline(time.Time{}) }
-
 // Write implements [http.ResponseWriter].
 func (w *wire) Write(p []byte) (int, error) {
 	w.deadline(time.Now().Add(w.timeout))

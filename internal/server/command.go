@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
@@ -84,13 +83,8 @@ func (s *Server) postCommand(h *statehouse.House, w http.ResponseWriter, r *http
 		}
 		defer end()
 		ctx = opened
-		// With HTTP/2 a deadline ends a request also where nothing is written.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	}
 	result, err := dispatcher.Call(ctx, call)
-	if call.Wait {
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.opts.WriteTimeout))
-	}
 	closing := errors.Is(context.Cause(ctx), errClosing) || errors.Is(err, eventstore.ErrClosed)
 	if err != nil && (result.Command == 0 || !closing) { // where the server ends, who asked learns where his command is
 		return endOf(r, err)

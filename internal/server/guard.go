@@ -20,8 +20,11 @@ func (s *Server) guard(next http.Handler, door string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rc := http.NewResponseController(w)
 		now := time.Now()
-		// Both replace what an earlier request of the connection left. Streams move theirs on.
-		_ = rc.SetWriteDeadline(now.Add(s.opts.WriteTimeout))
+		// Both deadlines replace what an earlier request of the connection left, and each write moves its own on. With HTTP/2 one
+		// ends a request also where nothing is written: there it begins with the first write.
+		if r.ProtoMajor < 2 {
+			_ = rc.SetWriteDeadline(now.Add(s.opts.WriteTimeout))
+		}
 		if r.ContentLength != 0 {
 			_ = rc.SetReadDeadline(now.Add(s.opts.ReadTimeout))
 			if !isRPC(r.URL.Path) {

@@ -87,6 +87,27 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestWorkTakesItsTime: with HTTP/2 a deadline ends a request also where nothing is written, so that there is none before. (Defect:
+// what took longer than WriteTimeout until its first word was answered over HTTP/1 alone.)
+func TestWorkTakesItsTime(t *testing.T) {
+	s := start(t, Options{House: newHouse(t)})
+	for major, want := range map[int]bool{1: true, 2: false} {
+		c := &client{header: http.Header{}}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/", nil)
+		r.ProtoMajor = major
+		worked := false
+		s.guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			_, deadline := c.seen()
+			if worked = true; deadline.IsZero() == want {
+				t.Errorf("HTTP/%d: before anything is written the deadline is %s", major, deadline)
+			}
+		}), doorTCP).ServeHTTP(c, r)
+		if !worked {
+			t.Error("it is refused")
+		}
+	}
+}
+
 // TestMaxConnections: a flood of connections at one door takes no more than there may be; who waits is answered when others
 // have gone, the other door is as it was, and the server closes at once all the same.
 func TestMaxConnections(t *testing.T) {
