@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -38,6 +39,8 @@ type conn struct {
 	// ctx ends when nothing may be read or written any more.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	// work counts the beginnings and the ends of what the client asks for: it is odd while nobody reads what the client sends.
+	work atomic.Uint64
 	// ending is done once, and tasks are what the connection waits for when it ends.
 	ending sync.Once
 	tasks  sync.WaitGroup
@@ -135,7 +138,10 @@ func (c *conn) serve(r *http.Request, o *origins, at api.At) error {
 			c.end(websocket.StatusUnsupportedData, "messages are text")
 			return errors.New("a message was not text")
 		}
-		if err := c.handle(raw); err != nil {
+		c.work.Add(1)
+		err = c.handle(raw)
+		c.work.Add(1)
+		if err != nil {
 			return err
 		}
 	}
@@ -151,11 +157,11 @@ func (c *conn) beat() {
 			return
 		case <-t.C:
 		}
-		// While a command is under way nobody reads the answer; that takes less time than a client has.
+		work := c.work.Load()
 		ctx, cancel := context.WithTimeout(c.ctx, c.h.opts.Heartbeat)
 		err := c.ws.Ping(ctx)
 		cancel()
-		if err != nil {
+		if err != nil && work%2 == 0 && work == c.work.Load() { // else the answer may be there, and nobody has read it
 			c.end(websocket.StatusPolicyViolation, "no answer to a ping")
 			return
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/access"
+	"github.com/statehouse/statehouse/internal/dispatch"
 )
 
 // Ids increase, formats are checked, and what there is not is said to be so.
@@ -292,6 +293,42 @@ func TestHeartbeat(t *testing.T) {
 	time.Sleep(time.Second)
 	if err := c.ws.Write(t.Context(), websocket.MessageText, []byte(`{"id":1,"type":"ping"}`)); err == nil {
 		c.wantClosed()
+	}
+}
+
+// untilAsked is a dispatcher that takes as long as its client has been asked three times whether it is there.
+type untilAsked chan struct{}
+
+func (asked untilAsked) Call(ctx context.Context, _ dispatch.Call) (dispatch.Result, error) {
+	for range 3 {
+		select {
+		case <-asked:
+		case <-ctx.Done():
+			return dispatch.Result{}, context.Cause(ctx)
+		}
+	}
+	return dispatch.Result{Command: 1}, nil
+}
+
+// TestHeartbeatBesideACommand: while a command is under way nobody reads the client's answer, which is not the client's fault.
+func TestHeartbeatBesideACommand(t *testing.T) {
+	house := newHouse(t)
+	furnished(t, house)
+	asked := make(untilAsked, 100)
+	url := serve(t, house, everyone(), Options{Heartbeat: 100 * time.Millisecond, Dispatcher: func() Dispatcher { return asked }})
+	ws, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(url, "http")+"/api/websocket", &websocket.DialOptions{ //nolint:bodyclose // it is the WebSocket
+		OnPingReceived: func(context.Context, []byte) bool { asked <- struct{}{}; return true },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ws.CloseNow() })
+	c := &client{t: t, ws: ws}
+	c.next()
+	c.send(object{"type": "auth", "access_token": "anything"})
+	c.next()
+	if r := c.call("call_service", object{"domain": "light", "service": "turn_on", "target": object{"entity_id": "light.a"}}); !r.Success {
+		t.Errorf("%+v", r)
 	}
 }
 
