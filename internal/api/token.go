@@ -107,11 +107,16 @@ func CreateTokenIn(ctx context.Context, h *statehouse.House, tokens *access.Toke
 	return IssuedToken{Token: NewToken(made), Secret: draft.Text()}, nil
 }
 
-// RotateToken gives a token another secret, and records that source did.
+// RotateToken gives a token another secret, and records that source did. One that has expired gets none, which is
+// [access.ErrInvalid]: it would be no token either.
 func RotateToken(ctx context.Context, h *statehouse.House, tokens *access.Tokens, source, name string, r TokenRotation) (IssuedToken, error) {
 	t, err := tokens.Get(name)
 	if err != nil {
 		return IssuedToken{}, err
+	}
+	if t.Expired(time.Now()) {
+		return IssuedToken{}, fmt.Errorf("%w: the token %s has expired at %s; revoke it, and make another one", access.ErrInvalid, t.Name,
+			t.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	if err := recordToken(ctx, h, eventstore.Event{Source: source}, "token_rotated", t); err != nil {
 		return IssuedToken{}, err

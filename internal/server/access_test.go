@@ -380,6 +380,14 @@ func TestTokensOverHTTP(t *testing.T) {
 			t.Errorf("%s: %d %s", path, r.status, r.body)
 		}
 	}
+	newToken(t, tokens, access.Spec{Name: "old", Scopes: access.Read, ExpiresAt: time.Now().Add(time.Second)})
+	eventually(t, "the token expires", func() bool {
+		old, err := tokens.Get("old")
+		return err != nil || old.Expired(time.Now())
+	})
+	if r := ask("POST", "/v1/tokens/old/rotate", `{}`); r.status != 400 || r.code(t) != api.CodeInvalid {
+		t.Errorf("another secret for a token that has expired: %d", r.status)
+	}
 	// The log says what was done by whom, and nothing that somebody could use.
 	var what []string
 	for e, err := range h.Read(t.Context(), eventstore.Query{}) {
