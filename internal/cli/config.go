@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
@@ -93,15 +94,23 @@ func oneDocument(path string, text []byte) error {
 	return nil
 }
 
-// flattenKeys turns nested keys into names of flags: mqtt: {broker: {url: …}} is mqtt-broker-url.
-func flattenKeys(prefix string, tree map[string]any, into map[string]any) {
+// flattenKeys turns nested keys into names of flags: mqtt: {broker: {url: …}} is mqtt-broker-url. A key without a value is not set.
+func flattenKeys(prefix string, tree, into map[string]any) {
 	for key, value := range tree {
 		name := prefix + strings.ReplaceAll(key, "_", "-")
-		if nested, ok := value.(map[string]any); ok {
-			flattenKeys(name+"-", nested, into)
-			continue
+		switch value := value.(type) {
+		case nil:
+		case map[string]any:
+			flattenKeys(name+"-", value, into)
+		case []any:
+			list := make([]any, len(value)) // kong would split a text at its commas
+			for i, v := range value {
+				list[i] = fmt.Sprint(v)
+			}
+			into[name] = list
+		default:
+			into[name] = fmt.Sprint(value)
 		}
-		into[name] = value
 	}
 }
 
@@ -112,26 +121,23 @@ func (f *configFile) resolve(flag *kong.Flag) any {
 			return nil
 		}
 	}
-	value, ok := f.flags[flag.Name]
-	if !ok {
-		return nil
-	}
-	if list, ok := value.([]any); ok {
-		// kong takes the elements of a list only as text.
-		words := make([]string, len(list))
-		for i, v := range list {
-			words[i] = fmt.Sprint(v)
-		}
-		return strings.Join(words, ",")
-	}
-	return fmt.Sprint(value)
+	return f.flags[flag.Name]
 }
 
 // takeKeys copies into c the keys that are no flags.
 func (f *configFile) takeKeys(c *daemon.Config) {
-	c.MQTT.Users = f.config.MQTT.Users
-	c.MQTT.Limits = f.config.MQTT.Limits
-	c.MQTT.Broker.Password = f.config.MQTT.Broker.Password
+	takeKeys(reflect.ValueOf(c).Elem(), reflect.ValueOf(f.config))
+}
+
+func takeKeys(into, from reflect.Value) {
+	for i := range into.NumField() {
+		switch field := into.Type().Field(i); {
+		case field.Tag.Get("kong") == "-":
+			into.Field(i).Set(from.Field(i))
+		case field.Type.Kind() == reflect.Struct:
+			takeKeys(into.Field(i), from.Field(i))
+		}
+	}
 }
 
 // passwordEnv is the one variable that is no flag.
@@ -168,7 +174,8 @@ func badDuration(text []byte) (at *token.Token, key string) {
 		key   string
 		parse func(text string) error
 	}{
-		{"zigbee2mqtt.silent_after", duration}, {"mqtt.limits.session_expiry", duration}, {"verify_every", interval}, {"keep_history", interval},
+		{"zigbee2mqtt.silent_after", duration}, {"mqtt.limits.session_expiry", duration}, {"min_intervals[*].interval", duration},
+		{"verify_every", interval}, {"keep_history", interval},
 	} {
 		path, err := yaml.PathString("$." + k.key)
 		if err != nil {
@@ -178,8 +185,14 @@ func badDuration(text []byte) (at *token.Token, key string) {
 		if err != nil || node == nil {
 			continue // the key is not in the file
 		}
-		if k.parse(node.GetToken().Value) != nil {
-			return node.GetToken(), k.key
+		nodes := []ast.Node{node}
+		if all, ok := node.(*ast.SequenceNode); ok { // of a key of a list
+			nodes = all.Values
+		}
+		for _, node := range nodes {
+			if k.parse(node.GetToken().Value) != nil {
+				return node.GetToken(), k.key
+			}
 		}
 	}
 	return nil, ""
