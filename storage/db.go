@@ -217,8 +217,8 @@ func (db *DB) Announce(url string) error {
 // Damage is why the database is open for reading only, nil if it is not. It matches [ErrDamaged].
 func (db *DB) Damage() error { return db.damage }
 
-// Beside is the path of a file that belongs to the database: its own, whatever link it was opened by, with a suffix.
-func (db *DB) Beside(suffix string) string { return realPath(db.path) + suffix }
+// Beside is [Beside] of this database.
+func (db *DB) Beside(suffix string) string { return Beside(db.path, suffix) }
 
 // Preserve makes Close leave the files as they are, where otherwise it would move the WAL into the database: for a
 // database that is found to be damaged. Nothing must be written from here on.

@@ -22,7 +22,7 @@ type Holder struct {
 type lock struct{ file *os.File }
 
 // lockPath is that of the lock: one database has one.
-func lockPath(path string) string { return realPath(path) + ".lock" }
+func lockPath(path string) string { return Beside(path, ".lock") }
 
 // acquireLock takes the lock of the database at path, or fails with ErrLocked.
 func acquireLock(path string) (*lock, error) {

@@ -51,6 +51,10 @@ func realPath(path string) string {
 	return path
 }
 
+// Beside is the path of a file that belongs to the database at path, which need not be there: the database's own, whatever link
+// it is named by, with a suffix.
+func Beside(path, suffix string) string { return realPath(path) + suffix }
+
 // checkMissing refuses to make a new database where one was: what is beside it tells. SQLite would remove the WAL of an
 // empty file.
 func checkMissing(path string) error {

@@ -230,7 +230,7 @@ func addressTaken(err error, key, address, who, what string) error {
 }
 
 // SocketPath is where the daemon of a database takes requests of its owner.
-func SocketPath(db string) string { return db + ".sock" }
+func SocketPath(db string) string { return storage.Beside(db, ".sock") }
 
 // lockPatience is how long a daemon waits for a command that has the database open for a moment.
 const lockPatience = 5 * time.Second

@@ -86,6 +86,39 @@ func TestStartAndClose(t *testing.T) {
 	}
 }
 
+// TestBehindALink: what is beside a database is beside itself, whatever link it is opened by: its tokens and its broker's messages are
+// there by every name, and so is the daemon.
+func TestBehindALink(t *testing.T) {
+	c := testConfig(t)
+	link := filepath.Join(t.TempDir(), "link.db")
+	if err := os.Symlink(c.DB, link); err != nil {
+		t.Skipf("there are no links: %v", err)
+	}
+	behind := c
+	behind.DB = link
+	d := start(t, behind, Options{})
+	if err := d.broker.Load().Publish(t.Context(), "kept", []byte("x"), 1, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(SocketPath(c.DB)); err != nil {
+		t.Errorf("the daemon is not where it is looked for: %v", err)
+	}
+	first, err := os.ReadFile(FirstTokenPath(c.DB))
+	if err := errors.Join(err, d.Close()); err != nil {
+		t.Error(err)
+	}
+	if beside, err := os.ReadDir(filepath.Dir(link)); err != nil || len(beside) != 1 {
+		t.Errorf("beside the link there are %v, %v", beside, err)
+	}
+	d = start(t, c, Options{})
+	if _, err := d.tokens.Authenticate("", strings.TrimSpace(string(first))); err != nil {
+		t.Errorf("the token of before: %v", err)
+	}
+	if _, ok := d.broker.Load().RetainedOn("kept"); !ok {
+		t.Error("the broker has not kept what it retained")
+	}
+}
+
 // ownEvents are what a daemon recorded of its life.
 func ownEvents(t *testing.T, db string) (what []string) {
 	t.Helper()

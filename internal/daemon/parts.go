@@ -16,6 +16,7 @@ import (
 	"github.com/statehouse/statehouse/internal/mqtt/discovery"
 	"github.com/statehouse/statehouse/internal/mqtt/zigbee2mqtt"
 	"github.com/statehouse/statehouse/internal/server"
+	"github.com/statehouse/statehouse/storage"
 )
 
 // ErrConfig says that the configuration cannot work. The message names the key and says what it may be.
@@ -144,7 +145,7 @@ func (m *MQTT) brokerOptions(db string, wrong *faults) broker.Options {
 	opts := broker.Options{
 		Address: m.Address, CertFile: m.TLS.Cert, KeyFile: m.TLS.Key,
 		// Beside the database, since both are one house.
-		DataPath: db + ".mqtt",
+		DataPath: storage.Beside(db, ".mqtt"),
 		Limits: broker.Limits{
 			MaxPayload: m.Limits.MaxPayload, MaxClients: m.Limits.MaxClients, MaxSessions: m.Limits.MaxSessions,
 			MaxSubscriptions: m.Limits.MaxSubscriptions, MaxQueued: m.Limits.MaxQueued,

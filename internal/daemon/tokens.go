@@ -7,13 +7,14 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/access"
 	"github.com/statehouse/statehouse/internal/api"
+	"github.com/statehouse/statehouse/storage"
 )
 
 // TokensPath is where the tokens of a database are, as hashes.
-func TokensPath(db string) string { return db + ".tokens" }
+func TokensPath(db string) string { return storage.Beside(db, ".tokens") }
 
 // FirstTokenPath is where the first token of a database is, of mode 0600, for its owner to read.
-func FirstTokenPath(db string) string { return db + ".admin-token" }
+func FirstTokenPath(db string) string { return storage.Beside(db, ".admin-token") }
 
 // firstToken makes the first token, in a file of its own and nowhere else, unless there have been tokens before.
 func (d *Daemon) firstToken(ctx context.Context) error {
