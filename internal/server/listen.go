@@ -17,6 +17,9 @@ import (
 // maxSocketPath is the longest path of a unix socket: 103 bytes and an end on macOS, 107 on Linux.
 const maxSocketPath = 103
 
+// errPathTooLong: there can be no socket.
+var errPathTooLong = errors.New("its path is too long for a socket")
+
 // CheckAddress says why a server cannot listen on an address, nil for nothing; it does not listen.
 func CheckAddress(address string, encrypted bool) error {
 	_, err := resolve(address, encrypted)
@@ -91,7 +94,7 @@ type socket struct {
 }
 
 // listenSocket listens on a unix socket at path with mode 0600. A socket that nobody listens on is replaced; any other
-// file in the place, and a socket that answers, is an error.
+// file in the place, and a socket that answers, is an error, and so is [errPathTooLong].
 //
 // The socket is made in a directory of its own, mode 0700, and moved to its place when its mode is right: at no time
 // could anybody else connect, and there is no time at which the place is empty.
@@ -110,8 +113,8 @@ func listenSocket(path string) (_ *socket, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	birth := filepath.Join(dir, "s")
-	if len(birth) > maxSocketPath {
-		return nil, fmt.Errorf("its directory's path is too long for a socket, by %d bytes", len(birth)-maxSocketPath)
+	if over := max(len(path), len(birth)) - maxSocketPath; over > 0 {
+		return nil, fmt.Errorf("%w, by %d bytes", errPathTooLong, over)
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: birth, Net: "unix"})
 	if err != nil {

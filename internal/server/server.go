@@ -104,12 +104,11 @@ func (s *Server) openSocket() error {
 	if s.opts.SocketPath == "" {
 		return nil
 	}
-	if len(s.opts.SocketPath) > maxSocketPath {
-		s.opts.Logger.Warn("no unix socket: its path is too long; writes are impossible until the database has a shorter one",
-			"path", s.opts.SocketPath, "bytes", len(s.opts.SocketPath), "limit", maxSocketPath)
+	socket, err := listenSocket(s.opts.SocketPath)
+	if errors.Is(err, errPathTooLong) {
+		s.opts.Logger.Warn("there is no socket; everybody needs a token until the database has a shorter path", "error", err)
 		return nil
 	}
-	socket, err := listenSocket(s.opts.SocketPath)
 	if err != nil {
 		return err
 	}

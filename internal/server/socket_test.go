@@ -191,9 +191,23 @@ func TestSocketFile(t *testing.T) {
 		t.Error("a directory that does not exist is no error")
 	}
 
-	long := filepath.Join(dir, strings.Repeat("x", maxSocketPath))
-	s = start(t, Options{House: h, SocketPath: long})
-	if s.SocketPath() != "" || get(t, s.URL()+"/readyz").status != 200 {
-		t.Error("a path that is too long stops the server")
+	// Also one that just goes, in a directory in which no other one is possible.
+	deep := filepath.Join(dir, strings.Repeat("x", maxSocketPath-len(dir)-len("//s")))
+	if err := os.Mkdir(deep, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, long := range []string{filepath.Join(dir, strings.Repeat("x", maxSocketPath)), filepath.Join(deep, "s")} {
+		s, err := Start(t.Context(), Options{House: h, Address: "127.0.0.1:0", SocketPath: long})
+		if err != nil {
+			t.Errorf("a path that is too long stops the server: %v", err)
+			continue
+		}
+		if s.SocketPath() != "" || get(t, s.URL()+"/readyz").status != 200 {
+			t.Errorf("%s is too long, and the server is not ready without it", long)
+		}
+		closeServer(t, s)
+	}
+	if files, _ := os.ReadDir(deep); len(files) != 0 {
+		t.Errorf("something is left: %v", files)
 	}
 }
