@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
@@ -194,6 +195,10 @@ func (a *app) run(args []string) (err error) {
 func (a *app) explain(err error) error {
 	if a.fileErr != nil {
 		return a.fileErr // kong puts the flag that asked first before it
+	}
+	var write *fs.PathError
+	if errors.As(err, &write) {
+		return write // kong could not print the help
 	}
 	var parse *kong.ParseError
 	hint := "statehouse --help"

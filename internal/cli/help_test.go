@@ -2,7 +2,12 @@ package cli
 
 import (
 	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/alecthomas/kong"
@@ -28,6 +33,40 @@ func TestEnvironmentVariables(t *testing.T) {
 	})
 	if seen < 20 {
 		t.Errorf("only %d variables were seen", seen)
+	}
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{ err error }
+
+func (f fullDisk) Write([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "write", Path: "out", Err: f.err}
+}
+
+// TestHelpIsNotRead: it is no mistake on the command line that the help cannot be printed, and none at all if nobody reads it.
+func TestHelpIsNotRead(t *testing.T) {
+	for err, want := range map[error]int{syscall.EPIPE: exitOK, syscall.ENOSPC: exitFailure} {
+		var stderr bytes.Buffer
+		if code := Run(t.Context(), []string{"list", "--help"}, nil, fullDisk{err}, &stderr); code != want {
+			t.Errorf("%v: it ends with %d, %s", err, code, stderr.String())
+		}
+	}
+}
+
+// TestExitCodes: the documentation has the codes of the help.
+func TestExitCodes(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := regexp.MustCompile(`(?m)^ +(\d+)  `).FindAllStringSubmatch(exitTable, -1)
+	for _, code := range codes {
+		if !strings.Contains(string(text), "\n| "+code[1]+" | ") {
+			t.Errorf("docs/configuration.md has no exit code %s", code[1])
+		}
+	}
+	if len(codes) < 9 {
+		t.Errorf("only %d codes were seen", len(codes))
 	}
 }
 
