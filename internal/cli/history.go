@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +59,9 @@ func (c *historyCmd) Run(a *app) error {
 	past := passage{limit: c.Limit, chart: !c.json() && (a.term.tty && c.Chart == nil || c.Chart != nil && *c.Chart)}
 	err = past.read(a, s, c.Entity, from, c.Until.at(now))
 	if errors.Is(err, statehouse.ErrNotFound) {
-		return noEntity(a.ctx, s, c.Entity)
+		if ids, _ := idsOf(a.ctx, s, api.At{}); !slices.Contains(ids, c.Entity) {
+			return noEntity(a.ctx, s, c.Entity)
+		}
 	}
 	if err != nil {
 		return err
