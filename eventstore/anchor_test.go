@@ -89,6 +89,9 @@ func TestAnOlderCopyIsNoticed(t *testing.T) {
 		if !errors.Is(err, ErrReadOnly) || !errors.Is(err, ErrCorrupt) {
 			t.Errorf("append: %v", err)
 		}
+		if err := s.Verify(t.Context()); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "positions 4 to 5 are missing") {
+			t.Errorf("verification: %v", err)
+		}
 	})
 	if err != nil {
 		t.Error(err)

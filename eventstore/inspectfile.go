@@ -20,7 +20,8 @@ func (v *inspector) file(ctx context.Context) error {
 		report(damage)
 	}
 	db := v.s.db.Reader()
-	if v.s.head.Load() == nil && v.until != MaxPosition { // a store that was started has looked, and the log goes on
+	goesOn := v.s.head.Load() != nil && v.s.damage == nil // and so has looked when it was started
+	if !goesOn && v.until != MaxPosition {
 		if damage, _ := v.s.checkAnchor(ctx, db, v.until); damage != nil {
 			report(damage)
 		}

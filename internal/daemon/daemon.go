@@ -206,10 +206,9 @@ func (d *Daemon) start(ctx context.Context) (err error) {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stopBackground = stop
+	d.takeCommands()
 	if !damaged {
 		d.background.Go(func() { d.retryStore(running, cmp.Or(d.opts.RetryEvery, defaultRetry)) })
-	}
-	if !damaged {
 		d.runDevices(running)
 	}
 	d.background.Go(func() { d.verifier.run(running) })

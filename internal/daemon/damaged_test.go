@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/statehouse/statehouse/client"
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/internal/mqtt"
@@ -18,6 +19,7 @@ import (
 // A daemon with a damaged log serves what can be read of it, records nothing, takes no message, and says so everywhere.
 func TestDamagedLogIsServed(t *testing.T) {
 	c := testConfig(t)
+	c.Devices = []Device{{Topic: "garden/pump", Entities: []map[string]any{{"component": "switch", "name": "Pump", "command_topic": "~/set"}}}}
 	d := start(t, c, Options{})
 	publish(t, d.MQTTURL(), `{"ms":0,"topic":"zigbee2mqtt/bridge/state","qos":1,"retain":true,"payload":"{\"state\":\"online\"}"}`)
 	if err := d.Close(); err != nil {
@@ -56,6 +58,14 @@ func TestDamagedLogIsServed(t *testing.T) {
 	err = d.intake.Load().Handle(t.Context(), mqtt.Message{Topic: "zigbee2mqtt/bridge/state", Payload: []byte(`{"state":"offline"}`), QoS: 1})
 	if !errors.Is(err, eventstore.ErrReadOnly) {
 		t.Errorf("a message: %v", err)
+	}
+	things, err := client.Dial(d.URL(), client.WithTokenFile(FirstTokenPath(c.DB)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer things.Close()
+	if _, err := things.Call(t.Context(), client.Command{Entity: "switch.pump", Action: "turn_on"}); !errors.Is(err, eventstore.ErrReadOnly) {
+		t.Errorf("a command: %v", err)
 	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)

@@ -133,18 +133,25 @@ func (d *Daemon) runDevices(ctx context.Context) {
 	if d.feed != nil {
 		d.background.Go(func() { d.feed(ctx) })
 	}
-	opts := dispatch.Options{Renderer: in.renderer, Logger: d.log}
-	if b := d.broker.Load(); b != nil {
-		opts.Publisher = b.Publisher()
-	} else {
-		opts.Publisher = d.client.Load()
-	}
 	if slices.Contains(d.cfg.Dialects, dialectHomeAssistant) {
-		d.background.Go(func() { d.birth(ctx, opts.Publisher) })
+		d.background.Go(func() { d.birth(ctx, d.publisher()) })
 	}
-	dispatcher := dispatch.New(d.house, opts)
-	d.dispatcher.Store(dispatcher)
-	d.background.Go(func() { dispatcher.Run(ctx) })
+	d.background.Go(func() { d.dispatcher.Load().Run(ctx) })
+}
+
+// takeCommands lets commands in. Where the log is damaged it refuses them.
+func (d *Daemon) takeCommands() {
+	d.dispatcher.Store(dispatch.New(d.house, dispatch.Options{
+		Publisher: d.publisher(), Renderer: d.intake.Load().renderer, Logger: d.log,
+	}))
+}
+
+// publisher is what takes messages to devices.
+func (d *Daemon) publisher() mqtt.Publisher {
+	if b := d.broker.Load(); b != nil {
+		return b.Publisher()
+	}
+	return d.client.Load()
 }
 
 // birth says on each connection that somebody listens to MQTT discovery, as Home Assistant does: devices that announce themselves
