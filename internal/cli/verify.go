@@ -30,9 +30,6 @@ Examples:
 
 // Run implements the command.
 func (c *verifyCmd) Run(a *app) error {
-	if a.flags.Server != "" {
-		return usagef("verify reads a database file, or asks the daemon that has it open; name it with --db and not --server")
-	}
 	r := &verifyReport{meter: newMeter(a, "verified"), json: c.json(), found: []api.Finding{}}
 	result, err := r.verify()
 	r.clear()
