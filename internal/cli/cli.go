@@ -20,6 +20,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -182,7 +183,7 @@ func (a *app) run(args []string) (err error) {
 		return err
 	}
 	a.flags = &c.globals
-	if c.DB == "" {
+	if c.DB = untilde(c.DB); c.DB == "" {
 		c.DB = daemon.DefaultDB()
 	}
 	if a.file == nil {
@@ -275,6 +276,16 @@ func configPath(ctx *kong.Context) (path string, named bool) {
 		}
 	}
 	return defaultConfigPath(), false
+}
+
+// untilde is the path that tilde shortened: a file of that name would be in a directory "~".
+func untilde(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~"+string(os.PathSeparator)); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	return path
 }
 
 // tilde shortens a path in the home directory, for people.
