@@ -110,6 +110,11 @@ func (db *DB) open(ctx context.Context, opts Options) (err error) {
 	if db.damage != nil && !opts.ReadOnlyIfDamaged {
 		return db.damage
 	}
+	if db.damage == nil {
+		if err := checkWritable(realPath(db.path)); err != nil {
+			return err
+		}
+	}
 	if err := registerSum(); err != nil {
 		return err
 	}

@@ -206,6 +206,33 @@ func TestDamagedFile(t *testing.T) {
 	}
 }
 
+// A file that may not be written is said to be so before anything is made beside it, which would have its mode for good.
+func TestReadOnlyFiles(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("permissions do not bind root")
+	}
+	path := filepath.Join(t.TempDir(), "home.db")
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		f, err := os.OpenFile(path+suffix, os.O_RDONLY|os.O_CREATE, 0o600)
+		if err := errors.Join(err, f.Close(), os.Chmod(path+suffix, 0o400)); err != nil {
+			t.Fatal(err)
+		}
+		_, err = storage.Open(t.Context(), path, storage.Options{ReadOnlyIfDamaged: true})
+		if !errors.Is(err, storage.ErrNotWritable) || !strings.Contains(err.Error(), path+suffix+":") {
+			t.Errorf("%q: %v, want ErrNotWritable", suffix, err)
+		}
+		if err := os.Chmod(path+suffix, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := open(t, path).Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReadOnlyDirectory(t *testing.T) {
 	if os.Getuid() == 0 {
 		// Permissions do not bind root: a path below a file is as unwritable for everybody.

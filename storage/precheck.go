@@ -76,6 +76,21 @@ func checkMissing(path string) error {
 	return nil
 }
 
+// checkWritable refuses files that SQLite would open for reading only. It would say so when it is to write, and until then have
+// made files beside the database that have its mode, and so could not be written when that is set right.
+func checkWritable(path string) error {
+	for _, suffix := range [...]string{"", walSuffix, "-shm"} {
+		f, err := os.OpenFile(path+suffix, os.O_RDWR, 0)
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: %w", ErrNotWritable, err)
+		}
+	}
+	return nil
+}
+
 // checkFiles looks at the database and its WAL before SQLite does, which would take damage for something else. damage
 // is what is wrong with them; err says that they could not be looked at.
 func checkFiles(path string) (damage, err error) {
