@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,8 +51,9 @@ func (c *playCmd) options(a *app) (play.Options, error) {
 		opts.Broker.Password = func() (string, error) { return password, nil }
 	}
 	if c.Speed != "max" {
-		n, err := fmt.Sscanf(strings.TrimSuffix(c.Speed, "x"), "%g", &opts.Speed)
-		if n != 1 || err != nil || opts.Speed <= 0 {
+		var err error
+		opts.Speed, err = strconv.ParseFloat(strings.TrimSuffix(c.Speed, "x"), 64)
+		if err != nil || !(opts.Speed > 0) || math.IsInf(opts.Speed, 0) {
 			return opts, usagef("--speed %q: write a number above 0, as in 10, or max", c.Speed)
 		}
 	}
