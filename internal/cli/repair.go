@@ -36,7 +36,7 @@ func (c *repairCmd) Run(a *app) error {
 	if err := a.checkExists(); err != nil {
 		return err
 	}
-	r := &verifyReport{meter: newMeter(a, "copied"), json: true}
+	r := &verifyReport{meter: newMeter(a, "copied"), json: true, found: []api.Finding{}}
 	var result eventstore.Salvaged
 	err := a.whenFree(func() (err error) {
 		result, err = statehouse.Repair(a.ctx, a.flags.DB, c.To, statehouse.RepairOptions{
