@@ -1,6 +1,9 @@
 package cli
 
-import "time"
+import (
+	"time"
+	_ "time/tzdata" // for systems without time zones, on which TZ would be taken for UTC in silence
+)
 
 // shown is when the clocks of a zone showed a date and a time of day, which wall has in UTC: not at all where they were put
 // forward over it, then skipped is when; twice where they were put back, in the order in which they did.

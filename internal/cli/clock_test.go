@@ -2,11 +2,24 @@ package cli
 
 import (
 	"fmt"
+	"go/build"
+	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 )
+
+// TestTimeZonesComeWithTheProgram: it is one file, and systems without zones, as small containers, cannot be made for a test.
+func TestTimeZonesComeWithTheProgram(t *testing.T) {
+	p, err := build.ImportDir(".", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(p.Imports, "time/tzdata") {
+		t.Error("the program has no time zones of its own")
+	}
+}
 
 // Around the days on which clocks are changed a time of day is the last one that they showed; one on a day that was named is
 // the later of two, and where it never was, when they were put past it.

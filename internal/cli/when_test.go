@@ -3,7 +3,6 @@ package cli
 import (
 	"testing"
 	"time"
-	_ "time/tzdata" // for systems without time zones
 
 	"github.com/statehouse/statehouse/internal/api"
 )
