@@ -251,7 +251,10 @@ func detailError(d api.ErrorDetail) error {
 	return err
 }
 
-// Events reads the log page by page, so that a slow consumer holds no connection.
+// pageBytes is about how much of the log is read at a time.
+const pageBytes = 4 << 20
+
+// Events reads the log page by page, so that a slow consumer holds no connection: the daemon drops who takes nothing for long.
 func (r *remote) Events(ctx context.Context, q eventstore.Query) iter.Seq2[api.Event, error] {
 	return func(yield func(api.Event, error) bool) {
 		query := url.Values{}
@@ -265,41 +268,50 @@ func (r *remote) Events(ctx context.Context, q eventstore.Query) iter.Seq2[api.E
 		for _, k := range q.Kinds {
 			query.Add("kind", string(k))
 		}
-		if _, err := r.events(ctx, query, yield); err != nil {
-			yield(api.Event{}, err)
+		for more := true; more; {
+			var page []api.Event
+			var err error
+			page, more, err = r.page(ctx, query)
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+				query.Set("after", strconv.FormatUint(uint64(e.Position), 10))
+			}
+			if err != nil {
+				yield(api.Event{}, err)
+				return
+			}
 		}
 	}
 }
 
-// events yields the events of one answer of the log, which streams JSON lines.
-func (r *remote) events(ctx context.Context, query url.Values, yield func(api.Event, error) bool) (goOn bool, err error) {
+// page reads events of the log, which come as JSON lines, to their end or until they are a page; then there may be more.
+func (r *remote) page(ctx context.Context, query url.Values) (page []api.Event, more bool, err error) {
 	resp, err := r.do(ctx, http.MethodGet, "/v1/events", query, nil)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	for d := json.NewDecoder(resp.Body); ; {
+	for d := json.NewDecoder(resp.Body); d.InputOffset() < pageBytes; {
 		var line struct {
 			api.Event
 			api.Error
 		}
 		err := d.Decode(&line)
-		if errors.Is(err, io.EOF) {
-			return true, nil
+		switch {
+		case errors.Is(err, io.EOF):
+			return page, false, nil
+		case ctx.Err() != nil:
+			return page, false, context.Cause(ctx)
+		case err != nil:
+			return page, false, r.broken(err)
+		case line.Error.Error.Code != "":
+			return page, false, detailError(line.Error.Error)
 		}
-		if ctx.Err() != nil {
-			return false, context.Cause(ctx)
-		}
-		if err != nil {
-			return false, r.broken(err)
-		}
-		if line.Error.Error.Code != "" {
-			return false, detailError(line.Error.Error)
-		}
-		if !yield(line.Event, nil) {
-			return false, nil
-		}
+		page = append(page, line.Event)
 	}
+	return page, true, nil
 }
 
 // changes yields the stream of changes: from the beginning, or after a message that was seen before.
