@@ -66,7 +66,7 @@ func (c *Client) Watch(ctx context.Context, s Selection, since Cursor) iter.Seq2
 				return
 			}
 			// A token that was one has ended: there may be another in its place, which the next try asks for.
-			if !passing(err) && !(w.progress && errors.Is(err, ErrUnauthenticated)) {
+			if ended := w.progress && errors.Is(err, ErrUnauthenticated); !ended && !passing(err) {
 				yield(Update{}, err)
 				return
 			}
