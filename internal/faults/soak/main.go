@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 )
 
@@ -20,7 +21,7 @@ func main() {
 	seed := flag.Uint64("seed", 0, "with -only: run once with this seed, which failed before, and print what it says")
 	only := flag.String("only", "", "run this harness alone")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	s := &soak{dir: *dir, turn: *turn, only: *only, out: os.Stdout}
 	var err error
 	if *seed != 0 {
