@@ -208,23 +208,29 @@ func TestDamagedFile(t *testing.T) {
 
 // A file that may not be written is said to be so before anything is made beside it, which would have its mode for good.
 func TestReadOnlyFiles(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("permissions do not bind root")
-	}
 	path := filepath.Join(t.TempDir(), "home.db")
 	if err := open(t, path).Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		f, err := os.OpenFile(path+suffix, os.O_RDONLY|os.O_CREATE, 0o600)
-		if err := errors.Join(err, f.Close(), os.Chmod(path+suffix, 0o400)); err != nil {
+	suffixes := []string{"", "-wal", "-shm"}
+	protect := func(file string) error {
+		f, err := os.OpenFile(file, os.O_RDONLY|os.O_CREATE, 0o600)
+		return errors.Join(err, f.Close(), os.Chmod(file, 0o400))
+	}
+	unprotect := func(file string) error { return os.Chmod(file, 0o600) }
+	if os.Getuid() == 0 {
+		// Permissions do not bind root: a directory in the place of a file is as unwritable for everybody.
+		suffixes, protect, unprotect = []string{"-shm"}, func(file string) error { return os.Mkdir(file, 0o700) }, os.Remove
+	}
+	for _, suffix := range suffixes {
+		if err := protect(path + suffix); err != nil {
 			t.Fatal(err)
 		}
-		_, err = storage.Open(t.Context(), path, storage.Options{ReadOnlyIfDamaged: true})
+		_, err := storage.Open(t.Context(), path, storage.Options{ReadOnlyIfDamaged: true})
 		if !errors.Is(err, storage.ErrNotWritable) || !strings.Contains(err.Error(), path+suffix+":") {
 			t.Errorf("%q: %v, want ErrNotWritable", suffix, err)
 		}
-		if err := os.Chmod(path+suffix, 0o600); err != nil {
+		if err := unprotect(path + suffix); err != nil {
 			t.Fatal(err)
 		}
 	}
