@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/statehouse/statehouse"
 	"github.com/statehouse/statehouse/eventstore"
 	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
 	"github.com/statehouse/statehouse/internal/api"
@@ -327,13 +328,20 @@ func TestUnknownRoutes(t *testing.T) {
 	}
 }
 
-func TestManyEntities(t *testing.T) {
+// manyEntities is a house with a thousand entities with long names.
+func manyEntities(t *testing.T) *statehouse.House {
+	t.Helper()
 	h := newHouse(t)
 	var batch []eventstore.Event
 	for i := range 1000 {
 		batch = append(batch, entityEvent(&entityv1.Entity{Id: "sensor.s" + jsonText(i), Name: strings.Repeat("n", 200)}))
 	}
 	appendEvents(t, h, batch...)
+	return h
+}
+
+func TestManyEntities(t *testing.T) {
+	h := manyEntities(t)
 	s := start(t, Options{House: h})
 	var states api.States
 	get(t, s.URL()+"/v1/states").decode(t, &states)
@@ -371,13 +379,7 @@ func (r *steadyReader) Write(p []byte) (int, error) {
 
 // TestLargeAnswersToSteadyReaders: a client has time for each part of an answer, however large all of it is.
 func TestLargeAnswersToSteadyReaders(t *testing.T) {
-	h := newHouse(t)
-	var batch []eventstore.Event
-	for i := range 1000 {
-		batch = append(batch, entityEvent(&entityv1.Entity{Id: "sensor.s" + jsonText(i), Name: strings.Repeat("n", 200)}))
-	}
-	appendEvents(t, h, batch...)
-	s := start(t, Options{House: h})
+	s := start(t, Options{House: manyEntities(t)})
 	for _, path := range []string{"/v1/states", "/v1/registry", "/api/states"} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost"+path, nil)
 		r.Header.Set("Authorization", "Bearer read")
