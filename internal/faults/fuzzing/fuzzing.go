@@ -139,7 +139,7 @@ func (t target) run(ctx context.Context, d time.Duration) error {
 	//nolint:gosec // the module's own packages
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", d.String(),
 		"-fuzzminimizetime", "10x", "-parallel", "1", t.pkg)
-	cmd.WaitDelay = time.Second // what go test has started holds the output until its own time is over
+	cmd.WaitDelay = 10 * time.Second // what go test has started holds the output until its own time is over
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil
