@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -211,8 +212,14 @@ func (h *House) Recovered() eventstore.Recovery { return h.store.Recovered() }
 func (h *House) Damage() error { return h.store.Damage() }
 
 // Announce tells other processes where this one answers, as "http://127.0.0.1:8321", until the house is closed; see
-// [storage.ReadHolder].
-func (h *House) Announce(url string) error { return h.db.Announce(url) }
+// [storage.ReadHolder]. Then it fails with [eventstore.ErrClosed].
+func (h *House) Announce(url string) error {
+	err := h.db.Announce(url)
+	if errors.Is(err, os.ErrClosed) {
+		return eventstore.ErrClosed
+	}
+	return err
+}
 
 // present joins the revisions of the projectors before it into one moment, so that a reader never sees the states of
 // one position with the registry of another. It has no state of its own and takes no snapshots.

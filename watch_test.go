@@ -330,4 +330,7 @@ func TestCloseEndsWatchers(t *testing.T) {
 	if given != 1 {
 		t.Errorf("%d deltas of a house that is closed; there is one", given)
 	}
+	if err := h.Announce("http://127.0.0.1:1"); !errors.Is(err, eventstore.ErrClosed) {
+		t.Errorf("announced when closed: %v", err)
+	}
 }

@@ -113,9 +113,16 @@ func (a *app) notef(format string, args ...any) {
 func Main() int {
 	// Interrupts end commands through their context; after the first one the default is back, so that a second one
 	// ends the process at once.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup wants it
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGHUP) // a terminal that closes may send it twice
+		stop()
+	})
 	// A reader that has gone, as in "| head", is an error of the write and not a signal.
 	signal.Ignore(syscall.SIGPIPE)
 	return Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)

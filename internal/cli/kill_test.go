@@ -38,12 +38,16 @@ type server struct {
 	log  *bytes.Buffer
 }
 
-// startServer starts the program, and returns when it is ready if it is to be waited for.
-func startServer(t *testing.T, db string, wait bool) *server {
+// startServer starts the program, and returns when it is ready if it is to be waited for. under is a command that is given
+// the program's to run.
+func startServer(t *testing.T, db string, wait bool, under ...string) *server {
 	t.Helper()
 	s := &server{log: &bytes.Buffer{}}
 	s.cmd = program(context.Background(), "serve", "--db", db, "--http-address", "127.0.0.1:0", "--mqtt-address", "127.0.0.1:0",
 		"--log-format", "json")
+	if len(under) > 0 {
+		s.cmd.Path, s.cmd.Args = under[0], slices.Concat(under, []string{s.cmd.Path}, s.cmd.Args[1:])
+	}
 	s.cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {

@@ -11,7 +11,7 @@ type serveCmd struct {
 
 // Help implements [kong.HelpProvider].
 func (*serveCmd) Help() string {
-	return `Devices report to the embedded MQTT broker, or to your own, which --mqtt-broker-url names. The state is served on http://127.0.0.1:8321. SIGTERM and Ctrl-C stop it cleanly; a second one at once.
+	return `Devices report to the embedded MQTT broker, or to your own, which --mqtt-broker-url names. The state is served on http://127.0.0.1:8321. SIGTERM, Ctrl-C and the end of its terminal stop it cleanly; a second SIGTERM or Ctrl-C at once.
 
 Each flag is also a key of the configuration file and an environment variable: --mqtt-address is mqtt.address and STATEHOUSE_MQTT_ADDRESS. "statehouse config show" prints them all.
 

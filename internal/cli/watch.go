@@ -139,10 +139,10 @@ func (w *watcher) message(m api.Message) error {
 		}
 		w.known[s.EntityID] = s
 	case api.StreamReady:
-		w.ready = true
-		if !w.cmd.json() && w.term.tty && w.lastID == "" {
+		if !w.cmd.json() && w.term.tty && !w.ready {
 			w.notef("watching; Ctrl-C ends it")
 		}
+		w.ready = true
 	case api.StreamReset:
 		var reset api.Reset
 		_ = json.Unmarshal(m.Data, &reset)

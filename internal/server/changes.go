@@ -104,9 +104,14 @@ func (c *changes) walk(k *walk, heartbeat time.Duration) error {
 	return nil
 }
 
+// incomplete is the id that a client comes back with whose stream ended before the whole state was sent: what has been
+// removed meanwhile must not stay with it.
+const incomplete = "incomplete"
+
 // begin brings the client to a moment, from which the walk goes on.
 func (c *changes) begin(last string) (*walk, error) {
 	if last == "" {
+		c.write("id: " + incomplete + "\n\n")
 		return c.sendAll()
 	}
 	m, reason, err := c.resumable(last)
@@ -114,6 +119,7 @@ func (c *changes) begin(last string) (*walk, error) {
 		return nil, err
 	}
 	if reason != "" {
+		c.write("id: " + incomplete + "\n\n")
 		c.send(api.StreamReset, nil, api.Reset{Reason: reason})
 		return c.sendAll()
 	}
@@ -130,6 +136,8 @@ func (c *changes) resumable(last string) (m timeline.Moment, reason string, err 
 	here := newCursor(c.house, c.house.Now().Position())
 	base, _ := c.house.Base()
 	switch {
+	case last == incomplete:
+		return m, "the stream ended before the whole state was sent", nil
 	case !ok:
 		return m, "the id is none of this server's", nil
 	case cur.database != here.database:

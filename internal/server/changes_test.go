@@ -33,7 +33,7 @@ func TestChangesBegin(t *testing.T) {
 	f.same(h.Now())
 	g := follow(t, s.URL()+"/v1/changes", "")
 	for range 3 {
-		if m := g.read(); m.Event != api.StreamState || m.ID != "" {
+		if m := g.read(); m.Event != api.StreamState || m.ID != incomplete {
 			t.Errorf("%+v", m)
 		}
 	}
@@ -249,18 +249,35 @@ func TestChangesReset(t *testing.T) {
 		newCursor(h, 3).database + "--3":   "none of this server's",
 		newCursor(h, 1<<63-1).String():     "ends at 8",
 		newCursor(h, 3).database + "-1e99": "none of this server's",
+		incomplete:                         "before the whole state was sent",
 	} {
 		f := follow(t, s.URL()+"/v1/changes", id)
 		m := f.read()
 		var r api.Reset
 		f.decode(m, &r)
-		if m.Event != api.StreamReset || m.ID != "" || !strings.Contains(r.Reason, reason) {
+		if m.Event != api.StreamReset || m.ID != incomplete || !strings.Contains(r.Reason, reason) {
 			t.Errorf("%s: %s %s, want %s", id, m.Event, m.Data, reason)
 		}
 		f.ready()
 		f.same(h.Now())
 		f.stop()
 	}
+}
+
+// TestChangesCutOff: a client whose first stream ends among the states keeps nothing that is removed before it comes back.
+func TestChangesCutOff(t *testing.T) {
+	h := newHouse(t)
+	furnish(t, h)
+	s := start(t, Options{House: h})
+	f := follow(t, s.URL()+"/v1/changes", "")
+	for !strings.Contains(string(f.read().Data), `"sensor.plug_power"`) {
+	}
+	f.stop()
+	appendEvents(t, h, unregisterEvent("sensor.plug_power"))
+	g := follow(t, s.URL()+"/v1/changes", f.id)
+	g.view = f.view
+	g.ready()
+	g.same(h.Now())
 }
 
 // TestChangesResetWherePastIsLost: who comes back to a position up to which the log cannot be read begins again.

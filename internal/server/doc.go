@@ -32,8 +32,8 @@
 // ready and change have an id, "<the database>-<position>". A reader that comes back with it, in the header
 // Last-Event-ID or as ?last_event_id=, gets the changes after that position from the log, however long it was away and
 // whatever was restarted meanwhile, and neither state nor ready. Where that is impossible, because the id is of another
-// database, or beyond the end of the log, or none, or the log cannot be read there any more, there is a reset. The state events have no id: a reader that is cut
-// off among them comes back with what it had before and begins again. What comes between two messages as an id without
+// database, or beyond the end of the log, or none, or the log cannot be read there any more, there is a reset. What goes before ready
+// has the id "incomplete", with which a reader that is cut off there comes back, and begins again with a reset. What comes between two messages as an id without
 // data (on a filtered stream, with the heartbeat) only moves the position to come back with.
 //
 // The states of a change are complete, with the attributes that the event gave them and the commands that waited after it.

@@ -177,6 +177,7 @@ const reasons: Record<string, string> = {
   too_soon: "sooner than the interval",
   too_many_entities: "beyond the quota of entities",
   waiting_full: "beyond what may wait",
+  fault: "this program failed on; its log says how",
 };
 
 function Log({ all, m, s }: { all: readonly Metrics[]; m: Metrics; s: StatsResponseJson | undefined }) {
