@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 				"TZ":            "UTC",
 				"HOME":          env.WorkDir,
 				"STATEHOUSE_DB": filepath.Join(env.WorkDir, "home.db"),
+				"GORACE":        os.Getenv("GORACE"),
 				// Scripts run side by side.
 				"STATEHOUSE_HTTP_ADDRESS": "127.0.0.1:0",
 				"STATEHOUSE_MQTT_ADDRESS": "127.0.0.1:" + freePort(env),

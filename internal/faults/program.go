@@ -21,7 +21,8 @@ import (
 	"time"
 )
 
-// Build builds the program as it is shipped into a directory, with the build tags of the caller, and returns its path.
+// Build builds the program as it is shipped into a directory, with the build tags of the caller, and returns its path. The paths
+// of the sources are not trimmed from it, so that what the tests were compiled from need not be compiled once more.
 func Build(ctx context.Context, dir string) (string, error) {
 	return BuildPackage(ctx, dir, "cmd/statehouse")
 }
@@ -38,7 +39,7 @@ func BuildPackage(ctx context.Context, dir, pkg string) (string, error) {
 		}
 	}
 	//nolint:gosec // our own sources
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", tags, "-o", program, "github.com/statehouse/statehouse/"+pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", program, "github.com/statehouse/statehouse/"+pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
