@@ -190,6 +190,8 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
 // those between are never asked. From one moment to another only what differs comes.
 let wanted: Moment | undefined;
 let asking: Promise<void> | undefined;
+// Ends what somebody asked for who is not signed in any more.
+let asker = new AbortController();
 const answered = signal<Moment | undefined>(undefined);
 
 /** Whether the answer for the moment that is looked at is still under way. What is shown until then is the moment before. */
@@ -200,6 +202,8 @@ effect(() => {
   // Who has lost the connection is told again when it is back.
   void live.phase.value;
   if (!token.value) {
+    asker.abort();
+    asker = new AbortController();
     then.reset([]);
     then.asOf.value = {};
     answered.value = undefined;
@@ -216,14 +220,16 @@ export async function arrivedThen(): Promise<void> {
 }
 
 async function ask(): Promise<void> {
+  const { signal } = asker;
   for (let done: Moment | undefined; wanted && wanted !== done; ) {
     done = wanted;
     try {
-      if (stands()) await step(done);
-      else await jump(done);
+      if (stands()) await step(done, signal);
+      else await jump(done, signal);
       then.phase.value = "ready";
       then.problem.value = "";
     } catch (err) {
+      if (signal.aborted) return;
       then.phase.value = endedWith(err, "network") ? "lost" : "failed";
       then.problem.value = messageOf(err);
       then.asOf.value = {};
@@ -239,10 +245,10 @@ function stands(): boolean {
 }
 
 /** Asks for the whole house. */
-async function jump(m: Moment): Promise<void> {
+async function jump(m: Moment, signal: AbortSignal): Promise<void> {
   const all: StateJson[] = [];
   let asOf: AsOfJson = {};
-  for await (const part of listStates({ at: request(m)! })) {
+  for await (const part of listStates({ at: request(m)! }, signal)) {
     asOf = part.asOf ?? asOf;
     all.push(...(part.states ?? []));
   }
@@ -251,11 +257,11 @@ async function jump(m: Moment): Promise<void> {
 }
 
 /** Asks for what differs from the moment before. */
-async function step(m: Moment): Promise<void> {
+async function step(m: Moment, signal: AbortSignal): Promise<void> {
   const states: StateJson[] = [];
   const removed: string[] = [];
   let asOf: AsOfJson = {};
-  for await (const part of diff({ from: { position: then.asOf.value.position ?? "0" }, to: request(m)!, statesOnly: true })) {
+  for await (const part of diff({ from: { position: then.asOf.value.position ?? "0" }, to: request(m)!, statesOnly: true }, signal)) {
     asOf = part.to ?? asOf;
     for (const change of part.changes ?? []) {
       const before = change.before?.state?.entityId ?? change.entityId ?? "";

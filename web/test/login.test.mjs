@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { scene } from "./browser.mjs";
+import { arrived, scene, shownStates, visit } from "./browser.mjs";
+import { expectedStates, sameEntries, withoutEvident } from "./expected.mjs";
 
 const { house, look } = await scene();
 const signedOut = { signedIn: false, allow: /status of 401/ };
@@ -96,4 +97,58 @@ test("a token that is revoked meanwhile leads back to the question, with the rea
     await page.getByLabel("Token").waitFor();
     assert.deepEqual(await kept(page, token), []);
     assert.equal(await page.locator(".frame, .log-row").count(), 0);
+  }, signedOut));
+
+/** Looks at a moment of the past whose answer is on its way until the function that this answers is called. */
+async function waitingFor(page, at) {
+  let go;
+  const allowed = new Promise((done) => (go = done));
+  let asked;
+  const under = new Promise((done) => (asked = done));
+  await page.route("**/statehouse.v1.TimelineService/Diff", async (route) => {
+    asked();
+    await allowed;
+    await route.continue();
+  }, { times: 1 });
+  await page.evaluate((to) => {
+    history.pushState(null, "", to);
+    dispatchEvent(new PopStateEvent("popstate"));
+  }, `/?all=1&at=${at}`);
+  await under;
+  return go;
+}
+
+test("who signs in again sees the past that he looked at", () =>
+  look("/?all=1", async (page) => {
+    const token = (await house.run("token", "create", "past", "--scope", "read")).trim();
+    const head = await house.position();
+    await signIn(page, token);
+    await ready(page).waitFor();
+    await visit(page, `/?all=1&at=@${head - 200}`);
+    const go = await waitingFor(page, `@${head - 100}`);
+    await house.run("token", "revoke", "past");
+    await page.getByText("The token is not valid any more.").waitFor();
+    go();
+    await signIn(page, house.token);
+    await ready(page).waitFor();
+    await arrived(page);
+    const { states, asOf } = await house.moment({ position: String(head - 100) });
+    sameEntries(withoutEvident(await shownStates(page)), expectedStates(states, Date.parse(asOf.recordedAt)));
+  }, { ...signedOut, viewport: { width: 1280, height: 2800 } }));
+
+test("who signs in sees nothing of what somebody before him asked for", () =>
+  look("/?all=1", async (page) => {
+    const token = (await house.run("token", "create", "one", "--scope", "read", "--entities", "light.ceiling_1")).trim();
+    const head = await house.position();
+    await signIn(page, house.token);
+    await ready(page).waitFor();
+    await visit(page, `/?all=1&at=@${head - 200}`);
+    const go = await waitingFor(page, `@${head - 100}`);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Token").waitFor();
+    go();
+    await signIn(page, token);
+    await ready(page).waitFor();
+    await arrived(page);
+    assert.deepEqual(Object.keys(await shownStates(page)), ["light.ceiling_1"]);
   }, signedOut));
