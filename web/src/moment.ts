@@ -53,15 +53,19 @@ function settle(m: Moment | undefined, write: typeof push): void {
   });
 }
 
-// The address leads where somebody goes back, follows a link, or opens one.
+/** The moment that the address said last. */
+let said = "";
+
+// The address leads where somebody goes back, follows a link, or opens one. While a moment is passed by the address is behind it:
+// what else changes in the address does not lead back there.
 effect(() => {
   void params.value;
   const text = param("at");
   untracked(() => {
-    const now = at.value && format(at.value);
-    if ((now ?? "") !== text) {
-      clearTimeout(rest);
-      at.value = parse(text);
-    }
+    if (text === said) return;
+    said = text;
+    if (at.value && format(at.value) === text) return;
+    clearTimeout(rest);
+    at.value = parse(text);
   });
 });

@@ -203,6 +203,41 @@ test("the past plays, and where it stops is what it says", async () => {
   });
 });
 
+test("who searches, or goes to another view, while the past plays stays in the moment that it has come to", async () => {
+  const begin = await recorded(Math.floor(head / 4));
+  await look(`/?all=1&at=${begin}`, async (page) => {
+    await arrived(page);
+    const bar = page.locator(".timebar-bar");
+    const speed = page.getByLabel("Speed", { exact: true });
+    await speed.selectOption("1");
+    await speed.blur();
+    // Time goes on, and never back.
+    const at = async () => Number(await bar.getAttribute("data-at"));
+    const goesOn = async (act) => {
+      const before = await at();
+      await eventually(async () => assert.ok((await at()) > before + 1000));
+      await bar.evaluate((e) => {
+        const said = (window.said = [Number(e.dataset.at)]);
+        new MutationObserver(() => said.push(Number(e.dataset.at))).observe(e, { attributeFilter: ["data-at"] });
+      });
+      await act();
+      const after = await at();
+      await eventually(async () => assert.ok((await at()) > after + 100));
+      assert.deepEqual(await page.evaluate(() => window.said.filter((time, i, all) => time < all[i - 1])), []);
+    };
+    await page.keyboard.press(" ");
+    await goesOn(async () => {
+      await page.getByLabel("Search by name, id, area or device").fill("ceiling_1");
+      await eventually(() => assert.equal(params(page).q, "ceiling_1"));
+    });
+    await goesOn(() => page.locator(".now-name").first().click());
+    assert.equal(params(page).view, "entity");
+    await page.getByRole("button", { name: "Pause" }).click();
+    await eventually(async () => assert.equal(Date.parse(params(page).at), Math.floor(await at())));
+    assert.ok((await at()) > Date.parse(begin) + 2000);
+  });
+});
+
 test("what plays up to the present is the present again", () =>
   look(`/?all=1&at=@${head}`, async (page) => {
     await arrived(page);
