@@ -24,13 +24,18 @@ export const given = signal<ReadonlyMap<string, Given>>(new Map());
 
 /** Has an entity do something. It never fails: what is wrong is in `given`. */
 export async function give(entityId: string, action: string, args: FieldJson[] = []): Promise<void> {
-  note(entityId, { stage: "sending", action, reason: "", position: "" });
+  const sent: Given = { stage: "sending", action, reason: "", position: "" };
+  note(entityId, sent);
+  // What comes late of one command must not stand in the place of the next.
+  const over = () => given.peek().get(entityId) !== sent;
   try {
     const answer = await command({ entityId, action, ...(args.length > 0 && { arguments: args }) });
+    if (over()) return;
     const position = answer.position ?? "";
     if (answer.outcome) conclude(entityId, { stage: "waiting", action, reason: "", position }, answer.outcome, answer.reason);
     else note(entityId, { stage: "waiting", action, reason: "", position });
   } catch (err) {
+    if (over()) return;
     const unknown = endedWith(err, "network");
     const reason = unknown ? "The connection was lost: whether it was given is not known." : messageOf(err);
     note(entityId, { stage: "failed", action, reason, position: "" });

@@ -130,6 +130,42 @@ test("a refusal is said in the server's words", async () => {
   );
 });
 
+test("the answer to a command comes late, and says nothing of the one after it", async () => {
+  await report("ceiling_1", "OFF");
+  await look("/?q=light.ceiling_1", async (page) => {
+    const lamp = row(page, "light.ceiling_1");
+    const toggle = lamp.getByRole("switch");
+    let release;
+    const released = new Promise((done) => (release = done));
+    let recorded;
+    const first = new Promise((done) => (recorded = done));
+    let answered;
+    const late = new Promise((done) => (answered = done));
+    await page.route("**/statehouse.v1.CommandService/Call", async (route) => {
+      const response = await route.fetch();
+      recorded();
+      await released;
+      await route.fulfill({ response });
+      answered();
+    }, { times: 1 });
+    const waiting = async (but) => (await house.until("light.ceiling_1", (s) => s.pending?.length && s.pending[0].position !== but)).pending[0].position;
+    await toggle.click();
+    await first;
+    const position = await waiting();
+    await toggle.click();
+    await waiting(position);
+    await report("ceiling_1", "ON");
+    await lamp.getByText("done").waitFor();
+    await lamp.locator(".outcome").waitFor({ state: "detached" });
+    release();
+    await late;
+    await report("ceiling_1", "ON", { brightness: 33 });
+    await drawn(page);
+    await eventually(async () => assert.equal(await toggle.getAttribute("aria-busy"), "false"));
+    assert.equal(await lamp.locator(".outcome").count(), 0, "a command that another one took the place of failed");
+  });
+});
+
 test("an entity's view sets values, and shows those that the device reports", async () => {
   await report("ceiling_1", "ON", { brightness: 100 });
   await look("/?view=entity&id=light.ceiling_1", async (page) => {
