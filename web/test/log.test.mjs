@@ -214,3 +214,22 @@ test("in the past the log ends there", () =>
     assert.equal(await page.getByRole("button", { name: "Pause", exact: true }).filter({ hasText: "Pause" }).count(), 0);
     assert.deepEqual(await shownPositions(page, "4000"), await positions({ until: "4321" }, (await shownPositions(page, "4000")).length));
   }));
+
+test("a log whose first page was lost on its way is there after all", async () => {
+  const position = (await house.position()) - 50;
+  for (const address of [`/?view=log&at=@${position}`, "/?view=log"]) {
+    await look(
+      "/",
+      async (page) => {
+        let lost = 0;
+        await page.route("**/statehouse.v1.LogService/Read", (route) => (route.request().postData().includes('"backward":true') && lost++ === 0 ? route.abort() : route.continue()));
+        await visit(page, address);
+        await eventually(() => assert.ok(lost > 0));
+        const first = address.includes("at=") ? position : await house.position();
+        await eventually(async () => assert.equal(await newest(page), String(first)));
+        assert.equal(await page.locator('#view [role="alert"]').count(), 0);
+      },
+      { allow: /Failed to load resource/ },
+    );
+  }
+});

@@ -103,8 +103,9 @@ export class Tail {
   }
 
   private async begin(): Promise<void> {
-    this.cursor = this.from ?? (await resolve(undefined, this.end.signal)).asOf?.position ?? "0";
-    this.events.value = await this.back(this.cursor);
+    const end = this.from ?? (await resolve(undefined, this.end.signal)).asOf?.position ?? "0";
+    this.events.value = await this.back(end);
+    this.cursor = end;
     this.loading.value = false;
   }
 
