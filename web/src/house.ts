@@ -179,10 +179,15 @@ async function* received(kept: { cursor?: CursorJson }, signal: AbortSignal): As
 /** Waits, until the signal at the longest. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((done) => {
-    const timer = setTimeout(done, ms);
-    const stop = () => (clearTimeout(timer), done());
+    const stop = () => {
+      clearTimeout(timer);
+      // The signal may be there for weeks.
+      signal.removeEventListener("abort", stop);
+      done();
+    };
+    const timer = setTimeout(stop, ms);
     if (signal.aborted) stop();
-    else signal.addEventListener("abort", stop, { once: true });
+    else signal.addEventListener("abort", stop);
   });
 }
 

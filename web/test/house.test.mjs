@@ -156,3 +156,28 @@ test("unknown, unavailable, stale and pending are told apart, by more than a col
     }
     assert.equal(looks.size, 4, [...looks].join("\n"));
   }));
+
+test("a page that stays open keeps nothing of what it waited for", () =>
+  look(`/?where=${encodeURIComponent('domain == "light"')}`, async (page) => {
+    await page.locator(".now-entry").first().waitFor();
+    await page.evaluate(() => {
+      const heard = (window.heard = new Map());
+      const { addEventListener, removeEventListener } = AbortSignal.prototype;
+      AbortSignal.prototype.addEventListener = function (type, listener, ...more) {
+        heard.set(listener, this);
+        return addEventListener.call(this, type, listener, ...more);
+      };
+      AbortSignal.prototype.removeEventListener = function (type, listener, ...more) {
+        heard.delete(listener);
+        return removeEventListener.call(this, type, listener, ...more);
+      };
+    });
+    for (let i = 0; i < 5; i++) {
+      const asked = page.waitForResponse(/StateService\/List/);
+      await house.publish(["zigbee2mqtt/ceiling_1", { state: "ON", brightness: 100 + i }]);
+      await asked;
+    }
+    const listeners = () => page.evaluate(() => [...window.heard.values()].filter((signal) => !signal.aborted).length);
+    await eventually(async () => assert.ok((await listeners()) > 0));
+    assert.ok((await listeners()) < 3, `${await listeners()} listeners are left`);
+  }));
