@@ -63,3 +63,17 @@ test("who looks at the past meanwhile still does afterwards", async () => {
     assert.equal(await page.evaluate(() => document.documentElement.dataset.when), "then");
   }, lost);
 });
+
+test("who comes to an entity while the connection is lost can control it afterwards", () =>
+  look("/?q=light.ceiling_1", async (page) => {
+    const name = page.locator(".now-name").first();
+    await name.waitFor();
+    await house.stop("SIGKILL");
+    await link(page, "lost").waitFor();
+    await name.click();
+    await page.getByRole("region", { name: "State" }).waitFor();
+    await eventually(() => assert.ok(page.requests.some((r) => r.url().endsWith("CommandService/Actions") && r.failure())));
+    await house.start();
+    await link(page, "ready").waitFor();
+    await page.getByRole("region", { name: "Controls" }).waitFor();
+  }, lost));

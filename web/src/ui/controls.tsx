@@ -4,6 +4,7 @@ import { dismiss, give, given, numberValue } from "../commands";
 import type { FieldJson } from "../gen/statehouse/entity/v1/value_pb";
 import type { ActionArgumentJson, ActionJson, ActionsResponseJson } from "../gen/statehouse/v1/command_service_pb";
 import type { StateJson } from "../gen/statehouse/v1/state_pb";
+import { live } from "../house";
 import { past } from "../moment";
 import { camel, domainOf, typed } from "../state";
 import { link } from "../address";
@@ -105,7 +106,7 @@ function Outcome({ id }: { id: string }) {
 /** Everything that an entity can be asked to do, with what it takes. */
 export function Controls({ state }: { state: StateJson }) {
   const id = state.entityId ?? "";
-  const asked = useAsk((signal) => (past.value ? Promise.resolve<ActionsResponseJson>({}) : actions(id, signal)), [id, past.value]);
+  const asked = useAsk((signal) => (past.value ? Promise.resolve<ActionsResponseJson>({}) : actions(id, signal)), [id, past.value, live.phase.value]);
   if (past.value || !asked.value?.actions?.length) return null;
   const all = asked.value.actions.filter((a) => a.name !== "toggle");
   const bare = all.filter((a) => !required(a).length && !a.name?.startsWith("set_"));
