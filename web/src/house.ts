@@ -235,7 +235,7 @@ async function ask(): Promise<void> {
       then.problem.value = "";
     } catch (err) {
       if (signal.aborted) return;
-      then.phase.value = endedWith(err, "network") ? "lost" : "failed";
+      then.phase.value = endedWith(err, "network", "unavailable") ? "lost" : "failed";
       then.problem.value = messageOf(err);
       then.asOf.value = {};
       then.reset([]);

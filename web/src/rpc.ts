@@ -12,8 +12,8 @@ export class RpcError extends Error {
   }
 }
 
-/** Whether that is how a call ended. */
-export const endedWith = (err: unknown, code: string): boolean => err instanceof RpcError && err.code === code;
+/** Whether that is how a call ended, with one of some codes. */
+export const endedWith = (err: unknown, ...codes: string[]): boolean => err instanceof RpcError && codes.includes(err.code);
 
 /** What is wrong, in words. */
 export const messageOf = (err: unknown): string => (err instanceof Error ? err.message : String(err));

@@ -64,6 +64,23 @@ test("who looks at the past meanwhile still does afterwards", async () => {
   }, lost);
 });
 
+test("who looks at the past while the program ends still does afterwards", async () => {
+  const position = await house.position();
+  await look(`/?all=1&at=@${position - 10}`, async (page) => {
+    await page.locator(".now-entry").first().waitFor();
+    // What the program answers to whom it cannot answer any more.
+    const closing = JSON.stringify({ code: "unavailable", message: "the server is closing" });
+    await page.route("**/statehouse.v1.TimelineService/Diff", (route) => route.fulfill({ status: 503, contentType: "application/json", body: closing }), { times: 1 });
+    await visit(page, `/?all=1&at=@${position - 5}`);
+    await house.stop();
+    await link(page, "lost").waitFor();
+    await house.start();
+    await link(page, "ready").waitFor();
+    const { states, asOf } = await house.moment({ position: String(position - 5) });
+    await eventually(async () => sameEntries(withoutEvident(await shownStates(page)), expectedStates(states, Date.parse(asOf.recordedAt))));
+  }, lost);
+});
+
 test("who comes to an entity while the connection is lost can control it afterwards", () =>
   look("/?q=light.ceiling_1", async (page) => {
     const name = page.locator(".now-name").first();
