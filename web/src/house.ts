@@ -116,7 +116,7 @@ async function follow(signal: AbortSignal): Promise<void> {
       for await (const heard of received(kept, signal)) if (heard) wait = 250;
     } catch (err) {
       if (signal.aborted) return;
-      live.phase.value = live.phase.value === "loading" && !endedWith(err, "network") ? "failed" : "lost";
+      live.phase.value = live.states.size || endedWith(err, "network") ? "lost" : "failed";
       live.problem.value = messageOf(err);
     }
     await pause(wait, signal);

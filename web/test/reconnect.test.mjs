@@ -94,3 +94,19 @@ test("who comes to an entity while the connection is lost can control it afterwa
     await link(page, "ready").waitFor();
     await page.getByRole("region", { name: "Controls" }).waitFor();
   }, lost));
+
+test("a server that answers, and cannot be watched, is not said to be silent", () =>
+  look(
+    "/",
+    async (page) => {
+      const many = JSON.stringify({ code: "resource_exhausted", message: "as many streams are open as may be" });
+      let times = 0;
+      await page.route("**/statehouse.v1.StateService/Watch", (route) => (times++, route.fulfill({ status: 429, contentType: "application/json", body: many })));
+      await page.reload();
+      await eventually(() => assert.ok(times > 3));
+      assert.match(await page.locator(".now-house").textContent(), /as many streams are open as may be/);
+      await page.unroute("**/statehouse.v1.StateService/Watch");
+      await link(page, "ready").waitFor();
+    },
+    lost,
+  ));
