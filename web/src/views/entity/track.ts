@@ -121,9 +121,12 @@ export class Track {
   }
 
   private async goOn(signal: AbortSignal): Promise<void> {
+    // What is not whole comes once more.
+    const more: Row[] = [];
     try {
-      const start = await this.read(this.rows, { position: String(this.through) }, undefined, signal);
+      const start = await this.read(more, { position: String(this.through) }, undefined, signal);
       this.through = Number(start?.to?.position ?? this.through);
+      this.rows = this.rows.concat(more);
     } catch {
       // The next change asks again.
     }
