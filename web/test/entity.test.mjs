@@ -272,3 +272,22 @@ test("a row is there once, also where what came of it is lost on its way", () =>
     },
     { allow: /Failed to load resource/ },
   ));
+
+test("a page that stays open keeps as many events of an entity as it says, and says from when on", () =>
+  look(entity("light.ceiling_1"), async (page) => {
+    await page.locator(".entity-table tbody tr").first().waitFor();
+    let came = 0;
+    await page.route("**/statehouse.v1.TimelineService/History", async (route) => {
+      if (!goesOn(route) || came) return route.continue();
+      const head = await house.position();
+      came = 199_990;
+      const recordedAt = new Date().toISOString();
+      const step = (_, i) => ({ event: { position: String(head + i + 1), recordedAt, kind: "state_reported", entityId: "light.ceiling_1", payload: { stateReported: {} } }, after: { text: "on" } });
+      const steps = Array.from({ length: came }, step);
+      const parts = Array.from({ length: 50 }, (_, i) => framed({ steps: steps.slice(i * 4000, (i + 1) * 4000) }));
+      await route.fulfill({ status: 200, contentType: "application/connect+json", body: Buffer.concat([framed({ start: { to: { position: String(head + came) } } }), ...parts, framed({}, 2)]) });
+    });
+    await house.publish(["zigbee2mqtt/ceiling_1", { state: "ON", brightness: 53 }]);
+    await page.locator("[data-cut]").waitFor();
+    await eventually(async () => assert.match(await events(page).textContent(), /^200,000 events/));
+  }));

@@ -122,7 +122,7 @@ export function History({ id }: { id: string }) {
         </h2>
         <Ranges from={from} to={w.to} preset={w.preset} />
       </div>
-      <Notes tracks={tracks} placed={placed} />
+      <Notes tracks={tracks} placed={placed} from={w.from} />
       {something && (
         <>
           <When from={from} to={end} hover={hover} />
@@ -204,7 +204,7 @@ function unheardOf({ problem: { value } }: Track): boolean {
 }
 
 /** What is to be said about the histories: what is missing, what went wrong. */
-function Notes({ tracks, placed }: { tracks: readonly Track[]; placed: readonly Placed[] }) {
+function Notes({ tracks, placed, from }: { tracks: readonly Track[]; placed: readonly Placed[]; from: number }) {
   return (
     <>
       {tracks.map((t) => {
@@ -217,7 +217,7 @@ function Notes({ tracks, placed }: { tracks: readonly Track[]; placed: readonly 
           );
         if (problem !== undefined) return <Problem error={problem} retry={() => t.again()} />;
         if (t.loading.value) return <Loading what={`Loading the history of ${t.id}${t.rows.length > 1000 ? `, ${t.rows.length.toLocaleString()} events` : ""}`} />;
-        if (t.cut !== undefined)
+        if (t.cut !== undefined && t.cut > from)
           return (
             <p class="note" data-cut>
               There is too much of {t.id}: only about the last {mostSteps.toLocaleString()} events are shown, from {dateTime(t.cut)} on. Choose a shorter stretch to see what was before.

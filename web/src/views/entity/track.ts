@@ -126,7 +126,7 @@ export class Track {
     try {
       const start = await this.read(more, { position: String(this.through) }, undefined, signal);
       this.through = Number(start?.to?.position ?? this.through);
-      this.rows = this.rows.concat(more);
+      this.add(more);
     } catch {
       // The next change asks again.
     }
@@ -135,6 +135,16 @@ export class Track {
     this.timer = undefined;
     this.tell();
     this.follow();
+  }
+
+  /** Adds what is new. Who stays here for weeks keeps the last ones. */
+  private add(more: readonly Row[]): void {
+    const all = this.rows.concat(more);
+    this.rows = all.slice(-mostSteps);
+    if (all.length === this.rows.length) return;
+    this.cut = this.rows[0]?.t;
+    // What was before all is not what was before these.
+    delete this.start?.state;
   }
 
   private async read(rows: Row[], from: AtJson | undefined, to: AtJson | undefined, signal: AbortSignal): Promise<HistoryStartJson | undefined> {
