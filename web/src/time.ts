@@ -4,6 +4,9 @@ import { computed, signal } from "@preact/signals";
 import { shown } from "./house";
 import { past } from "./moment";
 
+/** How far the server's clock is ahead of the browser's, as far as that is known. */
+export const skew = signal(0);
+
 const tick = signal(Date.now());
 setInterval(() => {
   if (!document.hidden) tick.value = Date.now();
@@ -14,13 +17,13 @@ addEventListener("visibilitychange", () => {
 
 /** What ages are counted to, in milliseconds since 1970: now, which goes on, or the moment that is looked at. */
 export const reference = computed(() => {
-  if (!past.value) return tick.value;
+  if (!past.value) return now.value;
   const recorded = shown.value.asOf.value.recordedAt;
-  return recorded ? Date.parse(recorded) : tick.value;
+  return recorded ? Date.parse(recorded) : now.value;
 });
 
-/** The present, second by second. */
-export const now = computed(() => tick.value);
+/** The present by the server's clock, second by second. */
+export const now = computed(() => tick.value + skew.value);
 
 const units = [
   [86_400, "d"],

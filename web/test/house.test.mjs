@@ -181,3 +181,28 @@ test("a page that stays open keeps nothing of what it waited for", () =>
     await eventually(async () => assert.ok((await listeners()) > 0));
     assert.ok((await listeners()) < 3, `${await listeners()} listeners are left`);
   }));
+
+test("ages, and what is there of a history, go by the server's clock, whatever the browser's says", () =>
+  look("/", async (page) => {
+    await page.addInitScript(() => {
+      const { now } = Date;
+      window.ahead = 26 * 3600_000;
+      Date.now = () => now.call(Date) + window.ahead;
+    });
+    const changes = async (brightness) => {
+      await house.publish(["zigbee2mqtt/ceiling_2", { state: "ON", brightness }]);
+      return (await house.until("light.ceiling_2", (s) => s.attributes.light.brightness === brightness && !s.pending?.length)).position;
+    };
+    await changes(61);
+    await page.goto(`${house.url}/?q=light.ceiling_2`);
+    const row = page.locator('.now-entry[data-entity="light.ceiling_2"]');
+    await row.locator('.state[data-sort="on"]').waitFor();
+    await changes(62);
+    await eventually(async () => assert.match(await row.locator(".now-age").textContent(), /^\d+ s$/));
+    // It is set, and is behind now.
+    await page.evaluate(() => (window.ahead = -600_000));
+    await row.getByRole("link").first().click();
+    const position = await changes(63);
+    await eventually(async () => assert.equal(await page.locator(".entity-table tbody tr").first().getAttribute("data-position"), position));
+    await page.getByText(/for \d+ s, heard of \d+ s ago/).waitFor();
+  }));

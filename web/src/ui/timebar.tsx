@@ -13,7 +13,7 @@ import { count, countAt, counts, width } from "./timebar/density";
 import { draw, stretch } from "./timebar/draw";
 import { dragging, handle, pressed } from "./timebar/hand";
 import { backToNow, change, nudge, pause, play, playing } from "./timebar/play";
-import { chosen, looking, oldest, passing, present, reveal, skew, zoom } from "./timebar/range";
+import { chosen, looking, oldest, passing, present, reveal, zoom } from "./timebar/range";
 import { ago, Status, whole } from "./timebar/status";
 import "./timebar.css";
 
@@ -94,7 +94,7 @@ function show(bar: HTMLElement, canvas: HTMLCanvasElement, tip: HTMLElement): ()
   size.observe(bar);
   const ends = [
     effect(() => {
-      for (const s of [chosen, counts, oldest, skew, looking, past, colors, tick]) void s.value;
+      for (const s of [chosen, counts, oldest, looking, past, colors, tick]) void s.value;
       soon();
     }),
     effect(() => {

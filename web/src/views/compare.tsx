@@ -7,7 +7,7 @@ import type { EntityChangeJson } from "../gen/statehouse/v1/timeline_service_pb"
 import { useKeys } from "../keys";
 import { format, parse, request } from "../moment";
 import { endedWith } from "../rpc";
-import { dateTime, span } from "../time";
+import { dateTime, now, span } from "../time";
 import { Icon } from "../ui/icon";
 import { Loading, Problem } from "../ui/parts";
 import { useAsk } from "../ui/use";
@@ -81,7 +81,7 @@ async function ask(a: string, b: string, signal: AbortSignal): Promise<Answer> {
 /** The moment an hour before another one, or the oldest that there is. */
 async function anHourBefore(second: string, signal: AbortSignal): Promise<string> {
   const time = Date.parse((await resolve(request(parse(second)), signal)).asOf?.recordedAt ?? "");
-  const before = format({ time: (Number.isNaN(time) ? Date.now() : time) - 3600_000 });
+  const before = format({ time: (Number.isNaN(time) ? now.peek() : time) - 3600_000 });
   try {
     await resolve(request(parse(before)), signal);
     return before;

@@ -5,9 +5,9 @@ import { effect, signal, untracked } from "@preact/signals";
 import { density, readLog } from "../../api";
 import { live } from "../../house";
 import { endedWith } from "../../rpc";
-import { now as tick } from "../../time";
+import { now as tick, skew } from "../../time";
 import { steps } from "../axis";
-import { begin, bounds, chosen, first, oldest, present, skew } from "./range";
+import { begin, bounds, chosen, first, oldest, present } from "./range";
 
 /** Events in equal parts of a time. A part is behind its beginning and up to its end. */
 export interface Counts {
@@ -81,7 +81,8 @@ function refresh(): void {
   if (under || document.hidden) return;
   const known = counts.value;
   const { from, to } = bounds();
-  if (Date.now() - compared > (oldest.value ? lasting : fresh)) ask(bearings);
+  // The browser's clock may be set, also back.
+  if (Math.abs(Date.now() - compared) > (oldest.value ? lasting : fresh)) ask(bearings);
   else if (!oldest.value) return;
   else if (!known || known.step !== stepOf(to - from)) ask(everything);
   else if (to > known.until + fresh && present() > known.until + fresh) ask(newest);

@@ -3,10 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { then } from "../../house";
 import { at, past } from "../../moment";
-import { now as tick } from "../../time";
-
-/** How far the server's clock is ahead of the browser's, as far as that is known. */
-export const skew = signal(0);
+import { now as tick, skew } from "../../time";
 
 /** When the oldest event was recorded that there is; undefined as long as that is not known. */
 export const oldest = signal<number | undefined>(undefined);

@@ -5,7 +5,7 @@ import { link } from "../../address";
 import { resolve } from "../../api";
 import type { AsOfJson } from "../../gen/statehouse/v1/moment_pb";
 import { format, parse } from "../../moment";
-import { dateTime, fieldTime } from "../../time";
+import { dateTime, fieldTime, now } from "../../time";
 
 const hour = 3600_000;
 
@@ -20,11 +20,11 @@ export async function oldest(signal?: AbortSignal): Promise<Said> {
 type Preset = readonly [name: string, said: () => Said | Promise<Said>];
 
 function presets(lookedAt: Said): Preset[] {
-  const ago = (ms: number) => () => format({ time: Date.now() - ms });
+  const ago = (ms: number) => () => format({ time: now.peek() - ms });
   const morning = () => {
-    const d = new Date();
+    const d = new Date(now.peek());
     d.setHours(6, 0, 0, 0);
-    if (d.getTime() > Date.now()) d.setDate(d.getDate() - 1);
+    if (d.getTime() > now.peek()) d.setDate(d.getDate() - 1);
     return format({ time: d.getTime() });
   };
   const all: Preset[] = [

@@ -69,7 +69,7 @@ export const shownWindow = computed<Window>(() => {
 /** Shows another window, which comes into the address when the hand rests. One that reaches the present goes on with it. */
 export function zoom(from: number, to: number): void {
   clearTimeout(rest);
-  const live = !past.peek() && to >= Date.now() - (to - from) / 200;
+  const live = !past.peek() && to >= now.peek() - (to - from) / 200;
   passing.value = { from, to: live ? Infinity : to };
   rest = setTimeout(settle, 300);
 }

@@ -8,6 +8,7 @@ import type { AtJson } from "../../gen/statehouse/v1/moment_pb";
 import type { HistoryStartJson, StepJson } from "../../gen/statehouse/v1/timeline_service_pb";
 import { live } from "../../house";
 import { endedWith } from "../../rpc";
+import { now } from "../../time";
 
 /** The most steps of an entity that are asked for. So many take about 250 MB of the browser's. */
 export const mostSteps = 200_000;
@@ -49,7 +50,7 @@ export class Track {
 
   /** Asks for a window unless it is there. One that reaches the present goes on with what comes. */
   want(from: number, to: number): void {
-    const wanted = { from, to: to >= Date.now() ? Infinity : to };
+    const wanted = { from, to: to >= now.peek() ? Infinity : to };
     if (this.covers(wanted)) return;
     this.stop();
     this.asked = wanted;
@@ -83,7 +84,7 @@ export class Track {
     const a = this.asked;
     if (!a || w.to > a.to || w.from < a.from) return false;
     // What was cut off may come whole where the window is narrower; asked again for as much, it would be cut off again.
-    return this.cut === undefined || w.from >= this.cut || (Math.min(w.to, Date.now()) - w.from) * 1.2 > Math.min(a.to, Date.now()) - a.from;
+    return this.cut === undefined || w.from >= this.cut || (Math.min(w.to, now.peek()) - w.from) * 1.2 > Math.min(a.to, now.peek()) - a.from;
   }
 
   private async load(w: { from: number; to: number }, signal: AbortSignal): Promise<void> {
