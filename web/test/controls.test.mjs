@@ -188,6 +188,25 @@ test("an entity's view sets values, and shows those that the device reports", as
   });
 });
 
+test("a field that was emptied is no zero", async () => {
+  await report("ceiling_1", "ON", { brightness: 100 });
+  await look("/?view=entity&id=light.ceiling_1", async (page) => {
+    const controls = page.getByRole("region", { name: "Controls" });
+    const brightness = controls.getByLabel("Brightness, as a number");
+    await brightness.waitFor();
+    const before = await house.position();
+    await brightness.fill("");
+    await brightness.press("Enter");
+    await controls.locator("form", { has: page.getByLabel("Brightness, as a number") }).getByRole("button", { name: "Set" }).click();
+    // What is asked for next is asked for alone.
+    await brightness.fill("120");
+    await brightness.press("Enter");
+    await house.until("light.ceiling_1", (s) => s.pending?.[0].expected.light.brightness === 120);
+    const issued = await house.list("LogService/Read", { query: { after: String(before), kinds: ["command_issued"] } }, "events");
+    assert.deepEqual(issued.map((e) => e.payload.commandIssued.arguments), [[{ name: "brightness", value: { intValue: "120" } }]]);
+  });
+});
+
 test("in the past there is nothing to control", async () => {
   const position = await house.position();
   await look(`/?q=light.ceiling_1&at=@${position}`, async (page) => {

@@ -217,7 +217,7 @@ function Input({ arg, label, value, change }: InputProps) {
   return (
     <span class="row number">
       {bounded && <input type="range" aria-label={label} {...bounds} value={value || String(arg.minimum)} onInput={heard} />}
-      <input type="number" aria-label={bounded ? `${label}, as a number` : label} {...bounds} value={value} onInput={heard} />
+      <input type="number" required aria-label={bounded ? `${label}, as a number` : label} {...bounds} value={value} onInput={heard} />
       {arg.unit && <span class="faint">{arg.unit}</span>}
     </span>
   );
