@@ -148,7 +148,8 @@ async function* received(kept: { cursor?: CursorJson }, signal: AbortSignal): As
     for await (const m of watch(kept.cursor ? { cursor: kept.cursor } : {}, AbortSignal.any([signal, silent.signal]))) {
       heard();
       if (m.reset) {
-        whole = [];
+        // Positions have gone, or mean something else now, and they are everywhere on the page.
+        return location.reload();
       } else if (m.states) {
         whole?.push(...(m.states.states ?? []));
       } else if (m.ready) {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { open, scene, shownPositions, shownStates, visit } from "./browser.mjs";
 import { expectedStates, sameEntries, withoutEvident } from "./expected.mjs";
@@ -110,3 +112,16 @@ test("a server that answers, and cannot be watched, is not said to be silent", (
     },
     lost,
   ));
+
+test("another database is another house, and nothing of the one before is left", () =>
+  look("/?view=log", async (page) => {
+    await page.locator(".log-row").first().waitFor();
+    await house.stop();
+    await link(page, "lost").waitFor();
+    for (const end of ["", ".anchor", ".mqtt"]) rmSync(join(house.dir, `home.db${end}`));
+    await house.start();
+    await link(page, "ready").waitFor();
+    await eventually(async () => assert.equal(await page.locator(".log-row").first().getAttribute("data-position"), String(await house.position())));
+    const shown = await shownPositions(page);
+    assert.deepEqual(shown, Array.from({ length: shown.length }, (_, i) => String(shown.length - i)));
+  }, lost));
