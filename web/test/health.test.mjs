@@ -119,3 +119,20 @@ test("who may not read these figures is told so", async () => {
     { signedIn: false, allow: /status of 403/ },
   );
 });
+
+test("a program that is slow to answer is not asked again meanwhile", () =>
+  look("/?view=health", async (page) => {
+    await page.getByText("All is well").waitFor();
+    let under = 0;
+    let most = 0;
+    let all = 0;
+    await page.route("**/metrics", async (route) => {
+      most = Math.max(most, ++under);
+      all++;
+      await new Promise((done) => setTimeout(done, 5000));
+      under--;
+      await route.continue();
+    });
+    await eventually(() => assert.ok(all > 1));
+    assert.equal(most, 1);
+  }));

@@ -63,7 +63,11 @@ function useVitals(): [Vitals, () => void] {
   const [turn, next] = useState(0);
   useEffect(() => {
     const end = new AbortController();
+    let under = false;
     const ask = async () => {
+      // What is slow is not made slower.
+      if (under) return;
+      under = true;
       try {
         const [text, figures, ready] = await Promise.all([get("metrics", end.signal), stats(end.signal), get("readyz", end.signal)]);
         if (text.status === 403) throw new RpcError("forbidden", "");
@@ -73,6 +77,7 @@ function useVitals(): [Vitals, () => void] {
       } catch (error) {
         if (!end.signal.aborted) set((v) => ({ ...v, error }));
       }
+      under = false;
     };
     void ask();
     const timer = setInterval(() => document.hidden || void ask(), every);
