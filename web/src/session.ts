@@ -34,13 +34,15 @@ export async function signIn(candidate: string, keep: boolean): Promise<void> {
 
 /** Forgets the token, in this tab and in the browser. */
 export function signOut(): void {
+  localStorage.removeItem(key);
   forget();
   refusal.value = "";
 }
 
 function forget(): void {
   sessionStorage.removeItem(key);
-  localStorage.removeItem(key);
+  // Another tab may have kept another one since.
+  if (localStorage.getItem(key) === token.value) localStorage.removeItem(key);
   token.value = "";
 }
 

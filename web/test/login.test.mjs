@@ -152,3 +152,20 @@ test("who signs in sees nothing of what somebody before him asked for", () =>
     await arrived(page);
     assert.deepEqual(Object.keys(await shownStates(page)), ["light.ceiling_1"]);
   }, signedOut));
+
+test("the end of a token leaves another one, which the browser was given since", () =>
+  look("/", async (page) => {
+    const token = (await house.run("token", "create", "old", "--scope", "read")).trim();
+    await signIn(page, token, true);
+    await ready(page).waitFor();
+    const other = await page.context().newPage();
+    await other.goto(house.url);
+    await ready(other).waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await signIn(page, house.token, true);
+    await ready(page).waitFor();
+    await house.run("token", "revoke", "old");
+    await other.getByText("The token is not valid any more.").waitFor();
+    assert.deepEqual(await kept(page, house.token), ["local"]);
+    assert.deepEqual(await kept(page, token), []);
+  }, signedOut));
