@@ -22,7 +22,8 @@ export async function signIn(candidate: string, keep: boolean): Promise<void> {
   try {
     await resolve(undefined);
   } catch (err) {
-    if (endedWith(err, "unauthenticated")) throw new RpcError("unauthenticated", "No token of this house. Is it all there, without spaces?");
+    // No header has other letters.
+    if (/[^!-~]/.test(candidate) || endedWith(err, "unauthenticated")) throw new RpcError("unauthenticated", "No token of this house. Is it all there, without spaces?");
     throw err;
   } finally {
     use(credentials());
