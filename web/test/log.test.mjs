@@ -233,3 +233,50 @@ test("a log whose first page was lost on its way is there after all", async () =
     );
   }
 });
+
+/** A message of a stream, as it goes over the wire. */
+const framed = (message, flags = 0) => {
+  const text = Buffer.from(JSON.stringify(message));
+  const head = Buffer.alloc(5, flags);
+  head.writeUInt32BE(text.length, 1);
+  return Buffer.concat([head, text]);
+};
+
+test("who asks for older events and goes back to the newest misses none between", () =>
+  look("/", async (page) => {
+    // A log that is as long as what the page keeps, and longer.
+    const recordedAt = new Date().toISOString();
+    const events = (until, n) => Array.from({ length: n }, (_, i) => ({ position: String(until - i), recordedAt, kind: "state_reported", payload: { stateReported: {} } }));
+    let pages = 0;
+    let asked;
+    const under = new Promise((done) => (asked = done));
+    let go;
+    const allowed = new Promise((done) => (go = done));
+    await page.route("**/statehouse.v1.LogService/Read", async (route) => {
+      const { backward, query } = JSON.parse(route.request().postData().slice(5));
+      if (!backward) return route.continue();
+      if (++pages === 2) {
+        asked();
+        await allowed;
+      }
+      await route.fulfill({ status: 200, contentType: "application/connect+json", body: Buffer.concat([framed({ events: events(Number(query.until), pages === 1 ? 20_000 : 200) }), framed({}, 2)]) });
+    });
+    const head = await house.position();
+    await visit(page, "/?view=log");
+    await eventually(async () => assert.equal(await newest(page), String(head)));
+    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+    await under;
+    await page.evaluate(() => scrollTo(0, 0));
+    await drawn(page);
+    await house.publish(...changes(5, 20));
+    await eventually(async () => assert.equal(await newest(page), String(await house.position())));
+    go();
+    await eventually(async () => {
+      // Where what was there ends, and what was asked for begins.
+      await page.evaluate(() => scrollTo(0, 20_000 * 38));
+      await drawn(page);
+      const shown = (await page.locator(".log-row").evaluateAll((rows) => rows.map((row) => Number(row.dataset.position)))).sort((a, b) => b - a);
+      assert.deepEqual(shown, Array.from({ length: shown.length }, (_, i) => shown[0] - i));
+      assert.ok(shown[0] > head - 19_990 && shown.at(-1) < head - 20_005);
+    });
+  }));

@@ -90,7 +90,9 @@ export class Tail {
     this.loading.value = true;
     try {
       const more = await this.back(String(BigInt(last) - 1n));
-      this.events.value = [...this.events.peek(), ...more];
+      // Where what came meanwhile has pushed the last one out, these are not what follows.
+      if (this.events.peek().at(-1)?.position === last) this.events.value = [...this.events.peek(), ...more];
+      else this.complete.value = false;
       this.error.value = undefined;
     } catch (err) {
       if (!this.end.signal.aborted) this.error.value = err;
