@@ -149,6 +149,9 @@ func (e *sliceExpr) eval(r *run) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if u, ok := of.(*undefined); ok {
+		return nil, errUndefined(u)
+	}
 	var bounds [3]any
 	for i, part := range e.parts {
 		if part != nil {
@@ -156,13 +159,11 @@ func (e *sliceExpr) eval(r *run) (any, error) {
 				return nil, err
 			}
 			if _, ok := toInt(bounds[i]); !ok && bounds[i] != nil {
-				return &undefined{hint: "slice indices must be integers or None, not " + typeName(bounds[i])}, nil
+				return nil, failf("slice indices must be integers or None, not %s", typeName(bounds[i]))
 			}
 		}
 	}
 	switch v := of.(type) {
-	case *undefined:
-		return nil, errUndefined(v)
 	case string:
 		if err := r.text(len(v)); err != nil {
 			return nil, err
@@ -190,7 +191,7 @@ func (e *sliceExpr) eval(r *run) (any, error) {
 		err = slice(n, bounds, func(i int) { l.items = append(l.items, at(i)) })
 		return l, err
 	}
-	return &undefined{hint: "'" + objectName(of) + "' cannot be sliced"}, nil
+	return nil, failf("'%s' object is not subscriptable", typeName(of))
 }
 
 // slice visits the indexes that Python's [start:stop:step] takes of n items. The bounds are integers or None.

@@ -48,6 +48,9 @@ func selecting(name string, keep, byAttribute bool) *builtin {
 			rest = rest[1:]
 		}
 		l := &list{}
+		if !truth(a[0]) { // None has no items, and is looked at for none
+			return l, nil
+		}
 		return l, r.each(a[0], func(item any) error {
 			v, err := get(item)
 			if err != nil {
@@ -112,6 +115,9 @@ func mapFilter(r *run, of any, args callArgs) (any, error) {
 	}
 	defer func() { r.depth-- }()
 	l := &list{}
+	if !truth(of) {
+		return l, nil
+	}
 	return l, r.each(of, func(item any) error {
 		v, err := apply(item)
 		l.items = append(l.items, v)

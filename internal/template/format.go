@@ -23,9 +23,12 @@ type spec struct {
 	verb      byte
 }
 
+// noSpec is that of '{}'.
+var noSpec = spec{fill: " ", precision: -1}
+
 // parseSpec reads a format specification of Python.
 func parseSpec(s string) (spec, error) {
-	f := spec{fill: " ", precision: -1}
+	f := noSpec
 	whole := s
 	if _, n := utf8.DecodeRuneInString(s); n > 0 && len(s) > n && strings.IndexByte("<>=^", s[n]) >= 0 {
 		f.fill, f.align, s = s[:n], s[n], s[n+1:]
@@ -91,10 +94,8 @@ func (f spec) apply(r *run, v any) (string, error) {
 			return "", failf("Unknown format code '%c' for object of type 'str'", f.verb)
 		}
 		return f.pad(clipRunes(v, f.precision), "", '<'), nil
-	case *undefined:
-		return "", nil
 	case bool, int64, *big.Int:
-		if _, isBool := v.(bool); isBool && f.verb == 0 {
+		if _, isBool := v.(bool); isBool && f == noSpec {
 			break
 		}
 		switch f.verb {
@@ -112,14 +113,10 @@ func (f spec) apply(r *run, v any) (string, error) {
 	case *datetime:
 		return "", failf("a datetime is formatted with its strftime()")
 	}
-	text, err := r.str(v)
-	if err != nil {
-		return "", err
-	}
-	if _, isBool := v.(bool); !isBool && f.width+len(f.group) > 0 {
+	if f != noSpec {
 		return "", failf("unsupported format string passed to %s.__format__", typeName(v))
 	}
-	return f.pad(text, "", '<'), nil
+	return r.str(v)
 }
 
 // clipRunes is the start of s, of n characters, or all if n is negative.

@@ -199,10 +199,14 @@ func (l *lexer) tag(end string, kind tokenKind) error {
 	for l.pos < len(l.text) {
 		rest := l.text[l.pos:]
 		if len(open) == 0 {
-			if strings.HasPrefix(rest, end) || rest[0] == '-' && strings.HasPrefix(rest[1:], end) {
+			after := rest
+			if rest[0] == '-' || rest[0] == '+' && kind == tokenBlockEnd { // a plus says what is so anyway
+				after = rest[1:]
+			}
+			if strings.HasPrefix(after, end) {
 				l.trim = rest[0] == '-'
 				l.add(kind, end)
-				l.pos += strings.Index(rest, end) + len(end)
+				l.pos = len(l.text) - len(after) + len(end)
 				return nil
 			}
 		}
