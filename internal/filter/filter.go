@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -175,8 +176,14 @@ func plain(message string) string {
 	if strings.HasPrefix(message, "Syntax error: mismatched input '<EOF>'") {
 		return "the expression ends where more is expected"
 	}
+	if mixed.MatchString(message) {
+		message += "; both have to be of one type, and numbers are written as 20, 20u or 20.0"
+	}
 	return strings.Join(strings.Fields(message), " ")
 }
+
+// mixed is what the compiler says of numbers of two types between which there is no such operation.
+var mixed = regexp.MustCompile(`no matching overload for .* applied to '\((int|uint|double), (list\()?(int|uint|double)\)?\)'$`)
 
 // Match says whether the filter chooses an entity. An expression that cannot be evaluated for it, because it divides by zero
 // or costs too much, is [ErrInvalid]; the context ends one that takes long.
