@@ -240,3 +240,15 @@ func step(name string) func(*entityv1.Entity) any {
 		return nil
 	}
 }
+
+// first is what the first of several says that says something.
+func first(all ...func(*entityv1.Entity) any) func(*entityv1.Entity) any {
+	return func(e *entityv1.Entity) any {
+		for _, of := range all {
+			if v := of(e); v != nil {
+				return v
+			}
+		}
+		return nil
+	}
+}

@@ -20,13 +20,22 @@ var climateAttributes = []attribute[*entityv1.Climate]{
 
 var climateCapabilities = []attribute[*entityv1.Entity]{
 	{"hvac_modes", options("hvac_mode")},
-	{"min_temp", minimum("target_temperature")},
-	{"max_temp", maximum("target_temperature")},
-	{"target_temp_step", step("target_temperature")},
+	{"min_temp", lowestTarget},
+	{"max_temp", highestTarget},
+	{"target_temp_step", first(step("target_temperature"), step("target_temperature_low"), step("target_temperature_high"))},
+	{"min_humidity", minimum("target_humidity")},
+	{"max_humidity", maximum("target_humidity")},
 	{"fan_modes", options("fan_mode")},
 	{"swing_modes", options("swing_mode")},
+	{"swing_horizontal_modes", options("swing_horizontal_mode")},
 	{"preset_modes", options("preset_mode")},
 }
+
+// The limits of a temperature that is set, for what has a range of them too.
+var (
+	lowestTarget  = first(minimum("target_temperature"), minimum("target_temperature_low"))
+	highestTarget = first(maximum("target_temperature"), maximum("target_temperature_high"))
+)
 
 var waterHeaterAttributes = []attribute[*entityv1.WaterHeater]{
 	{"operation_mode", func(h *entityv1.WaterHeater) any { return known(h.OperationMode) }},
@@ -48,8 +57,8 @@ var waterHeaterAttributes = []attribute[*entityv1.WaterHeater]{
 
 var waterHeaterCapabilities = []attribute[*entityv1.Entity]{
 	{"operation_list", options("operation_mode")},
-	{"min_temp", minimum("target_temperature")},
-	{"max_temp", maximum("target_temperature")},
+	{"min_temp", lowestTarget},
+	{"max_temp", highestTarget},
 }
 
 var humidifierAttributes = []attribute[*entityv1.Humidifier]{

@@ -72,7 +72,7 @@ func colorModes(features []string) []string {
 	if slices.Contains(features, "color_temp_kelvin") && !slices.Contains(features, "color_temp") {
 		modes = append(modes, "color_temp")
 	}
-	for _, f := range [...]string{"color_temp", "hs", "xy", "rgb", "rgbw", "rgbww"} {
+	for _, f := range [...]string{"color_temp", "hs", "xy", "rgb", "rgbw", "rgbww", "white"} {
 		if slices.Contains(features, f) {
 			modes = append(modes, f)
 		}

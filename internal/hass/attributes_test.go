@@ -106,6 +106,18 @@ func TestAttributes(t *testing.T) {
 		stateEvent("sensor.s", &entityv1.Attributes{Availability: entityv1.Availability_AVAILABILITY_OFFLINE, Domain: &entityv1.Attributes_Sensor{
 			Sensor: &entityv1.Sensor{LastReset: proto.Int64(1500)},
 		}}),
+		entityEvent(&entityv1.Entity{Id: "climate.range", Capabilities: &entityv1.Capabilities{FeatureDetails: []*entityv1.Feature{
+			{Name: "target_temperature_low", Minimum: mireds(7), Maximum: mireds(29), Step: mireds(1)},
+			{Name: "target_temperature_high", Minimum: mireds(8), Maximum: mireds(30), Step: mireds(1)},
+			{Name: "target_humidity", Minimum: mireds(30), Maximum: mireds(70)}, {Name: "swing_horizontal_mode", Options: []string{"on", "off"}},
+		}}}),
+		stateEvent("climate.range", &entityv1.Attributes{Domain: &entityv1.Attributes_Climate{Climate: &entityv1.Climate{
+			TargetTemperatureLow: proto.Float64(19), TargetTemperatureHigh: proto.Float64(24), SwingHorizontalMode: proto.String("on"),
+		}}}),
+		entityEvent(&entityv1.Entity{Id: "light.white", Capabilities: &entityv1.Capabilities{Features: []string{"on", "brightness", "hs", "white"}}}),
+		stateEvent("light.white", &entityv1.Attributes{Domain: &entityv1.Attributes_Light{Light: &entityv1.Light{
+			On: &on, ColorMode: entityv1.ColorMode_COLOR_MODE_WHITE,
+		}}}),
 		stateEvent("cover.nil", &entityv1.Attributes{Domain: &entityv1.Attributes_Cover{Cover: &entityv1.Cover{Position: proto.Uint32(100)}}}),
 	)
 	url := serve(t, house, everyone(), Options{})
@@ -115,8 +127,11 @@ func TestAttributes(t *testing.T) {
 			`"supported_color_modes":["color_temp","xy"],"supported_features":0,"xy_color":[0.5,0.4]}`,
 		"climate.c": `{"current_temperature":0,"friendly_name":"climate.c","hvac_action":"idle","hvac_modes":["off","heat"],` +
 			`"max_temp":30,"min_temp":5,"supported_features":0,"target_temp_step":0.5,"temperature":21.5}`,
-		"sensor.s":  `{"device_class":"power","friendly_name":"sensor.s","state_class":"total_increasing","unit_of_measurement":"<&>"}`,
-		"cover.nil": `{"current_position":100,"friendly_name":"cover.nil"}`,
+		"sensor.s": `{"device_class":"power","friendly_name":"sensor.s","state_class":"total_increasing","unit_of_measurement":"<&>"}`,
+		"climate.range": `{"friendly_name":"climate.range","max_humidity":70,"max_temp":30,"min_humidity":30,"min_temp":7,"supported_features":0,` +
+			`"swing_horizontal_mode":"on","swing_horizontal_modes":["on","off"],"target_temp_high":24,"target_temp_low":19,"target_temp_step":1}`,
+		"light.white": `{"color_mode":"white","friendly_name":"light.white","supported_color_modes":["hs","white"],"supported_features":0}`,
+		"cover.nil":   `{"current_position":100,"friendly_name":"cover.nil"}`,
 	} {
 		s := get[map[string]json.RawMessage](t, url+"/api/states/"+id, "reader")
 		if string(s["attributes"]) != want {
