@@ -206,8 +206,8 @@ func fit(p *param, f *entityv1.Feature, v *entityv1.Value) *entityv1.Value {
 	}
 }
 
-// speeds is how many speeds a fan has; zero if it has no coarser scale than percent.
-func speeds(f *entityv1.Feature) float64 {
+// Speeds is how many speeds a fan has, by its feature percentage; zero if it has no coarser scale than percent.
+func Speeds(f *entityv1.Feature) float64 {
 	n := float64(len(f.GetOptions()))
 	if n == 0 && finite(f.Minimum) && finite(f.Maximum) {
 		n = math.Floor(f.GetMaximum() - f.GetMinimum() + 1)
@@ -220,7 +220,7 @@ func speeds(f *entityv1.Feature) float64 {
 
 // speed is the percentage of the slowest of a fan's speeds that is not below n, which is more than zero.
 func speed(f *entityv1.Feature, n float64) float64 {
-	all := speeds(f)
+	all := Speeds(f)
 	if all == 0 {
 		return n
 	}

@@ -108,7 +108,7 @@ func resolveFanStep(sign float64) func(*checking) error {
 		}
 		f, _ := c.feature(argPercentage)
 		step, given := numberOf(c.args[argPercentageStep])
-		all := speeds(f)
+		all := Speeds(f)
 		switch {
 		case given:
 			now += sign * step

@@ -1,6 +1,11 @@
 package hass
 
-import entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+import (
+	"cmp"
+
+	entityv1 "github.com/statehouse/statehouse/gen/statehouse/entity/v1"
+	"github.com/statehouse/statehouse/internal/command"
+)
 
 // Of what keeps air and water as somebody wants them: climate, water_heater, humidifier, fan.
 
@@ -82,6 +87,12 @@ var fanAttributes = []attribute[*entityv1.Fan]{
 }
 
 var fanCapabilities = []attribute[*entityv1.Entity]{
-	{"percentage_step", step("percentage")},
+	{"percentage_step", func(e *entityv1.Entity) any {
+		f := feature(e, "percentage")
+		if f == nil {
+			return nil
+		}
+		return 100 / cmp.Or(command.Speeds(f), 100)
+	}},
 	{"preset_modes", options("preset_mode")},
 }

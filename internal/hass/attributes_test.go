@@ -118,6 +118,10 @@ func TestAttributes(t *testing.T) {
 		stateEvent("light.white", &entityv1.Attributes{Domain: &entityv1.Attributes_Light{Light: &entityv1.Light{
 			On: &on, ColorMode: entityv1.ColorMode_COLOR_MODE_WHITE,
 		}}}),
+		entityEvent(&entityv1.Entity{Id: "fan.speeds", Capabilities: &entityv1.Capabilities{FeatureDetails: []*entityv1.Feature{
+			{Name: "percentage", Minimum: mireds(1), Maximum: mireds(4), Step: mireds(1)},
+		}}}),
+		stateEvent("fan.speeds", &entityv1.Attributes{Domain: &entityv1.Attributes_Fan{Fan: &entityv1.Fan{Percentage: proto.Uint32(50)}}}),
 		stateEvent("cover.nil", &entityv1.Attributes{Domain: &entityv1.Attributes_Cover{Cover: &entityv1.Cover{Position: proto.Uint32(100)}}}),
 	)
 	url := serve(t, house, everyone(), Options{})
@@ -131,6 +135,7 @@ func TestAttributes(t *testing.T) {
 		"climate.range": `{"friendly_name":"climate.range","max_humidity":70,"max_temp":30,"min_humidity":30,"min_temp":7,"supported_features":0,` +
 			`"swing_horizontal_mode":"on","swing_horizontal_modes":["on","off"],"target_temp_high":24,"target_temp_low":19,"target_temp_step":1}`,
 		"light.white": `{"color_mode":"white","friendly_name":"light.white","supported_color_modes":["hs","white"],"supported_features":0}`,
+		"fan.speeds":  `{"friendly_name":"fan.speeds","percentage":50,"percentage_step":25,"supported_features":0}`,
 		"cover.nil":   `{"current_position":100,"friendly_name":"cover.nil"}`,
 	} {
 		s := get[map[string]json.RawMessage](t, url+"/api/states/"+id, "reader")
