@@ -3,6 +3,7 @@ package hass
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
@@ -148,15 +149,16 @@ func subscribeEvents(c *conn, m message) (answer, error) {
 
 func subscribeEntities(c *conn, m message) (answer, error) {
 	var asked struct {
-		IDs *[]string `json:"entity_ids"`
+		IDs words `json:"entity_ids"`
 	}
 	if err := m.decode(&asked); err != nil {
 		return answer{}, err
 	}
 	wanted := every
-	if asked.IDs != nil && len(*asked.IDs) > 0 {
+	if len(asked.IDs) > 0 {
 		ids := map[string]bool{}
-		for _, id := range *asked.IDs {
+		for _, id := range asked.IDs {
+			id = strings.ToLower(id)
 			if err := eventstore.CheckEntityID(id); err != nil {
 				return answer{}, err
 			}

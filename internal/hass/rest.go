@@ -65,7 +65,7 @@ func getAllStates(q *request) error {
 }
 
 func getState(q *request) error {
-	id := q.PathValue("entity_id")
+	id := strings.ToLower(q.PathValue("entity_id"))
 	m := q.view.now()
 	s, ok := m.State.Get(id)
 	if !ok || !q.who.May(access.Read, id) {
@@ -196,6 +196,15 @@ func postTemplate(*request) error {
 
 const day = 24 * time.Hour
 
+// entityIDs are ids with commas between them, which Home Assistant reads in small letters.
+func entityIDs(text string) []string {
+	ids := strings.Split(strings.ToLower(text), ",")
+	for i, id := range ids {
+		ids[i] = strings.TrimSpace(id)
+	}
+	return ids
+}
+
 // start is the time in the path, or else a day before now.
 func (q *request) start() (time.Time, error) {
 	text := q.PathValue("timestamp")
@@ -224,7 +233,7 @@ func (q *request) end() (time.Time, error) {
 
 func getHistory(q *request) error {
 	values := q.URL.Query()
-	ids := strings.Split(values.Get("filter_entity_id"), ",")
+	ids := entityIDs(values.Get("filter_entity_id"))
 	if values.Get("filter_entity_id") == "" {
 		return invalid("filter_entity_id is missing")
 	}
@@ -276,7 +285,7 @@ func getLogbook(q *request) error {
 		query.end = query.start.Add(time.Duration(days) * day)
 	}
 	if text := values.Get("entity"); text != "" {
-		ids := strings.Split(text, ",")
+		ids := entityIDs(text)
 		if query.ids, err = (period{IDs: &ids}).entityIDs(q.view.now()); err != nil {
 			return err
 		}

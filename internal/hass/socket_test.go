@@ -41,7 +41,7 @@ func TestMalformedCommands(t *testing.T) {
 		{`"ping"`, codeInvalidFormat},
 		{`null`, codeInvalidFormat},
 		{`{"id":6,"type":"no/such"}`, codeUnknown},
-		{`{"id":7,"type":"subscribe_entities","entity_ids":"light.hall"}`, codeInvalidFormat},
+		{`{"id":7,"type":"subscribe_entities","entity_ids":{"id":"light.hall"}}`, codeInvalidFormat},
 		{`{"id":8,"type":"subscribe_entities","entity_ids":["Hall"]}`, codeInvalidFormat},
 		{`{"id":9,"type":"subscribe_events","event_type":""}`, codeInvalidFormat},
 		{`{"id":10,"type":"unsubscribe_events","subscription":9}`, codeNotFound},
@@ -80,6 +80,17 @@ func TestMalformedCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	binary.wantClosed()
+}
+
+// Ids may be one text with commas between them, in letters of any size, as Home Assistant takes them.
+func TestEntitiesByOneText(t *testing.T) {
+	house := newHouse(t)
+	furnish(t, house)
+	c := login(t, serve(t, house, everyone(), Options{}), "reader")
+	r := c.call("subscribe_entities", object{"entity_ids": "light.none, Light.Hall"})
+	if all := decode[struct{ A map[string]any }](t, c.event(r.ID)).A; len(all) != 1 || all["light.hall"] == nil {
+		t.Errorf("got %v", all)
+	}
 }
 
 // dial opens a WebSocket, closes it, and returns what the request for it was answered.
