@@ -69,6 +69,7 @@ func (d *Dispatcher) expire(ctx context.Context) (next time.Time, err error) {
 		if err := d.timeOut(ctx, id, past); err != nil {
 			return next, err
 		}
+		next = steady // look again: the entity may have been renamed just before, and its commands wait under the new id
 	}
 	d.dues.keep(waiting, registry.Position)
 	return next, nil

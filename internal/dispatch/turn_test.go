@@ -202,3 +202,48 @@ func TestAClockThatIsSetBack(t *testing.T) {
 	stop()
 	running.Wait()
 }
+
+// A command times out also where its entity is renamed at that very moment.
+func TestARenameAtTheDeadline(t *testing.T) {
+	r := newRig(t)
+	result := r.mustCall("on")
+	if err := r.house.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.wait(time.Hour)
+	r.open()
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	var running sync.WaitGroup
+	holding, release := make(chan struct{}), make(chan struct{})
+	running.Go(func() {
+		begun := sync.OnceFunc(func() { close(holding) })
+		_, err := r.house.Decide(ctx, func(statehouse.Pending) ([]eventstore.Event, error) {
+			begun()
+			<-release
+			return nil, nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-holding
+	queued := func(more func()) { // returns when what more does waits for the writer
+		before := r.house.Store().Stats().QueuedBatches
+		running.Go(more)
+		for r.house.Store().Stats().QueuedBatches == before && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	queued(func() { r.append(renamed(lamp, "light.other")) })
+	queued(func() { r.dispatcher.Run(ctx) })
+	close(release)
+	for e, err := range r.house.Subscribe(ctx, eventstore.Query{After: result.Command, Kinds: []eventstore.Kind{eventstore.KindCommandSettled}}) {
+		if err != nil || e.Entity != "light.other" {
+			t.Errorf("the command waits still, or is settled elsewhere: %+v, %v", e, err)
+		}
+		break
+	}
+	stop()
+	running.Wait()
+}
