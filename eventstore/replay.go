@@ -408,11 +408,14 @@ func (p *Replayer) keep(opened **run) {
 
 // View calls f with a transaction that only reads, for who restores snapshots beside the store. f must be quick: what
 // it holds open keeps the write-ahead log from shrinking.
-func (s *Store) View(ctx context.Context, f func(tx storage.Tx) error) (err error) {
+func (s *Store) View(ctx context.Context, f func(tx storage.Tx) error) error {
 	tx, err := s.db.Reader().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return s.orClosed(fmt.Errorf("read: %w", err))
 	}
-	defer func() { err = errors.Join(err, tx.Rollback()) }() // it only reads
-	return f(tx)
+	defer func() { _ = tx.Rollback() }() // it only reads, and where the context has ended it was rolled back
+	if err := f(tx); err != nil {
+		return orContext(ctx, err)
+	}
+	return nil
 }
