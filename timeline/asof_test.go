@@ -198,12 +198,18 @@ func TestThePastOfManyEntities(t *testing.T) {
 // damage damages every second snapshot of some owners, behind the back of the house, which may be open.
 func (p *past) damage(t *testing.T, owners string) {
 	t.Helper()
+	p.damageEvery(t, owners, 2, p.rng.IntN(2))
+}
+
+// damageEvery damages the snapshots of some owners whose positions have a remainder.
+func (p *past) damageEvery(t *testing.T, owners string, divisor, remainder int) {
+	t.Helper()
 	db, err := sql.Open("sqlite", p.path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	_, err = db.Exec(`UPDATE snapshot_parts SET body = x'00' WHERE owner LIKE ? AND position % 2 = ?`, owners, p.rng.IntN(2))
+	_, err = db.Exec(`UPDATE snapshot_parts SET body = x'00' WHERE owner LIKE ? AND position % ? = ?`, owners, divisor, remainder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,6 +304,33 @@ func TestThePastWithADamagedSegment(t *testing.T) {
 		}
 		if failed == 0 || failed == len(positions) {
 			t.Errorf("%d of %d questions failed", failed, len(positions))
+		}
+	}
+}
+
+// Where history was removed and the snapshots of an owner are damaged since, the house is folded from the moment that is kept.
+func TestThePastFromWhatIsKept(t *testing.T) {
+	for _, owner := range []string{"state", "registry", "%"} {
+		p := newPast(t, 1, 40, 9000) // with a snapshot every 1,500 events
+		if c, err := p.Compact(t.Context(), 5000, eventstore.CompactOptions{}); err != nil || c.Base != 5000 {
+			t.Fatal(c, err)
+		}
+		want, err := p.AsOf(t.Context(), 8900)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Timeline().LimitKept(1)
+		if _, err := p.AsOf(t.Context(), 5000); err != nil {
+			t.Fatal(err)
+		}
+		p.damageEvery(t, owner, 1, 0)
+		m, err := p.AsOf(t.Context(), 8900)
+		if err != nil {
+			t.Errorf("with damaged snapshots of %s: %v", owner, err)
+			continue
+		}
+		for c := range timeline.Diff(want, m) {
+			t.Errorf("with damaged snapshots of %s: %s is different", owner, c.EntityID)
 		}
 	}
 }

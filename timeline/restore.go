@@ -100,10 +100,10 @@ func (t *Timeline) restoreOlder(ctx context.Context, near keptMoment, until, to,
 		return keptMoment{}, err
 	}
 	base := keptMoment{Moment: Moment{State: cache.Revision(), Registry: reg.Revision()}, registry: entries}
-	if near.Position() < oldest && min(base.Position(), base.Registry.Position) < oldest {
+	switch removed := min(base.Position(), base.Registry.Position) < oldest; {
+	case removed && near.Position() < oldest:
 		return keptMoment{}, noSnapshotAt(oldest, slices.Concat(cache.SnapshotFaults(), reg.SnapshotFaults())...)
-	}
-	if base.Position() <= near.Position() {
+	case removed || base.Position() <= near.Position():
 		return t.fold(ctx, near, to)
 	}
 	if base.Registry.Position < base.Position() {
