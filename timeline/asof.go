@@ -110,11 +110,21 @@ func (t *Timeline) asOf(ctx context.Context, at, oldest eventstore.Position) (Mo
 	if err != nil {
 		return Moment{}, err
 	}
+	m, err := t.reach(ctx, near, snapshot, at, oldest)
+	if errors.Is(err, eventstore.ErrCorrupt) && snapshot == 0 { // what is damaged may be before a snapshot
+		if snapshot, unread := t.lastSnapshot(ctx, at); unread == nil && snapshot > near.Position() {
+			m, err = t.reach(ctx, near, snapshot, at, oldest)
+		}
+	}
+	return m.Moment, err
+}
+
+// reach is the moment at a position, from the snapshots at one before it, or from the moment near where that is 0.
+func (t *Timeline) reach(ctx context.Context, near keptMoment, snapshot, at, oldest eventstore.Position) (m keptMoment, err error) {
 	first := at
 	if at > max(near.Position(), snapshot)+2*stride {
 		first = at - stride
 	}
-	var m keptMoment
 	if snapshot != 0 {
 		m, err = t.restore(ctx, near, snapshot, first, oldest)
 	} else {
@@ -123,7 +133,7 @@ func (t *Timeline) asOf(ctx context.Context, at, oldest eventstore.Position) (Mo
 	if err == nil {
 		m, err = t.fold(ctx, m, at)
 	}
-	return m.Moment, err
+	return m, err
 }
 
 // better is the position of the snapshot from which a moment is reached with less work than from one that is kept, 0 where
@@ -137,14 +147,20 @@ func (t *Timeline) better(ctx context.Context, near keptMoment, at eventstore.Po
 	if far <= cost && reachable {
 		return 0, nil
 	}
-	err = t.store.View(ctx, func(tx storage.Tx) (err error) {
-		last, err = eventstore.LastSnapshot(ctx, tx, state.New().Name(), at)
-		return err
-	})
+	last, err = t.lastSnapshot(ctx, at)
 	if err != nil || reachable && (last <= near.Position() || at-last+cost >= far) {
 		return 0, err
 	}
 	return last, nil
+}
+
+// lastSnapshot is the position of the last snapshot at a position or before it, 0 where there is none.
+func (t *Timeline) lastSnapshot(ctx context.Context, at eventstore.Position) (last eventstore.Position, err error) {
+	err = t.store.View(ctx, func(tx storage.Tx) (err error) {
+		last, err = eventstore.LastSnapshot(ctx, tx, state.New().Name(), at)
+		return err
+	})
+	return last, err
 }
 
 // noSnapshotAt is the error where what takes the place of removed history cannot be used.

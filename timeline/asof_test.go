@@ -334,3 +334,44 @@ func TestThePastFromWhatIsKept(t *testing.T) {
 		}
 	}
 }
+
+// I11: a damaged segment keeps nobody from the moments behind a snapshot that is behind it, whatever is kept and however near that is.
+func TestThePastBehindADamagedSegment(t *testing.T) {
+	p := newPast(t, 1, 400, 100) // with a snapshot every 1,500 events
+	for p.Now().Position() < 2500 {
+		p.append(t)
+	}
+	all, err := p.Snapshots(t.Context())
+	if err != nil || len(all) == 0 {
+		t.Fatal(len(all), err)
+	}
+	snapshot := all[len(all)-1].Position
+	want, err := p.AsOf(t.Context(), snapshot+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", p.path+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	var first eventstore.Position
+	if err := db.QueryRow(`UPDATE segments SET body = x'00112233' WHERE last_position =
+		(SELECT max(last_position) FROM segments WHERE last_position < ?) RETURNING first_position`, snapshot).Scan(&first); err != nil {
+		t.Fatal(err)
+	}
+	p.Timeline().LimitKept(1)
+	if _, err := p.AsOf(t.Context(), first-1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.AsOf(t.Context(), first); !errors.Is(err, eventstore.ErrCorrupt) {
+		t.Errorf("in the damaged segment: %v", err)
+	}
+	got, err := p.AsOf(t.Context(), snapshot+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c := range timeline.Diff(want, got) {
+		t.Errorf("%s is different", c.EntityID)
+	}
+}
