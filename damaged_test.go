@@ -1,7 +1,9 @@
 package statehouse_test
 
 import (
+	"bytes"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
@@ -338,5 +340,118 @@ func TestRepairOfWhatIsLeft(t *testing.T) {
 	}
 	if err := h.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// pagedHouse is a house of 200 events, one of them about sensor.on_the_page, with a snapshot.
+func pagedHouse(t *testing.T) (path string) {
+	t.Helper()
+	path = tempDB(t)
+	h := openHouse(t, path, statehouse.Options{})
+	for i := range 200 {
+		id := "sensor.a"
+		if i == 99 {
+			id = "sensor.on_the_page"
+		}
+		mustAppend(t, h, check.SensorEvent(id, float64(i)))
+	}
+	if err := errors.Join(h.Snapshot(t.Context()), h.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// spoilPage makes a page of a database one that SQLite cannot read.
+func spoilPage(t *testing.T, path string, page func(file []byte, pageSize int) int) {
+	t.Helper()
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pageSize := int(binary.BigEndian.Uint16(file[16:]))
+	file[page(file, pageSize)*pageSize] = 0xff // which is no kind of page
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// I11: a page of the log that SQLite cannot read is damage of the log for who needs it, and for nobody else.
+func TestAPageThatCannotBeRead(t *testing.T) {
+	path := pagedHouse(t)
+	spoilPage(t, path, func(file []byte, pageSize int) int { return bytes.Index(file, []byte("sensor.on_the_page")) / pageSize })
+	h, err := statehouse.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }()
+	read := func(q eventstore.Query) (n int, err error) {
+		for _, err = range h.Read(t.Context(), q) {
+			if err == nil {
+				n++
+			}
+		}
+		return n, err
+	}
+	forward, errForward := read(eventstore.Query{})
+	backward, errBackward := read(eventstore.Query{Backward: true})
+	if forward < 50 || backward < 50 || forward+backward > 199 {
+		t.Errorf("%d events can be read forward, and %d backward", forward, backward)
+	}
+	_, errHistory := read(eventstore.Query{Entities: []string{"sensor.a"}})
+	_, errEvent := h.Store().Event(t.Context(), 100)
+	_, errPast := h.AsOf(t.Context(), 150)
+	for name, err := range map[string]error{
+		"forward": errForward, "backward": errBackward, "history": errHistory, "event": errEvent, "as of": errPast,
+	} {
+		if !errors.Is(err, eventstore.ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, at := range []eventstore.Position{50, 200} {
+		if m, err := h.AsOf(t.Context(), at); err != nil || m.Position() != at {
+			t.Errorf("as of %d: %d, %v", at, m.Position(), err)
+		}
+	}
+}
+
+// I11: so is a table that cannot be read at all.
+func TestATableThatCannotBeRead(t *testing.T) {
+	whole, err := os.ReadFile(pagedHouse(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for table, open := range map[string]bool{
+		"meta": false, "segments": false, "segment_filters": true, "snapshots": true, "snapshot_parts": true, "append_keys": true, "cursors": true,
+	} {
+		path := tempDB(t)
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var root int
+		withDB(t, path, func(db *storage.DB) {
+			if err := db.Reader().QueryRow(`SELECT rootpage FROM sqlite_schema WHERE name = ?`, table).Scan(&root); err != nil {
+				t.Fatal(err)
+			}
+		})
+		spoilPage(t, path, func([]byte, int) int { return root - 1 })
+		h, err := statehouse.Open(path)
+		if err != nil {
+			if open || !errors.Is(err, eventstore.ErrCorrupt) {
+				t.Errorf("%s: %v", table, err)
+			}
+			continue
+		}
+		if !open {
+			t.Errorf("%s: the house is open", table)
+		}
+		for _, at := range []eventstore.Position{0, 100, 200} {
+			if m, err := h.AsOf(t.Context(), at); err != nil || m.Position() != at {
+				t.Fatalf("%s: as of %d: %d, %v", table, at, m.Position(), err)
+			}
+		}
+		if all, err := h.Snapshots(t.Context()); len(all) == 0 && !errors.Is(err, eventstore.ErrCorrupt) {
+			t.Errorf("%s: %d snapshots, %v", table, len(all), err)
+		}
+		_ = h.Close() // which may not be able to take a snapshot
 	}
 }

@@ -138,6 +138,7 @@ func (s *Store) kept(after Position) error {
 // orCompacted is an error of who reads behind a position, for whom what was not found may have been removed meanwhile:
 // the file knows that first.
 func (s *Store) orCompacted(ctx context.Context, after Position, err error) error {
+	err = orCorrupt(err)
 	if errors.Is(err, ErrCorrupt) && s.loadBase(ctx, s.db.Reader()) == nil {
 		if removed := s.kept(after); removed != nil {
 			return removed

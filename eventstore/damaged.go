@@ -46,9 +46,7 @@ func (s *Store) tolerate(ctx context.Context, err error) bool {
 	if !s.opts.ReadOnlyIfDamaged {
 		return false
 	}
-	if !errors.Is(err, ErrCorrupt) {
-		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
+	err = orCorrupt(err)
 	if s.damage != nil {
 		err = fmt.Errorf("%w; %w", s.damage, err)
 	}

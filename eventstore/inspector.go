@@ -87,6 +87,14 @@ func cause(err error) error {
 // isDamage says that an error of a read is about what is stored there, and not about the reading.
 func isDamage(err error) bool { return storage.IsDamage(err) || errors.Is(err, ErrCorrupt) }
 
+// orCorrupt is an error that matches ErrCorrupt if it is damage, also where SQLite found that.
+func orCorrupt(err error) error {
+	if isDamage(err) && !errors.Is(err, ErrCorrupt) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
 // walk looks at everything.
 func (v *inspector) walk(ctx context.Context) error {
 	if err := v.findEnd(ctx); err != nil {

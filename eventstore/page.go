@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -21,7 +20,8 @@ type page struct {
 }
 
 // segmentsFrom reads the page that begins with the segment that holds a position, and goes on forward, or backward with
-// the last segment first. It fails with ErrCorrupt where segments do not follow each other without a gap.
+// the last segment first. It fails with ErrCorrupt where segments do not follow each other without a gap. A segment that cannot
+// be read ends the page before it, and fails the one that begins with it.
 func segmentsFrom(ctx context.Context, db querier, from Position, backward bool) (page, error) {
 	to := MaxPosition
 	if backward {
@@ -55,11 +55,11 @@ func readPage(ctx context.Context, db querier, from, to Position) (p page, err e
 	if err != nil {
 		return page{}, err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
+	defer func() { _ = rows.Close() }() // what it could say, Err has said
 	for size := 0; size < pageBytes && rows.Next(); {
 		s, err := scanSegment(rows)
 		if err != nil {
-			return page{}, err
+			return p, errUnless(p.last > 0 && isDamage(err), err)
 		}
 		if err := p.add(from, backward, s.first, s.last, s.firstRecorded); err != nil {
 			return page{}, err
@@ -70,7 +70,8 @@ func readPage(ctx context.Context, db querier, from, to Position) (p page, err e
 			break
 		}
 	}
-	return p, rows.Err()
+	err = rows.Err()
+	return p, errUnless(p.last > 0 && isDamage(err), err)
 }
 
 func (p *page) holds(at Position) bool { return p.first <= at && at <= p.last }

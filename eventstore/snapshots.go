@@ -47,7 +47,7 @@ func (s *Store) Snapshots(ctx context.Context, versions map[string]int) (found [
 		return nil
 	})
 	if err != nil {
-		return nil, s.orClosed(err)
+		return nil, s.orClosed(orCorrupt(err))
 	}
 	return found, nil
 }

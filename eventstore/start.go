@@ -33,7 +33,7 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	if err := s.contained("the start", func() error { return w.start(ctx) }); err != nil {
 		s.preserve(err)
 		_ = conn.Close()
-		return fmt.Errorf("start: %w", orContext(ctx, err))
+		return fmt.Errorf("start: %w", orContext(ctx, orCorrupt(err)))
 	}
 	s.recovered.Took = time.Since(began)
 	s.waking.Go(s.waker.run)

@@ -166,7 +166,7 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	}
 	if err != nil {
 		s.preserve(err)
-		return nil, orContext(ctx, err)
+		return nil, orContext(ctx, orCorrupt(err))
 	}
 	err = s.loadBase(ctx, db.Reader())
 	if s.tolerate(ctx, err) {
@@ -175,7 +175,7 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	}
 	if err != nil {
 		s.preserve(err)
-		return nil, orContext(ctx, err)
+		return nil, orContext(ctx, orCorrupt(err))
 	}
 	return s, nil
 }

@@ -154,12 +154,15 @@ func (t *Timeline) better(ctx context.Context, near keptMoment, at eventstore.Po
 	return last, nil
 }
 
-// lastSnapshot is the position of the last snapshot at a position or before it, 0 where there is none.
+// lastSnapshot is the position of the last snapshot at a position or before it, 0 where there is none, or where damage hides them.
 func (t *Timeline) lastSnapshot(ctx context.Context, at eventstore.Position) (last eventstore.Position, err error) {
 	err = t.store.View(ctx, func(tx storage.Tx) (err error) {
 		last, err = eventstore.LastSnapshot(ctx, tx, state.New().Name(), at)
 		return err
 	})
+	if storage.IsDamage(err) {
+		return 0, nil
+	}
 	return last, err
 }
 
