@@ -7,7 +7,7 @@ import "iter"
 // that it came from or gave out ever changes.
 //
 // The zero Builder starts from the empty map. A Builder belongs to one goroutine at
-// a time, and must not be copied once it was changed: a change to such a copy panics.
+// a time, and must not be copied once it was changed: Set, Delete and Map of such a copy panic.
 type Builder[K comparable, V any] struct {
 	current Map[K, V]
 	// base is what Map answers as long as nothing is changed; nil is unknown.
@@ -67,6 +67,9 @@ func (b *Builder[K, V]) Delete(key K) bool {
 // what it does from then on leaves that map alone. If nothing was changed since the last
 // Map, or since the builder was made from a map, it answers the same pointer.
 func (b *Builder[K, V]) Map() *Map[K, V] {
+	if b.owner != nobody {
+		b.own() // or the map would be one that the builder it was copied from goes on to change
+	}
 	// base's nodes are not owned, so that any change has replaced the root.
 	if b.base == nil || b.base.root != b.current.root {
 		m := b.current
@@ -76,7 +79,7 @@ func (b *Builder[K, V]) Map() *Map[K, V] {
 	return b.base
 }
 
-// own makes sure that the builder has an owner of its own.
+// own makes sure that the builder has an owner of its own; one that has that of another panics.
 func (b *Builder[K, V]) own() {
 	if b.owner == nobody {
 		b.owner, b.self = newOwner(), b

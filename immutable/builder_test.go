@@ -111,14 +111,16 @@ func TestCopiedBuilderPanics(t *testing.T) {
 	b := NewBuilder[string, int]()
 	b.Set("a", 1)
 	dup := *b
-	for name, change := range map[string]func(){"Set": func() { dup.Set("a", 2) }, "Delete": func() { dup.Delete("a") }} {
+	for name, use := range map[string]func(){
+		"Set": func() { dup.Set("a", 2) }, "Delete": func() { dup.Delete("a") }, "Map": func() { dup.Map() },
+	} {
 		func() {
 			defer func() {
 				if recover() == nil {
 					t.Errorf("%s on a copy does not panic", name)
 				}
 			}()
-			change()
+			use()
 		}()
 	}
 	if v, _ := b.Get("a"); v != 1 {
