@@ -455,3 +455,46 @@ func TestATableThatCannotBeRead(t *testing.T) {
 		_ = h.Close() // which may not be able to take a snapshot
 	}
 }
+
+// I11: a house that has lost its uuid can be read.
+func TestAHouseThatLostItsUUIDCanBeRead(t *testing.T) {
+	whole, err := os.ReadFile(pagedHouse(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, damage := range []string{`DELETE FROM meta`, `UPDATE meta SET value = zeroblob(16)`, `UPDATE meta SET checksum = 1`} {
+		path := tempDB(t)
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		withDB(t, path, func(db *storage.DB) {
+			if _, err := db.Writer().ExecContext(t.Context(), damage); err != nil {
+				t.Fatal(err)
+			}
+		})
+		h, err := statehouse.OpenContext(t.Context(), path, statehouse.Options{ReadOnlyIfDamaged: true})
+		if err != nil {
+			t.Errorf("%s: %v", damage, err)
+			continue
+		}
+		if err := h.Damage(); !errors.Is(err, eventstore.ErrCorrupt) || !strings.Contains(err.Error(), "uuid") {
+			t.Errorf("%s: the damage is %v", damage, err)
+		}
+		n := 0
+		for _, err := range h.Read(t.Context(), eventstore.Query{}) {
+			if err != nil {
+				t.Fatalf("%s: %v", damage, err)
+			}
+			n++
+		}
+		if now := h.Now().Position(); n != 200 || now != 200 {
+			t.Errorf("%s: %d events, and the present is at %d", damage, n, now)
+		}
+		if m, err := h.AsOf(t.Context(), 100); err != nil || m.Position() != 100 {
+			t.Errorf("%s: as of 100: %d, %v", damage, m.Position(), err)
+		}
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -121,8 +121,10 @@ func (w *writer) start(ctx context.Context) error {
 		}
 		w.head.recorded = s.lastRecorded
 	}
-	if w.head.chain, err = chainAt(ctx, w.conn, from); err != nil {
-		return err
+	if w.head.chain = genesis(w.s.uuid); from > 0 { // the file may have lost its uuid
+		if w.head.chain, err = chainAt(ctx, w.conn, from); err != nil {
+			return err
+		}
 	}
 	if w.s.damage == nil {
 		err = w.catchUp(ctx, restored, last)
