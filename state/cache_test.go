@@ -173,3 +173,18 @@ func TestNewAt(t *testing.T) {
 		}
 	}
 }
+
+// Who comes back with a position that the cache has not come to yet gets what there is, and nothing was merged into that.
+func TestChangesSinceWhatIsStillToCome(t *testing.T) {
+	c := state.New()
+	if err := c.Apply(t.Context(), nil, sensorEvent(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	c.Promote()
+	for d, err := range c.ChangesSince(t.Context(), 5) {
+		if err != nil || !d.Partial || len(d.Changes) != 0 || d.Merged() != 0 {
+			t.Errorf("%d changes, %d merged, %v", len(d.Changes), d.Merged(), err)
+		}
+		break
+	}
+}

@@ -21,7 +21,9 @@ type Delta struct {
 }
 
 // Merged is the number of events whose net effect the delta is.
-func (d Delta) Merged() uint64 { return uint64(d.After.Position - d.Before.Position) }
+func (d Delta) Merged() uint64 {
+	return uint64(max(d.After.Position, d.Before.Position) - d.Before.Position) // who came back may be ahead for a moment
+}
 
 // Changes yields what changes from a revision on, as it is promoted: each delta begins where the last one ended. A
 // consumer that is slow gets the net change of all that happened meanwhile, and costs nobody anything: all that is
