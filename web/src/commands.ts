@@ -92,7 +92,8 @@ const asking = new Set<string>();
 async function settle(entityId: string, g: Given): Promise<void> {
   asking.add(g.position);
   try {
-    for await (const part of readLog({ query: { after: g.position, entityIds: [entityId], kinds: ["command_settled"] } })) {
+    // Not of this id alone: the entity may be called otherwise by now.
+    for await (const part of readLog({ query: { after: g.position, kinds: ["command_settled"] } })) {
       for (const e of part.events ?? []) {
         const settled = e.payload?.commandSettled;
         if (settled?.command !== g.position) continue;

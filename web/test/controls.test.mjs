@@ -107,6 +107,26 @@ test("a command that nobody answers is a failure, with a link to why, and the st
   });
 });
 
+test("a command to an entity that is renamed meanwhile is asked about until it is settled, and no longer", async () => {
+  const [id, newId] = ["light.sofa_lamp", "light.sofa_lamp_2"];
+  await look(`/?q=${id}`, async (page) => {
+    await page.route("**/statehouse.v1.CommandService/Call", (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), timeout: "2s" }) }));
+    await row(page, id).locator(".toggle").click();
+    await house.until(id, (s) => s.pending?.length === 1);
+    await house.call("RegistryService/EditEntity", { entityId: id, newId });
+    await house.until(newId, (s) => !s.pending?.length);
+    const asked = () => page.requests.filter((r) => r.url().endsWith("LogService/Read") && r.postData().includes("command_settled")).length;
+    // Each change of the house would be a reason to ask.
+    for (let i = 0, before; i < 3 || asked() > before; i++) {
+      before = asked();
+      assert.ok(i < 12, "it is asked for ever");
+      await house.publish(["zigbee2mqtt/ceiling_1", { state: "ON", brightness: 40 + i }]);
+      await house.until("light.ceiling_1", (s) => s.attributes.light.brightness === 40 + i);
+      await drawn(page);
+    }
+  });
+});
+
 test("a refusal is said in the server's words", async () => {
   await house.publish(["zigbee2mqtt/desk_lamp/availability", { state: "online" }], ["zigbee2mqtt/desk_lamp", { state: "OFF" }]);
   await look(
