@@ -200,8 +200,10 @@ func parseMoment(s string) (time.Time, bool) {
 		return t, true
 	}
 	for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04"} {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
-			return t, true
+		for _, zone := range []string{"", "Z07:00"} {
+			if t, err := time.ParseInLocation(layout+zone, s, time.Local); err == nil {
+				return t, true
+			}
 		}
 	}
 	return time.Time{}, false

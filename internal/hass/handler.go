@@ -184,7 +184,7 @@ func checkOrigin(r *http.Request) error {
 // stands for none: who writes that gets what is a nanosecond later, and as much before everything.
 func parseTime(text string) (time.Time, bool) {
 	for _, t := range [...]string{text, strings.Replace(text, " ", "+", 1)} { // a + that a URL made a space of
-		for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999-07:00", "2006-01-02 15:04:05.999999999", time.DateOnly} {
+		for _, layout := range timeLayouts {
 			if at, err := time.Parse(layout, t); err == nil {
 				if at.IsZero() {
 					at = at.Add(1)
@@ -195,3 +195,14 @@ func parseTime(text string) (time.Time, bool) {
 	}
 	return time.Time{}, false
 }
+
+// timeLayouts are how times are written; seconds may have fractions.
+var timeLayouts = func() []string {
+	all := []string{time.DateOnly}
+	for _, clock := range []string{"T15:04:05", "T15:04", " 15:04:05", " 15:04"} {
+		for _, zone := range []string{"", "Z07:00", "Z0700"} {
+			all = append(all, time.DateOnly+clock+zone)
+		}
+	}
+	return all
+}()

@@ -354,3 +354,22 @@ func TestErrorsHaveNoToken(t *testing.T) {
 		t.Errorf("the log has %s", text)
 	}
 }
+
+// Times are written in the ways that Home Assistant reads.
+func TestTimesOfClients(t *testing.T) {
+	want := time.Date(2026, 1, 31, 7, 0, 0, 0, time.UTC)
+	for _, text := range []string{
+		"2026-01-31T08:00:00+01:00", "2026-01-31T08:00:00.000000+01:00", "2026-01-31 08:00:00+01:00", "2026-01-31T08:00:00 01:00",
+		"2026-01-31T08:00:00+0100", "2026-01-31T07:00:00Z", "2026-01-31T07:00:00", "2026-01-31 07:00:00", "2026-01-31T07:00", "2026-01-31T07:00Z",
+		"2026-01-31T08:00+01:00", "2026-01-31 07:00",
+	} {
+		if got, ok := parseTime(text); !ok || !got.Equal(want) {
+			t.Errorf("%s: %s, %t", text, got, ok)
+		}
+	}
+	for _, text := range []string{"", "07:00", "2026-01-31T", "2026-01-31T25:00", "then"} {
+		if got, ok := parseTime(text); ok {
+			t.Errorf("%q: %s", text, got)
+		}
+	}
+}
