@@ -20,7 +20,7 @@ import (
 // to 2015, and 1500 to 2084.
 func TestAClockOutOfRange(t *testing.T) {
 	wild := []time.Time{
-		{}, time.Unix(-1, 0), time.Unix(0, 0), year(1500), year(1677), year(2262).Add(1), year(2300), year(2600), year(9999),
+		time.Unix(0, 999), {}, time.Unix(-1, 0), time.Unix(0, 0), year(1500), year(1677), year(2262).Add(1), year(2300), year(2600), year(9999),
 		time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0),
 	}
 	path := tempDB(t)

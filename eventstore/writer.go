@@ -261,7 +261,7 @@ func (w *writer) recordedTime() int64 {
 	if t := w.s.opts.Clock(); storable(t) {
 		now = t.Truncate(time.Microsecond)
 	}
-	return max(now.UnixNano(), w.head.recorded)
+	return max(now.UnixNano(), minTime.UnixNano(), w.head.recorded)
 }
 
 // rollback undoes what was done of a group before its commit.
