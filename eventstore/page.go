@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -20,8 +21,8 @@ type page struct {
 }
 
 // segmentsFrom reads the page that begins with the segment that holds a position, and goes on forward, or backward with
-// the last segment first. It fails with ErrCorrupt where segments do not follow each other without a gap. A segment that cannot
-// be read ends the page before it, and fails the one that begins with it.
+// the last segment first. It fails with ErrCorrupt where that segment is missing or cannot be read; one behind it that is or
+// cannot just ends the page, so that it costs nothing of what is before it.
 func segmentsFrom(ctx context.Context, db querier, from Position, backward bool) (page, error) {
 	to := MaxPosition
 	if backward {
@@ -53,16 +54,16 @@ func readPage(ctx context.Context, db querier, from, to Position) (p page, err e
 	}
 	rows, err := db.QueryContext(ctx, `SELECT `+segmentColumns+` FROM segments`+where, int64(from), pageRows)
 	if err != nil {
-		return page{}, err
+		return p.upTo(err)
 	}
 	defer func() { _ = rows.Close() }() // what it could say, Err has said
 	for size := 0; size < pageBytes && rows.Next(); {
 		s, err := scanSegment(rows)
-		if err != nil {
-			return p, errUnless(p.last > 0 && isDamage(err), err)
+		if err == nil {
+			err = p.add(from, backward, s.first, s.last, s.firstRecorded)
 		}
-		if err := p.add(from, backward, s.first, s.last, s.firstRecorded); err != nil {
-			return page{}, err
+		if err != nil {
+			return p.upTo(err)
 		}
 		p.segments = append(p.segments, s)
 		size += len(s.body)
@@ -70,8 +71,16 @@ func readPage(ctx context.Context, db querier, from, to Position) (p page, err e
 			break
 		}
 	}
-	err = rows.Err()
-	return p, errUnless(p.last > 0 && isDamage(err), err)
+	return p.upTo(rows.Err())
+}
+
+// upTo is the page as far as it was read when there was an error. Damage is the error of the page that would begin there.
+func (p page) upTo(err error) (page, error) {
+	err = orCorrupt(err)
+	if p.last != 0 && errors.Is(err, ErrCorrupt) {
+		return p, nil
+	}
+	return p, err
 }
 
 func (p *page) holds(at Position) bool { return p.first <= at && at <= p.last }
