@@ -109,3 +109,18 @@ func TestReadsGoUpToADamage(t *testing.T) {
 		})
 	}
 }
+
+// What a row says of itself that cannot be read costs nothing of what is behind it.
+func TestInspectGoesOnBehindNonsense(t *testing.T) {
+	path, _ := damagedLog(t)
+	alter(t, path, `PRAGMA ignore_check_constraints = ON`, `UPDATE segments SET first_position = 86 WHERE last_position = 3`)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cutOff(t, path, content)
+	result, found := inspect(t, path)
+	if len(found) == 0 || found[0].First != 3 || found[0].Last != 3 || result.Events != 4 {
+		t.Errorf("%d events are whole: %v", result.Events, found)
+	}
+}

@@ -448,7 +448,7 @@ func (v *inspector) skip(ctx context.Context, problem error) error {
 		return err
 	}
 	f := Finding{Kind: FindingSegment, Last: v.until, Problem: fmt.Errorf("it cannot be read: %w", problem)}
-	if next != nil && next.first > v.after+1 {
+	if next != nil && next.first > v.after+1 && next.first <= next.last {
 		f.Last = next.first - 1 // the segments before it are on a page that cannot be read
 	} else if next != nil {
 		f.Last = max(next.last, v.after+1) // its own row cannot be read
