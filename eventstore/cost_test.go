@@ -124,3 +124,14 @@ func TestInspectGoesOnBehindNonsense(t *testing.T) {
 		t.Errorf("%d events are whole: %v", result.Events, found)
 	}
 }
+
+// A constraint that SQLite does not understand any more is damage, and keeps nobody from looking at the rest.
+func TestInspectADamagedConstraint(t *testing.T) {
+	path := inspectedLog(t)
+	alter(t, path, `PRAGMA writable_schema = ON`,
+		`UPDATE sqlite_schema SET sql = replace(sql, 'length(file_uuid)', 'lxngth(file_uuid)') WHERE name = 'snapshots'`)
+	result, found := inspect(t, path)
+	if len(found) != 1 || found[0].Kind != eventstore.FindingFile || result.Events != 130 {
+		t.Errorf("%d events are whole: %v", result.Events, found)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // file looks at what is no part of the log: whether the database was found to be damaged when it was opened, the
@@ -60,7 +62,7 @@ func (v *inspector) structure(ctx context.Context) (problem, err error) {
 		}
 		err = rows.Err()
 	}
-	if isDamage(err) {
+	if isDamage(err) || storage.IsLogicError(err) { // it does not understand the schema any more
 		return err, nil
 	}
 	return problem, err

@@ -21,8 +21,8 @@ func IsDamage(err error) bool {
 	return e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB
 }
 
-// isLogicError says that SQLite does not understand a statement: a table or a column is not there, or is already.
-func isLogicError(err error) bool {
+// IsLogicError says that SQLite does not understand a statement: a table or a column is not there, or is already.
+func IsLogicError(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_ERROR
 }

@@ -40,7 +40,7 @@ func checkTable(ctx context.Context, db *sql.DB, name, columns string) error {
 
 // schemaError is the error of a statement that a schema as it was written does not have.
 func schemaError(err error) error {
-	if isLogicError(err) {
+	if IsLogicError(err) {
 		return fmt.Errorf("%w: its schema is not what was written: %w", ErrDamaged, err)
 	}
 	return err
