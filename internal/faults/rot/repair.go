@@ -13,8 +13,9 @@ import (
 )
 
 // tryRepair repairs the damaged house in a directory, and says in what the new one is not what was promised: each event
-// is what it was, or its position is said to be lost. served says that SQLite can read the damaged one.
-func (r *runner) tryRepair(ctx context.Context, dir string, served bool) error {
+// is what it was, or its position is said to be lost, and the damage did not spare it; and the damaged files are as they
+// were. served says that SQLite can read the damaged one.
+func (r *runner) tryRepair(ctx context.Context, dir string, house files, served bool) error {
 	to := filepath.Join(dir, "repaired")
 	if err := os.RemoveAll(to); err != nil {
 		return err
@@ -27,17 +28,24 @@ func (r *runner) tryRepair(ctx context.Context, dir string, served bool) error {
 		if served {
 			return fmt.Errorf("it can be served and not be repaired: %w", err)
 		}
-		return nil
+		return unchangedFiles(dir, house)
+	}
+	if err := unchangedFiles(dir, house); err != nil {
+		return fmt.Errorf("repaired: %w", err)
+	}
+	spared, err := r.spared(ctx, dir, house)
+	if err != nil {
+		return err
 	}
 	h, err := open(ctx, to, false)
 	if err != nil {
 		return err
 	}
-	err = r.compareRepaired(ctx, h, result)
+	err = r.compareRepaired(ctx, h, result, spared)
 	return errors.Join(err, h.Close())
 }
 
-func (r *runner) compareRepaired(ctx context.Context, h *statehouse.House, result eventstore.Salvaged) error {
+func (r *runner) compareRepaired(ctx context.Context, h *statehouse.House, result eventstore.Salvaged, spared map[eventstore.Position]bool) error {
 	if h.Store().UUID() == r.was.facts["uuid"] {
 		return errors.New("it is called what the old one was called")
 	}
@@ -47,7 +55,9 @@ func (r *runner) compareRepaired(ctx context.Context, h *statehouse.House, resul
 	lost := map[eventstore.Position]bool{}
 	for _, f := range result.Lost {
 		for at := f.First; at <= f.Last && at <= r.asker.last; at++ {
-			lost[at] = true
+			if lost[at] = true; spared[at] {
+				return fmt.Errorf("position %d is said to be lost, and is not damaged: %q", at, result.Lost)
+			}
 		}
 	}
 	saved := uint64(0)

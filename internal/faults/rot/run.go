@@ -84,6 +84,8 @@ type runner struct {
 	// the answers to what damaged ones are asked.
 	was, then         *answers
 	wasSize, thenSize [3]int
+	// rows are what SQLite reads of the log in the undamaged house.
+	rows rows
 
 	end  int // the number of the first flip that is not to be done
 	next atomic.Int64
@@ -109,6 +111,9 @@ func (r *runner) prepare(ctx context.Context, dir string) (err error) {
 	}
 	if r.opts.Bits {
 		r.Total *= 8
+	}
+	if r.rows, err = readRows(ctx, dir, r.house, nil); err != nil {
+		return err
 	}
 	r.end = r.Total
 	if limit := r.opts.Limit; limit > 0 {
@@ -284,7 +289,7 @@ func (r *runner) try(ctx context.Context, dir string, house files, further bool)
 	if err != nil {
 		served, err = r.tryReadOnly(ctx, dir, house, err)
 		if err == nil && further {
-			err = errors.Join(r.tryRepair(ctx, dir, served), unchangedFiles(dir, house))
+			err = r.tryRepair(ctx, dir, house, served)
 		}
 		return refused, served, err
 	}
@@ -296,7 +301,16 @@ func (r *runner) try(ctx context.Context, dir string, house files, further bool)
 		return out, false, fmt.Errorf("%w; it reported %q", err, a.reports)
 	}
 	if len(a.reports) > 0 {
-		return reported, false, nil
+		spared, err := r.spared(ctx, dir, house)
+		if err == nil {
+			err = r.tooMuch(a, spared)
+		}
+		if err == nil && further {
+			if err = house.write(dir); err == nil {
+				err = r.tryRepair(ctx, dir, house, true)
+			}
+		}
+		return reported, false, err
 	}
 	if n := a.size(); n != r.wasSize {
 		return out, false, fmt.Errorf("%d facts, moments and events instead of %d", n, r.wasSize)
@@ -371,7 +385,11 @@ func (r *runner) tryReadOnly(ctx context.Context, dir string, house files, refus
 	if err := a.differs(r.was); err != nil {
 		return true, fmt.Errorf("refused with %w, and opened for reading: %w; it reported %q", refusal, err, a.reports)
 	}
-	return true, nil
+	spared, err := r.spared(ctx, dir, house)
+	if err == nil {
+		err = r.tooMuch(a, spared)
+	}
+	return true, err
 }
 
 // unchangedFiles says which of the files is not what it was.
