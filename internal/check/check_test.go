@@ -56,6 +56,44 @@ func TestReadsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Of a log that is larger than the effort, some of the reads are compared all the same.
+func TestReadsOfALargeLog(t *testing.T) {
+	h, err := statehouse.Open(filepath.Join(t.TempDir(), "home.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = h.Close() }()
+	for range 6 {
+		batch := make([]eventstore.Event, 1000)
+		for i := range batch {
+			batch[i] = check.SensorEvent("sensor.a", float64(i))
+		}
+		if _, err := h.Append(t.Context(), batch...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var events []eventstore.Event
+	for e, err := range h.Read(t.Context(), eventstore.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e)
+	}
+	if err := check.Reads(t.Context(), h.Store(), events); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(e *eventstore.Event){
+		"another entity": func(e *eventstore.Event) { e.Entity = "sensor.b" },
+		"another kind":   func(e *eventstore.Event) { e.Kind = eventstore.KindSystem },
+	} {
+		changed := append([]eventstore.Event(nil), events...)
+		change(&changed[7])
+		if err := check.Reads(t.Context(), h.Store(), changed); err == nil {
+			t.Errorf("%s is not found", name)
+		}
+	}
+}
+
 // The check of a store reads each entity's events: it finds that some are left out.
 func TestStoreIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log.db")
