@@ -87,7 +87,7 @@ func (s *scene) play(ctx context.Context, seed uint64, m *faults.Meter) error {
 	for i := range devices {
 		house.Go(func() { errs <- s.report(honest, i) })
 	}
-	followed := [readers]int{}
+	var followed [readers]atomic.Int64
 	reading, stopReading := context.WithCancel(ctx)
 	defer stopReading()
 	for i := range readers {
@@ -101,6 +101,11 @@ func (s *scene) play(ctx context.Context, seed uint64, m *faults.Meter) error {
 	if err == nil {
 		err = s.compare(ctx)
 	}
+	for i := range followed {
+		if err == nil {
+			err = s.caughtUp(ctx, &followed[i])
+		}
+	}
 	if err == nil {
 		err = s.settle(ctx, goroutines)
 	}
@@ -112,8 +117,8 @@ func (s *scene) play(ctx context.Context, seed uint64, m *faults.Meter) error {
 	for i := range devices {
 		m.Count("honest messages", int(s.acked[i].Load()))
 	}
-	for _, n := range followed {
-		m.Count("followed events", n)
+	for i := range followed {
+		m.Count("followed events", int(followed[i].Load()))
 	}
 	return err
 }
@@ -178,7 +183,7 @@ func (s *scene) report(ctx context.Context, i int) error {
 }
 
 // follow reads the log from its beginning and live, and wants every position once.
-func (s *scene) follow(ctx context.Context, n *int) error {
+func (s *scene) follow(ctx context.Context, last *atomic.Int64) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.p.HTTP+"/v1/events?follow=1", nil)
 	if err != nil {
 		return err
@@ -192,15 +197,28 @@ func (s *scene) follow(ctx context.Context, n *int) error {
 	lines.Buffer(nil, 4<<20)
 	for lines.Scan() {
 		var e api.Event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil || int(e.Position) != *n+1 {
-			return fmt.Errorf("a reader gets %.200s after position %d (%v)", lines.Bytes(), *n, err) //nolint:errorlint // nil as a rule
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil || int(e.Position) != int(last.Load())+1 {
+			return fmt.Errorf("a reader gets %.200s after position %d (%v)", lines.Bytes(), last.Load(), err) //nolint:errorlint // nil as a rule
 		}
-		*n++
+		last.Add(1)
 	}
 	if ctx.Err() == nil {
-		return fmt.Errorf("a reader was cut off after position %d: %w", *n, lines.Err())
+		return fmt.Errorf("a reader was cut off after position %d: %w", last.Load(), lines.Err())
 	}
 	return nil
+}
+
+// caughtUp waits until a reader has everything.
+func (s *scene) caughtUp(ctx context.Context, last *atomic.Int64) error {
+	for end := time.Now().Add(settlePatience); ; time.Sleep(50 * time.Millisecond) {
+		head, err := s.p.Metric(ctx, "statehouse_log_position")
+		if err != nil || last.Load() >= int64(head) {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("a reader is at position %d after %s, and the log ends at %d", last.Load(), settlePatience, int64(head))
+		}
+	}
 }
 
 // compare wants every acknowledged message in the log, once and in order.
