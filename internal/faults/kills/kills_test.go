@@ -36,4 +36,9 @@ func TestKills(t *testing.T) {
 	if report.Rounds != rounds {
 		t.Errorf("%d kills instead of %d", report.Rounds, rounds)
 	}
+	for _, what := range []string{"acknowledged messages", "acknowledged edits"} {
+		if report.Counts[what] == 0 {
+			t.Errorf("no %s: nothing could be lost", what)
+		}
+	}
 }

@@ -61,7 +61,7 @@ func (h *house) work(ctx context.Context, p *faults.Program, acks int, shoot fun
 	return l
 }
 
-// wait waits until as much is acknowledged as was wanted, or nothing more can be.
+// wait waits until as much is acknowledged as was wanted, or nobody goes on, which is an error of them all.
 func (l *load) wait() {
 	done := make(chan struct{})
 	go func() {
@@ -90,6 +90,14 @@ func (l *load) acked() {
 	}
 }
 
+// broken notes that somebody cannot go on. Before as much was acknowledged as was wanted nobody has killed or stopped the
+// program: then it must not be.
+func (l *load) broken(err error) {
+	if l.left.Load() > 0 {
+		l.fail(fmt.Errorf("before the kill: %w", err))
+	}
+}
+
 // fail notes what must not be. What the kill does to connections is none of it.
 func (l *load) fail(err error) {
 	l.mu.Lock()
@@ -102,7 +110,8 @@ func (l *load) publish(ctx context.Context, p *faults.Program, i, window int) {
 	d := &l.h.devices[i]
 	c, err := faults.Dial(p.MQTT, fmt.Sprintf("dev%d", i), "", "")
 	if err != nil {
-		return // killed before it was connected
+		l.broken(err)
+		return
 	}
 	defer func() { _ = c.Close() }()
 	for ctx.Err() == nil {
@@ -110,7 +119,8 @@ func (l *load) publish(ctx context.Context, p *faults.Program, i, window int) {
 			d.sent++
 			c.Add(faults.Topic(i), faults.ReportOf(d.sent), false)
 		}
-		if c.Flush(func() { d.acked, d.total = d.acked+1, d.total+1; l.acked() }) != nil {
+		if err := c.Flush(func() { d.acked, d.total = d.acked+1, d.total+1; l.acked() }); err != nil {
+			l.broken(fmt.Errorf("device %d: %w", i, err))
 			return
 		}
 	}
@@ -127,8 +137,10 @@ func (l *load) edit(ctx context.Context, p *faults.Program) {
 		var refused *faults.StatusError
 		if errors.As(err, &refused) && refused.Status != 503 { // it is stopping
 			l.fail(err)
+			return
 		}
 		if err != nil {
+			l.broken(err)
 			return
 		}
 		if span.First == 0 || span.First != span.Last {
