@@ -80,7 +80,7 @@ func TestNoGap(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.fold(m)
-		if m.ID != "" {
+		if m.ID != incomplete {
 			ids = append(ids, strings.TrimPrefix(m.ID, newCursor(h, 0).database))
 		}
 	}
