@@ -3,33 +3,10 @@ package timeline_test
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"testing"
+
+	"github.com/statehouse/statehouse/internal/check"
 )
-
-// countdown is a context that is cancelled the n-th time that somebody looks at it.
-type countdown struct {
-	context.Context
-	cancel context.CancelFunc
-	left   atomic.Int64
-}
-
-func newCountdown(ctx context.Context, n int64) *countdown {
-	c := &countdown{}
-	c.Context, c.cancel = context.WithCancel(ctx)
-	c.left.Store(n)
-	return c
-}
-
-func (c *countdown) look() {
-	if c.left.Add(-1) == 0 {
-		c.cancel()
-	}
-}
-
-func (c *countdown) Done() <-chan struct{} { c.look(); return c.Context.Done() }
-
-func (c *countdown) Err() error { c.look(); return c.Context.Err() }
 
 // A question that is cancelled, wherever it is, says so, and the next one is answered.
 func TestCancelledQuestions(t *testing.T) {
@@ -59,10 +36,10 @@ func TestCancelledQuestions(t *testing.T) {
 			if _, err := p.AsOf(t.Context(), 2900); err != nil { // so that no other moment is kept
 				t.Fatal(err)
 			}
-			ctx := newCountdown(t.Context(), n)
+			ctx := check.NewCountdown(t.Context(), n)
 			err := ask(ctx)
-			ended = ctx.left.Load() <= 0
-			ctx.cancel()
+			ended = ctx.Ended()
+			ctx.Cancel()
 			if err != nil && (!ended || !errors.Is(err, context.Canceled)) {
 				t.Errorf("%s, cancelled at %d: %v", name, n, err)
 			}
