@@ -2,6 +2,7 @@ package statehouse_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/binary"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/statehouse/statehouse"
@@ -181,6 +183,35 @@ func TestRepair(t *testing.T) {
 	}
 	if _, err := statehouse.Repair(t.Context(), path, to, statehouse.RepairOptions{}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("over a file: %v", err)
+	}
+}
+
+// onLook does something when somebody first asks whether it is cancelled.
+type onLook struct {
+	context.Context
+	once sync.Once
+	do   func()
+}
+
+func (c *onLook) Done() <-chan struct{} {
+	c.once.Do(c.do)
+	return c.Context.Done()
+}
+
+// What comes to be at the output after a repair has looked is not the repair's to remove.
+func TestRepairsToOneOutput(t *testing.T) {
+	path, _ := damagedHouse(t, 30)
+	to := filepath.Join(t.TempDir(), "repaired.db")
+	ctx := &onLook{Context: t.Context(), do: func() {
+		if err := os.WriteFile(to, []byte("another's"), 0o600); err != nil {
+			t.Error(err)
+		}
+	}}
+	if _, err := statehouse.Repair(ctx, path, to, statehouse.RepairOptions{}); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over a file that has just been made: %v", err)
+	}
+	if text, err := os.ReadFile(to); err != nil || string(text) != "another's" {
+		t.Errorf("it is now %q, %v", text, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/storage"
@@ -25,11 +26,11 @@ var ErrLoss = errors.New("acknowledged events are missing")
 // Repair copies everything that can be read of the damaged database at path, which nobody may have open, into a new one
 // at output, where nothing may be: see [eventstore.Store.Salvage] for what becomes of it. The database at path stays as it is.
 // The new one is verified before Repair returns. An error leaves nothing at output. Errors: [ErrLoss], [fs.ErrExist] for
-// the output, [storage.ErrLocked], [storage.ErrDamaged] where SQLite can read nothing of the database, and others of
+// the output, [storage.ErrNotWritable], [storage.ErrLocked], [storage.ErrDamaged] where SQLite can read nothing of the database, and others of
 // reading and writing.
 func Repair(ctx context.Context, path, output string, opts RepairOptions) (result eventstore.Salvaged, err error) {
 	if _, err := os.Lstat(output); !errors.Is(err, fs.ErrNotExist) {
-		return result, errors.Join(fmt.Errorf("%w: %s; name a file that is not there", fs.ErrExist, output), err)
+		return result, errors.Join(isThere(output), err)
 	}
 	db, err := storage.Open(ctx, path, storage.Options{ReadOnlyIfDamaged: true})
 	if err != nil {
@@ -50,10 +51,32 @@ func Repair(ctx context.Context, path, output string, opts RepairOptions) (resul
 		return result, err
 	}
 	opts.Inspect.Projectors = freshProjectors()
+	if err := create(output); err != nil {
+		return result, err
+	}
 	if result, err = salvage(ctx, from, output, opts.Inspect); err != nil {
 		return result, errors.Join(err, remove(output))
 	}
 	return result, nil
+}
+
+// create makes an empty file, which is nobody else's: another repair may have begun to write there meanwhile.
+func create(output string) error {
+	if err := os.MkdirAll(filepath.Dir(output), 0o700); err != nil {
+		return fmt.Errorf("%w: %w", storage.ErrNotWritable, err)
+	}
+	f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return isThere(output)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", storage.ErrNotWritable, err)
+	}
+	return f.Close()
+}
+
+func isThere(output string) error {
+	return fmt.Errorf("%w: %s; name a file that is not there", fs.ErrExist, output)
 }
 
 // salvage makes the new database, and looks whether it is whole.
