@@ -264,9 +264,9 @@ func strangeEnv(model *kong.Application, environ []string) []string {
 	return strange
 }
 
-// serviceEnv are variables that Docker and Kubernetes set for a service called statehouse; the last is this package's
-// own, for tests.
-var serviceEnv = regexp.MustCompile(`^STATEHOUSE_(SERVICE_|PORT($|_)|NAME$|ENV_|TEST_)`)
+// serviceEnv are variables that Docker and Kubernetes set for a service called statehouse; the one before the last is package
+// state's, and the last this package's own, for tests.
+var serviceEnv = regexp.MustCompile(`^STATEHOUSE_(SERVICE_|PORT($|_)|NAME$|ENV_|DETECT_MUTATIONS$|TEST_)`)
 
 // formatConfig writes a configuration as the file that says it.
 func formatConfig(c daemon.Config) (string, error) {
