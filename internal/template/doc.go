@@ -35,7 +35,8 @@
 // Regular expressions are Go's (RE2): no look-around and no back-references in a pattern. slugify writes the letters of
 // Latin alphabets in ASCII and drops others. states() and what else asks for states fails, saying so. random and shuffle
 // do not exist, since equal input has to give equal output, nor do groupby, those that make HTML (striptags, urlize, xmlattr), and Home
-// Assistant's for sets (union, difference), versions and checksums: what needs one does not compile.
+// Assistant's for sets (union, difference), versions and checksums: what needs one as a filter or a test does not compile, and the
+// call of one as a function is that of what is not defined.
 //
 // # Why not a library
 //
