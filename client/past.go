@@ -28,7 +28,7 @@ func (c *Client) Resolve(ctx context.Context, at At) (AsOf, error) {
 type Change struct {
 	// EntityID is the id that the entity has after the change, or had last.
 	EntityID state.EntityID
-	// What are the words for what is different, as in docs/rpc.md: appeared, gone, id, name, area, …
+	// What are the words for what is different, as in docs/http.md: appeared, gone, id, name, area, …
 	What []string
 	// Before and After are the entity in the two moments, nil where it was not there. Before has the id of then.
 	Before, After *Version
