@@ -35,8 +35,8 @@ type NewEvent struct {
 	CorrelationId string `protobuf:"bytes,3,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
 	// The position of the event that caused this one; 0 where there is none.
 	CausePosition uint64 `protobuf:"varint,4,opt,name=cause_position,json=causePosition,proto3" json:"cause_position,omitempty"`
-	// Of any kind but system and history_removed, which are the server's. Kinds that change the registry need a token that is
-	// not restricted to entities.
+	// Of any kind but those of commands, system and history_removed, which are the server's. Kinds that change the registry, and
+	// those that begin with hass., need a token that is not restricted to entities.
 	Payload       *v1.Payload `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

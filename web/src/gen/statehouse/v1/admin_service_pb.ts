@@ -1124,7 +1124,7 @@ export const ConsumerSchema: GenMessage<Consumer, {jsonType: ConsumerJson}> = /*
   messageDesc(file_statehouse_v1_admin_service, 15);
 
 /**
- * AdminService looks after the store. Scope: admin, for everything.
+ * AdminService looks after the store. Scope: admin, for everything; of ListSnapshots and Stats read, for everything.
  *
  * @generated from service statehouse.v1.AdminService
  */

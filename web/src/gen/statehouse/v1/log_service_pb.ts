@@ -56,8 +56,8 @@ export type NewEvent = Message<"statehouse.v1.NewEvent"> & {
   causePosition: bigint;
 
   /**
-   * Of any kind but system and history_removed, which are the server's. Kinds that change the registry need a token that is
-   * not restricted to entities.
+   * Of any kind but those of commands, system and history_removed, which are the server's. Kinds that change the registry, and
+   * those that begin with hass., need a token that is not restricted to entities.
    *
    * @generated from field: statehouse.event.v1.Payload payload = 5;
    */
@@ -100,8 +100,8 @@ export type NewEventJson = {
   causePosition?: string;
 
   /**
-   * Of any kind but system and history_removed, which are the server's. Kinds that change the registry need a token that is
-   * not restricted to entities.
+   * Of any kind but those of commands, system and history_removed, which are the server's. Kinds that change the registry, and
+   * those that begin with hass., need a token that is not restricted to entities.
    *
    * @generated from field: statehouse.event.v1.Payload payload = 5;
    */
