@@ -109,7 +109,7 @@ func (*deviceSetCmd) Help() string {
 Examples:
 
     statehouse device set couch_lamp --area living_room
-    statehouse device set zigbee2mqtt/0x00158d0010000017 --name 'Couch lamp'`
+    statehouse device set 0x00158d0010000017 --name 'Couch lamp'`
 }
 
 // Run implements the command.
