@@ -28,6 +28,8 @@ type reading struct {
 	reaches bool
 	// disabled says that the last run of the decision found the entity disabled: it takes nothing in.
 	disabled bool
+	// silent says that a run of the decision found that the entity had been silent for too long; a second run does not any more.
+	silent bool
 }
 
 type saying struct {
@@ -336,14 +338,18 @@ func (e *Engine) decideOne(b *dialect.Batch, draft *dialect.Draft, r *reading, m
 	}
 	// What a broker had stored is a sign of life of an entity that nothing is known of, and of no other.
 	alive := spoken && (!m.Retained || old.GetDomain() == nil)
+	before := a.GetAvailability()
 	if alive {
+		if r.silent = r.silent || e.deadlines.silent(r.unique); r.silent {
+			before = unsaid // it was offline for its silence
+		}
 		for _, d := range r.made.deadlines(r.unique, a, m.ReceivedAt) {
 			e.deadlines.set(d)
 		}
 	}
 	expires := r.made.expireAfter
 	if r.reaches || alive && expires > 0 || !r.made.tells() {
-		a.Availability = e.availability(r.item, r.made, a.GetAvailability(), alive && expires > 0)
+		a.Availability = e.availability(r.item, r.made, before, alive && expires > 0)
 	}
 	err = b.Report(entry.GetId(), dialect.Report{
 		Before: st, Old: old, New: a, At: m.ReceivedAt, Spoken: spoken, Stored: m.Retained,

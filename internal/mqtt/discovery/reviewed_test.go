@@ -335,3 +335,20 @@ func TestEverythingAtOnce(t *testing.T) {
 type askingSubscriber struct{ e *Engine }
 
 func (n askingSubscriber) Subscribe(...string) { n.e.catalog.topicNames() }
+
+// An entity whose topic of availability has said nothing is there as soon as it is heard of, also where it was silent before.
+func TestSilenceEndsWithoutAWordOfAvailability(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		h := newHouse(t)
+		h.say("homeassistant/sensor/x/config", `{"name":"A","unique_id":"x","state_topic":"x","expire_after":60,"avty_t":"lwt","dev":{"ids":"d","name":"Desk"}}`)
+		h.say("x", "1")
+		h.expect("sensor.desk_a", `{"availability":"online","text":"1"}`)
+		h.pass(time.Hour)
+		h.expect("sensor.desk_a", `{"availability":"offline","text":"1"}`)
+		if restart {
+			h.restart()
+		}
+		h.say("x", "2")
+		h.expect("sensor.desk_a", `{"availability":"online","text":"2"}`)
+	}
+}
