@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/api"
 	"github.com/statehouse/statehouse/internal/mqtt"
+	"github.com/statehouse/statehouse/internal/mqtt/broker"
 )
 
 // A daemon with a damaged log serves what can be read of it, records nothing, takes no message, and says so everywhere.
@@ -72,5 +75,43 @@ func TestDamagedLogIsServed(t *testing.T) {
 	}
 	if after, err := os.ReadFile(c.DB); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the database was changed, %v", err)
+	}
+}
+
+// statuses are what a broker hears on the status topic.
+type statuses struct{ heard chan string }
+
+func (s *statuses) Filters() []string { return []string{statusTopic} }
+
+func (s *statuses) Handle(_ context.Context, m mqtt.Message) error {
+	s.heard <- string(m.Payload)
+	return nil
+}
+
+// At a broker of the user's, too, the status topic does not say that somebody takes messages in.
+func TestDamagedLogAtAnotherBroker(t *testing.T) {
+	said := &statuses{heard: make(chan string, 100)}
+	b, err := broker.Start(t.Context(), broker.Options{Address: "127.0.0.1:0", Handler: said})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	c := Config{DB: filepath.Join(t.TempDir(), "home.db")}
+	c.HTTP.Address, c.MQTT.Broker.URL = "127.0.0.1:0", "mqtt://"+b.Addr().String()
+	c.SetDefaults()
+	d := start(t, c, Options{})
+	if status := <-said.heard; status != statusOnline {
+		t.Errorf("a sound one says %q", status)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if status := <-said.heard; status != statusOffline {
+		t.Errorf("when it ends it says %q", status)
+	}
+	behind(t, c.DB, `UPDATE segments SET body = zeroblob(length(body)) WHERE last_position = (SELECT max(last_position) FROM segments)`)
+	start(t, c, Options{})
+	if status := <-said.heard; status != statusOffline {
+		t.Errorf("a damaged one says %q", status)
 	}
 }

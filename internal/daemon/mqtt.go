@@ -48,7 +48,7 @@ func (d *Daemon) startClient(ctx context.Context) error {
 	var subscriber clientSubscriber
 	in := newIntake(d.dialects(&subscriber), d.cfg.MQTT.Ignore, false)
 	d.intake.Store(in)
-	opts.Handler, opts.Logger = in, d.log
+	opts.Handler, opts.Logger, opts.Absent = in, d.log, d.house.Damage() != nil
 	opts.ClientID = cmp.Or(opts.ClientID, defaultClientID(d.house.Store().UUID()))
 	c, err := client.New(opts)
 	if err != nil {

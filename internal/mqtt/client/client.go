@@ -226,6 +226,9 @@ func (c *Client) over(n *conn) {
 	n.end()
 }
 
+// offline is what is said of who is not there.
+const offline = "offline"
+
 // hello is the CONNECT.
 func (c *Client) hello() *packets.Connect {
 	expiry := uint32(c.opts.SessionExpiry / time.Second)
@@ -235,7 +238,7 @@ func (c *Client) hello() *packets.Connect {
 		KeepAlive:  uint16(c.opts.KeepAlive / time.Second),
 		CleanStart: false,
 		Properties: &packets.Properties{SessionExpiryInterval: &expiry, ReceiveMaximum: &ahead},
-		WillFlag:   true, WillQOS: 1, WillRetain: true, WillTopic: c.opts.StatusTopic, WillMessage: []byte("offline"),
+		WillFlag:   true, WillQOS: 1, WillRetain: true, WillTopic: c.opts.StatusTopic, WillMessage: []byte(offline),
 		WillProperties: &packets.Properties{},
 	}
 }

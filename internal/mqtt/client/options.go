@@ -20,6 +20,8 @@ type Options struct {
 	// StatusTopic is where "online" and, by the broker when this client is gone, "offline" are retained. Empty means
 	// "statehouse/status".
 	StatusTopic string
+	// Absent has "offline" retained there also while the client is connected: its handler takes nothing.
+	Absent bool
 	// KeepAlive is how often the broker hears of an idle client: 30 s. Half as much again is waited for the broker.
 	KeepAlive time.Duration
 	// SessionExpiry is how long the broker is asked to keep the session, with its queue, for a client that is away: 7 days.

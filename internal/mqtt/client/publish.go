@@ -177,7 +177,11 @@ func (n *conn) acknowledged(p *packets.Puback) {
 
 // birth says "online", which the will takes back.
 func (c *Client) birth(ctx context.Context, n *conn) {
-	err := n.publish(ctx, mqtt.Publication{Topic: c.opts.StatusTopic, Payload: []byte("online"), QoS: min(1, n.maxQoS), Retain: n.retains})
+	status := "online"
+	if c.opts.Absent {
+		status = offline
+	}
+	err := n.publish(ctx, mqtt.Publication{Topic: c.opts.StatusTopic, Payload: []byte(status), QoS: min(1, n.maxQoS), Retain: n.retains})
 	if err != nil && ctx.Err() == nil {
 		c.opts.Logger.Warn("mqtt client: the status message is not published", "topic", c.opts.StatusTopic, "error", err)
 	}
