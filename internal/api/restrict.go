@@ -100,29 +100,3 @@ func (r Registry) Restrict(may May) Registry {
 	}
 	return seen
 }
-
-// Restrict is what somebody may see of a chain of causes: as far as the first link that he may not.
-func (w Why) Restrict(may May) Why {
-	links := []Link{}
-	for _, l := range w.Links {
-		if !may.wire(l.Event) {
-			w.Hidden, w.Next, w.Removed = l.Event.Position, 0, 0
-			break
-		}
-		l.Changes = restrictChanges(l.Changes, may)
-		var saw []State
-		for _, s := range l.Saw {
-			if may(s.EntityID) {
-				saw = append(saw, s)
-			}
-		}
-		l.Saw = saw
-		if l.Batch != nil && !may.wire(*l.Batch) {
-			batch := l.Batch.Redacted()
-			l.Batch = &batch
-		}
-		links = append(links, l)
-	}
-	w.Links = links
-	return w
-}

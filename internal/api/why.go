@@ -24,6 +24,9 @@ type WhyQuery struct {
 	// that the links of the answer are about.
 	Saw      []string
 	SawChain bool
+	// May is what whoever asks may see; nil means everything. The chain goes as far as the first link that he may not, and what
+	// he may not does not count where there is too much for one answer.
+	May May
 }
 
 // Why is a chain of causes.
@@ -81,12 +84,12 @@ func NewWhy(ctx context.Context, h *statehouse.House, q WhyQuery) (Why, error) {
 	w.Links = make([]Link, 0, len(links))
 	states := 0
 	for _, l := range links {
-		link, err := newLink(ctx, h, l, saw)
+		link, err := newLink(ctx, h, l, saw, q.May)
 		if err != nil {
 			return Why{}, err
 		}
 		if states += len(link.Saw); states > MaxSawStates {
-			w.Next, w.Removed = l.Event.Position, 0
+			w.Next, w.Removed, w.Hidden = l.Event.Position, 0, 0
 			break
 		}
 		w.Links = append(w.Links, link)
@@ -122,7 +125,9 @@ func whyOf(ctx context.Context, h *statehouse.House, q WhyQuery) (w Why, origin 
 func (w *Why) chain(ctx context.Context, h *statehouse.House, origin eventstore.Position, q WhyQuery) ([]timeline.Link, []string, error) {
 	saw := map[string]bool{}
 	for _, id := range q.Saw {
-		saw[id] = true
+		if q.May == nil || q.May(id) {
+			saw[id] = true
+		}
 	}
 	var links []timeline.Link
 	others := 0 // of the chain
@@ -133,6 +138,10 @@ func (w *Why) chain(ctx context.Context, h *statehouse.House, origin eventstore.
 		}
 		if err != nil {
 			return nil, nil, err
+		}
+		if q.May != nil && !q.May.Event(l.Event) {
+			w.Hidden = l.Event.Position
+			break
 		}
 		another := q.SawChain && l.Event.Entity != "" && !saw[l.Event.Entity]
 		if len(links) == MaxLinks || another && others == MaxSaw {
@@ -148,7 +157,8 @@ func (w *Why) chain(ctx context.Context, h *statehouse.House, origin eventstore.
 	return links, slices.Sorted(maps.Keys(saw)), nil
 }
 
-func newLink(ctx context.Context, h *statehouse.House, l timeline.Link, saw []string) (link Link, err error) {
+// newLink is a link as somebody may see it who may see its event.
+func newLink(ctx context.Context, h *statehouse.House, l timeline.Link, saw []string, may May) (link Link, err error) {
 	if link.Event, err = NewEvent(l.Event); err != nil {
 		return link, err
 	}
@@ -165,6 +175,13 @@ func newLink(ctx context.Context, h *statehouse.House, l timeline.Link, saw []st
 	}
 	if link.Batch, err = batchOf(ctx, h, l.Event); err != nil {
 		return link, err
+	}
+	if may != nil {
+		link.Changes = restrictChanges(link.Changes, may)
+		if link.Batch != nil && !may.wire(*link.Batch) {
+			batch := link.Batch.Redacted()
+			link.Batch = &batch
+		}
 	}
 	for _, id := range saw {
 		if s, ok := before.State.Get(id); ok {

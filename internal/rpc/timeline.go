@@ -204,12 +204,12 @@ func (s timelineService) Why(ctx context.Context, req *statehousev1.WhyRequest, 
 	if err != nil {
 		return err
 	}
+	q.May = seenBy(ctx)
 	why, err := api.NewWhy(ctx, h, q)
 	if err != nil {
 		return err
 	}
-	may := seenBy(ctx)
-	if why = why.Restrict(may); len(why.Links) == 0 {
+	if len(why.Links) == 0 {
 		return forbidden("the token is for some entities only, and the event is about none of them")
 	}
 	start := &statehousev1.WhyStart{
@@ -222,7 +222,7 @@ func (s timelineService) Why(ctx context.Context, req *statehousev1.WhyRequest, 
 		return stream.Send(&statehousev1.WhyResponse{Links: links})
 	}}
 	for _, l := range why.Links {
-		link, err := newLink(ctx, h, l, may)
+		link, err := newLink(ctx, h, l, q.May)
 		if err != nil {
 			return err
 		}

@@ -126,14 +126,13 @@ func answerWhy(h *statehouse.House, w http.ResponseWriter, r *http.Request, p *p
 	if p.err != nil {
 		return p.err
 	}
+	q.May = seenBy(r)
 	why, err := api.NewWhy(r.Context(), h, q)
 	if err != nil {
 		return err
 	}
-	if may := seenBy(r); may != nil {
-		if why = why.Restrict(may); len(why.Links) == 0 {
-			return forbidden("the token is for some entities only, and the event is about none of them")
-		}
+	if len(why.Links) == 0 {
+		return forbidden("the token is for some entities only, and the event is about none of them")
 	}
 	if notModified(w, r, h, q.At, why.AsOf) {
 		return nil

@@ -222,3 +222,35 @@ func TestTokensBeforeTheLock(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 }
+
+// TestRestrictedWhyIsBoundedAlike: what may not be seen does not count where an answer has too much, so that its end tells nothing of it.
+func TestRestrictedWhyIsBoundedAlike(t *testing.T) {
+	h := newHouse(t)
+	auth := newTestAuth()
+	auth["lights"] = access.NewIdentity("lights", access.Read, []string{"light.*"}, nil)
+	s := start(t, Options{House: h, Auth: auth})
+	const links = 120
+	var chain []eventstore.Event
+	for i := range api.MaxSaw + links {
+		e := lightEvent("light.a", uint32(i))
+		if i < api.MaxSaw { // its beginning may not be seen
+			e = lightEvent(fmt.Sprintf("sensor.s%d", i), 1)
+		}
+		e.CausePosition = eventstore.Position(i)
+		chain = append(chain, e)
+	}
+	appendEvents(t, h, chain...)
+	saw := func(name string) (query string) {
+		for i := range api.MaxSaw {
+			query += fmt.Sprintf("&saw=%s%d", name, i)
+		}
+		return query
+	}
+	for _, query := range []string{saw("sensor.s"), saw("sensor.none"), "saw=chain"} {
+		var w api.Why
+		send(t, "GET", s.URL()+"/v1/why/light.a?"+strings.TrimPrefix(query, "&"), "", "lights").decode(t, &w)
+		if len(w.Links) != links || w.Next != 0 || w.Hidden != api.MaxSaw {
+			t.Errorf("%.20s…: %d links, next %d, hidden %d", query, len(w.Links), w.Next, w.Hidden)
+		}
+	}
+}
