@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"syscall"
 
 	"github.com/statehouse/statehouse"
@@ -83,7 +84,8 @@ var exitCodes = [...]struct {
 
 // exitCode is the code that an error ends the program with.
 func exitCode(err error) int {
-	if err == nil || errors.Is(err, syscall.EPIPE) {
+	var network *net.OpError // where a broken pipe is a daemon, or a broker, that has gone
+	if err == nil || errors.Is(err, syscall.EPIPE) && !errors.As(err, &network) {
 		return exitOK
 	}
 	for _, e := range exitCodes {
