@@ -314,8 +314,9 @@ func (r *remote) page(ctx context.Context, query url.Values) (page []api.Event, 
 	return page, true, nil
 }
 
-// changes yields the stream of changes: from the beginning, or after a message that was seen before.
-func (r *remote) changes(ctx context.Context, lastID string) iter.Seq2[api.Message, error] {
+// changes yields the stream of changes: from the beginning, or after a message that was seen before. answered is called when the
+// daemon begins with it.
+func (r *remote) changes(ctx context.Context, lastID string, answered func()) iter.Seq2[api.Message, error] {
 	return func(yield func(api.Message, error) bool) {
 		query := url.Values{}
 		if lastID != "" {
@@ -327,6 +328,7 @@ func (r *remote) changes(ctx context.Context, lastID string) iter.Seq2[api.Messa
 			return
 		}
 		defer func() { _ = resp.Body.Close() }()
+		answered()
 		for m, err := range api.Messages(resp.Body) {
 			if ctx.Err() != nil {
 				yield(api.Message{}, context.Cause(ctx))

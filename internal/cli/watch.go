@@ -74,8 +74,8 @@ const lostPatience = time.Minute
 func (w *watcher) follow(r *remote) error {
 	var lost time.Time
 	for {
-		before := w.lastID
-		err := w.read(r)
+		answered := false
+		err := w.read(r, func() { answered = true })
 		switch {
 		case errors.Is(err, errEnough):
 			return nil
@@ -84,11 +84,11 @@ func (w *watcher) follow(r *remote) error {
 		case !w.ready || err != nil && !errors.Is(err, errUnreachable):
 			return err
 		}
-		if lost.IsZero() || w.lastID != before {
-			lost = time.Now()
+		if lost.IsZero() || answered {
+			lost = w.now()
 			w.notef("the daemon went away; waiting for it")
 		}
-		if time.Since(lost) > lostPatience {
+		if w.now().Sub(lost) > lostPatience {
 			return err
 		}
 		select {
@@ -116,9 +116,9 @@ func (w *watcher) again(r *remote) *remote {
 	return r
 }
 
-// read prints one stream until it ends.
-func (w *watcher) read(r *remote) error {
-	for m, err := range r.changes(w.ctx, w.lastID) {
+// read prints one stream until it ends. answered is called when it begins.
+func (w *watcher) read(r *remote, answered func()) error {
+	for m, err := range r.changes(w.ctx, w.lastID, answered) {
 		if err != nil {
 			return err
 		}

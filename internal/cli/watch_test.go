@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/api"
@@ -67,5 +70,36 @@ func TestWatchOverARestart(t *testing.T) {
 	cancel()
 	if code := <-ended; code != exitInterrupted {
 		t.Errorf("the watch exits %d", code)
+	}
+}
+
+// TestWatchOverCutConnections: a daemon that answers again and again is there, however little happens, and each time it is gone it is
+// waited for as long.
+func TestWatchOverCutConnections(t *testing.T) {
+	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	connections := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		now = now.Add(40 * time.Second) // in which nothing happened
+		switch connections++; connections {
+		case 1:
+			_, _ = io.WriteString(w, "event: ready\nid: x-1\ndata: {\"position\":1}\n\n")
+		case 5:
+			_, _ = io.WriteString(w, "event: change\nid: x-2\ndata: {\"position\":2,\"kind\":\"system\"}\n\n")
+		default:
+			_, _ = io.WriteString(w, ": 1\n\n")
+		}
+	}))
+	defer s.Close()
+	r, err := newRemote(s.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	w := watcher{
+		app: &app{ctx: t.Context(), stdout: io.Discard, stderr: io.Discard, now: func() time.Time { return now }},
+		cmd: &watchCmd{Count: 1}, known: map[string]api.State{},
+	}
+	if err := w.follow(r); err != nil || connections != 5 {
+		t.Errorf("after %d connections it says %v", connections, err)
 	}
 }
