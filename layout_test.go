@@ -18,9 +18,9 @@ const module = "github.com/statehouse/statehouse"
 // an embedding program uses knows nothing of the daemon, the log knows nothing of states, the map knows nothing at
 // all. A new package is added here, and its place is a decision.
 var layers = [][]string{
-	{"gen/statehouse/entity/v1", "immutable", "internal/access", "internal/defect", "internal/faults", "internal/mqtt", "internal/regex", "internal/web"},
+	{"gen/statehouse/entity/v1", "immutable", "internal/defect", "internal/faults", "internal/mqtt", "internal/regex", "internal/web"},
 	{"storage", "gen/statehouse/event/v1", "internal/faults/trace", "internal/mqtt/client"},
-	{"eventstore", "gen/statehouse/v1", "internal/faults/disk", "internal/faults/load", "internal/mqtt/broker", "internal/mqtt/play"},
+	{"eventstore", "gen/statehouse/v1", "internal/access", "internal/faults/disk", "internal/faults/load", "internal/mqtt/broker", "internal/mqtt/play"},
 	{"state", "registry"},
 	{"timeline", "internal/command", "internal/filter", "internal/template"},
 	{"."},

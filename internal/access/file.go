@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/statehouse/statehouse/storage"
 )
 
 // fileVersion is that of the form of the file.
@@ -182,7 +184,7 @@ func WriteFile(path string, content []byte) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	if err := syncDir(dir); err != nil {
+	if err := storage.SyncDir(dir); err != nil {
 		return fmt.Errorf("%w: %w", errNotSynced, err)
 	}
 	return nil
