@@ -101,7 +101,9 @@ func Run(ctx context.Context, opts Options) (Result, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	rec, err := openRecording(opts.File, opts.Stdin)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	rec, err := openRecording(ctx, opts.File, opts.Stdin)
 	if err != nil {
 		return Result{}, err
 	}
@@ -111,7 +113,7 @@ func Run(ctx context.Context, opts Options) (Result, error) {
 	if err != nil {
 		return Result{Next: max(opts.From, 1)}, fmt.Errorf("play: %w", err)
 	}
-	p := &player{opts: opts, rec: rec, link: link, waiting: map[uint16]int{}, pong: make(chan struct{}, 1)}
+	p := &player{opts: opts, rec: rec, link: link, fail: fail, waiting: map[uint16]int{}, pong: make(chan struct{}, 1)}
 	return p.run(ctx)
 }
 
@@ -139,8 +141,8 @@ func (o *Options) check() error {
 	return nil
 }
 
-// run is Run on an open connection.
-func (p *player) run(ctx context.Context) (Result, error) {
+// run is Run on an open connection. live ends with whatever fails first.
+func (p *player) run(live context.Context) (Result, error) {
 	window := p.opts.Window
 	if window == 0 {
 		window = 100
@@ -151,8 +153,6 @@ func (p *player) run(ctx context.Context) (Result, error) {
 	p.room = make(chan struct{}, window)
 	began := time.Now()
 	p.opts.Logger.Info("play: begins", "file", p.rec.name, "broker", p.opts.Broker.URL, "from", max(p.opts.From, 1))
-	live, fail := context.WithCancelCause(ctx)
-	p.fail = fail
 	var wg sync.WaitGroup
 	stop := context.AfterFunc(live, p.link.Interrupt)
 	wg.Go(func() { p.listen(live) })
@@ -164,7 +164,7 @@ func (p *player) run(ctx context.Context) (Result, error) {
 	if err != nil && live.Err() != nil {
 		err = context.Cause(live) // whatever failed first
 	}
-	fail(nil)
+	p.fail(nil)
 	stop()
 	wg.Wait()
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -232,6 +233,49 @@ func TestStdinAndGzip(t *testing.T) {
 }
 
 // TestBadLines: an error names file and line.
+// Whoever waits for the next line of standard input ends with the context, and with the broker.
+func TestStdinThatSaysNothing(t *testing.T) {
+	for what, c := range map[string]struct {
+		lines []string
+		ends  func(cancel context.CancelFunc, b *broker.Broker)
+	}{
+		"cancelled at its beginning":  {nil, func(cancel context.CancelFunc, _ *broker.Broker) { cancel() }},
+		"cancelled between two lines": {numbered(1), func(cancel context.CancelFunc, _ *broker.Broker) { cancel() }},
+		"the broker ends":             {numbered(1), func(_ context.CancelFunc, b *broker.Broker) { _ = b.Close() }},
+	} {
+		t.Run(what, func(t *testing.T) {
+			rec := &recorder{}
+			b, ep := start(t, broker.Options{Handler: rec})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			in, out := io.Pipe()
+			defer func() { _ = out.Close() }()
+			ended := make(chan error, 1)
+			go func() {
+				_, err := play.Run(ctx, play.Options{File: "-", Stdin: in, Broker: ep})
+				ended <- err
+			}()
+			for _, line := range c.lines {
+				if _, err := io.WriteString(out, line+"\n"); err != nil {
+					t.Fatal(err)
+				}
+				for len(rec.take()) == 0 {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			c.ends(cancel, b)
+			select {
+			case err := <-ended:
+				if err == nil {
+					t.Error("it ends without an error")
+				}
+			case <-time.After(20 * time.Second):
+				t.Error("it waits for the next line")
+			}
+		})
+	}
+}
+
 func TestBadLines(t *testing.T) {
 	_, ep := start(t, broker.Options{})
 	good := numbered(1)[0]

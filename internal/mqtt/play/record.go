@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,15 +84,23 @@ type recording struct {
 	closers []io.Closer
 }
 
-// openRecording opens a file, or what stands for standard input.
-func openRecording(name string, stdin io.Reader) (*recording, error) {
+// openRecording opens a file, or what stands for standard input, where the next line may be long in coming: waiting for it ends with
+// the context. What is being read there then goes on until something comes, and is lost.
+func openRecording(ctx context.Context, name string, stdin io.Reader) (*recording, error) {
 	rec := &recording{name: name}
 	if name == "-" {
 		rec.name = "standard input"
 		if stdin == nil {
 			stdin = os.Stdin
 		}
-		rec.r = bufio.NewReaderSize(stdin, 64<<10)
+		r, w := io.Pipe()
+		go func() {
+			_, err := io.Copy(w, stdin)
+			_ = w.CloseWithError(err)
+		}()
+		context.AfterFunc(ctx, func() { _ = r.CloseWithError(context.Cause(ctx)) })
+		rec.closers = append(rec.closers, r)
+		rec.r = bufio.NewReaderSize(r, 64<<10)
 	} else {
 		f, err := os.Open(name)
 		if err != nil {
