@@ -248,6 +248,9 @@ func (c *Config) Redacted() Config {
 		}
 	}
 	hide(&r.MQTT.Broker.Password)
+	if strings.Contains(r.MQTT.Broker.URL, "@") { // somebody wrote it there, which is wrong
+		hide(&r.MQTT.Broker.URL)
+	}
 	r.Devices = redactedDevices(c.Devices)
 	r.MQTT.Users = append([]User(nil), c.MQTT.Users...)
 	for i := range r.MQTT.Users {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -313,6 +314,7 @@ func TestConfigCheck(t *testing.T) {
 		{users(User{Name: "a", PasswordFile: "nowhere", Publish: []string{"#"}}), "mqtt.users[0].password_file: open nowhere"},
 		{func(c *Config) { c.MQTT.Broker.Username = "a" }, "mqtt.broker.url: it is missing"},
 		{external(Broker{URL: "mqtt://a:geheim@b"}), "mqtt.broker.url: it contains a user"},
+		{external(Broker{URL: "mqtt:a:geheim@b"}), "mqtt.broker.url: it contains a user"},
 		{external(Broker{URL: "ftp://b"}), "mqtt.broker.url: \"ftp://b\": write"},
 		{external(Broker{URL: "mqtt://b", Password: "geheim", PasswordFile: "x"}), "mqtt.broker.password: give one"},
 		{external(Broker{URL: "mqtt://b", PasswordFile: "nowhere"}), "mqtt.broker.password_file: open nowhere"},
@@ -336,6 +338,9 @@ func TestConfigCheck(t *testing.T) {
 			strings.Contains(err.Error(), "geheim") {
 			t.Errorf("want %q, got %v", test.want, err)
 			continue
+		}
+		if shown := fmt.Sprintf("%+v", c.Redacted()); strings.Contains(shown, "geheim") {
+			t.Errorf("%s: it is shown as %s", test.want, shown)
 		}
 		if _, started := Start(t.Context(), c, Options{}); started == nil || started.Error() != err.Error() {
 			t.Errorf("checked: %v\nstarted: %v", err, started)

@@ -43,7 +43,7 @@ func (e Endpoint) address() (addr, host string, secure bool, err error) {
 	}
 	port := map[string]string{"mqtt": "1883", "mqtts": "8883"}[u.Scheme]
 	switch {
-	case u.User != nil:
+	case strings.Contains(e.URL, "@"): // also where the slashes are missing
 		return "", "", false, errors.New("it contains a user, and URLs are logged; give the user name and the password by themselves")
 	case port == "":
 		return "", "", false, fmt.Errorf("%q: %s", e.URL, form)
