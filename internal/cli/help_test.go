@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/statehouse/statehouse"
 )
 
 // TestEnvironmentVariables: the name of a flag's variable follows from the flag's, so that no two flags share one.
@@ -49,6 +51,25 @@ func TestHelpIsNotRead(t *testing.T) {
 		var stderr bytes.Buffer
 		if code := Run(t.Context(), []string{"list", "--help"}, nil, fullDisk{err}, &stderr); code != want {
 			t.Errorf("%v: it ends with %d, %s", err, code, stderr.String())
+		}
+	}
+}
+
+// TestATokenThatNobodyReads: a secret that cannot be printed is lost, which is an error also where nobody reads what is printed.
+func TestATokenThatNobodyReads(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "home.db")
+	house, err := statehouse.Open(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := house.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"table", "json"} {
+		var stderr bytes.Buffer
+		args := []string{"token", "create", format, "--scope", "read", "--db", db, "-o", format}
+		if code := Run(t.Context(), args, nil, fullDisk{syscall.EPIPE}, &stderr); code != exitFailure || !strings.Contains(stderr.String(), "rotate") {
+			t.Errorf("%s: it ends with %d, %s", format, code, stderr.String())
 		}
 	}
 }

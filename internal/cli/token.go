@@ -34,18 +34,22 @@ func (o tokenOut) print(a *app, made api.IssuedToken) error {
 		}
 		made.Secret = ""
 	}
+	var err error
 	switch {
 	case o.json() && o.Out != "":
 		return printJSON(a.stdout, made.Token)
 	case o.json():
-		return printJSON(a.stdout, made)
+		err = printJSON(a.stdout, made)
 	case o.Out != "":
 		a.notef("the token %s is in %s", made.Name, o.Out)
-		return nil
 	default:
 		a.notef("the token %s; there is no other copy of it", made.Name)
-		return a.printf("%s\n", made.Secret)
+		err = a.printf("%s\n", made.Secret)
 	}
+	if err != nil { // not wrapped: that nobody reads is no error elsewhere
+		return fmt.Errorf("the token %s was made, and cannot be printed: %s; rotate it to get another secret", made.Name, err.Error())
+	}
+	return nil
 }
 
 type tokenCreateCmd struct {
