@@ -315,26 +315,6 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
-// TestDirectoriesThatCannotBeSynced: tokens can be kept wherever the database can, also where a directory may be written and not read.
-func TestDirectoriesThatCannotBeSynced(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("permissions do not bind root")
-	}
-	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o300); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.Chmod(dir, 0o700) })
-	tokens := open(t, filepath.Join(dir, "tokens"))
-	create(t, tokens, Spec{Name: "a", Scopes: Read})
-	if _, _, err := tokens.Rotate("a", 0); err != nil {
-		t.Error(err)
-	}
-	if _, err := tokens.Revoke("a"); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestRot: whatever bit of the file changes, it is damaged, or says what it said.
 func TestRot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tokens")

@@ -232,7 +232,6 @@ func TestStdinAndGzip(t *testing.T) {
 	}
 }
 
-// TestBadLines: an error names file and line.
 // Whoever waits for the next line of standard input ends with the context, and with the broker.
 func TestStdinThatSaysNothing(t *testing.T) {
 	for what, c := range map[string]struct {
@@ -276,6 +275,7 @@ func TestStdinThatSaysNothing(t *testing.T) {
 	}
 }
 
+// TestBadLines: an error names file and line.
 func TestBadLines(t *testing.T) {
 	_, ep := start(t, broker.Options{})
 	good := numbered(1)[0]
