@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -156,7 +155,8 @@ func (f *Follower) run(ctx context.Context) {
 	})
 }
 
-// retry does something until it succeeds, and returns false if ctx or the store ends before.
+// retry does something until it succeeds, and returns false if ctx, which ends with the store, ends before. That a store is
+// closed may be what the handler says of another one.
 func (f *Follower) retry(ctx context.Context, do func() error) bool {
 	for pause := followPause; ; pause = min(2*pause, followPauseMax) {
 		err := do()
@@ -164,7 +164,7 @@ func (f *Follower) retry(ctx context.Context, do func() error) bool {
 			f.fault.Store(nil)
 			return true
 		}
-		if ctx.Err() != nil || errors.Is(err, ErrClosed) {
+		if ctx.Err() != nil {
 			return false
 		}
 		err = fmt.Errorf("follower %q after position %d: %w", f.c.Name(), f.c.Acked(), err)

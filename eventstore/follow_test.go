@@ -115,6 +115,7 @@ func TestAFollowerThatFails(t *testing.T) {
 			{func() error { return bad }, "not now"},
 			{func() error { panic("boom") }, "panicked: boom"},
 			{func() error { runtime.Goexit(); return nil }, "ended its goroutine"},
+			{func() error { return eventstore.ErrClosed }, "the store is closed"}, // that of another one, which it copies to
 		} {
 			step <- c.fail
 			synctest.Wait()
@@ -126,7 +127,7 @@ func TestAFollowerThatFails(t *testing.T) {
 		began := time.Now()
 		step <- func() error { return nil }
 		synctest.Wait()
-		if st := f.Stats(); st.Error != nil || st.Failures != 3 || st.Behind != 0 || time.Since(began) > time.Minute {
+		if st := f.Stats(); st.Error != nil || st.Failures != 4 || st.Behind != 0 || time.Since(began) > time.Minute {
 			t.Errorf("after it: %+v", st)
 		}
 		close(step) // whatever comes now is nil, and panics
