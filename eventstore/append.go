@@ -72,20 +72,26 @@ func (s *Store) submit(ctx context.Context, r *request) (Span, error) {
 	return s.await(ctx, r, began)
 }
 
-// await waits for the answer to a request that is queued.
+// await waits for the answer to a batch that is queued.
 func (s *Store) await(ctx context.Context, r *request, began time.Time) (Span, error) {
+	if err := r.wait(ctx); err != nil {
+		return Span{}, err
+	}
+	s.stats.appends.add(time.Since(began))
+	return r.span, nil
+}
+
+// wait waits for the answer to a request that is queued. One whose context ends before the writer has begun with it is dropped.
+func (r *request) wait(ctx context.Context) error {
 	select {
 	case <-r.done:
 	case <-ctx.Done():
 		if r.state.CompareAndSwap(requestQueued, requestCancelled) {
-			return Span{}, fmt.Errorf("append: %w", context.Cause(ctx))
+			return fmt.Errorf("append: %w", context.Cause(ctx))
 		}
 		<-r.done
 	}
-	if r.err == nil {
-		s.stats.appends.add(time.Since(began))
-	}
-	return r.span, r.err
+	return r.err
 }
 
 // enqueue hands a request to the writer, waiting for room.

@@ -215,10 +215,14 @@ func (s *Store) behind(ctx context.Context, at Position) (names []string, err er
 // cut makes the position that was verified the base of the log, and removes what is before it.
 func (s *Store) cut(ctx context.Context, v *inspector, source string) (attested Position, err error) {
 	// No snapshot is made or removed meanwhile, and no segment sealed.
-	s.snapshots.saving.Lock()
-	defer s.snapshots.saving.Unlock()
-	s.sealStep.Lock()
-	defer s.sealStep.Unlock()
+	if err := s.snapshots.saving.Acquire(ctx, 1); err != nil {
+		return 0, err
+	}
+	defer s.snapshots.saving.Release(1)
+	if err := s.sealStep.Acquire(ctx, 1); err != nil {
+		return 0, err
+	}
+	defer s.sealStep.Release(1)
 	next, err := s.baseAt(ctx, v.limit)
 	if err != nil {
 		return 0, err

@@ -91,8 +91,10 @@ func (s *Store) Seal(ctx context.Context) error {
 // step seals the oldest run that is not sealed, if there are at least this many events in it, and says whether there
 // was one.
 func (b *sealer) step(ctx context.Context, atLeast int) (more bool, err error) {
-	b.s.sealStep.Lock()
-	defer b.s.sealStep.Unlock()
+	if err := b.s.sealStep.Acquire(ctx, 1); err != nil {
+		return false, err
+	}
+	defer b.s.sealStep.Release(1)
 	b.run = sealRuns.Get().(*run)
 	defer func() {
 		sealRuns.Put(b.run)
@@ -115,12 +117,8 @@ func (b *sealer) step(ctx context.Context, atLeast int) (more bool, err error) {
 		b.last = last
 		return true, nil
 	}
-	r := &request{done: make(chan struct{}), control: p.replace}
-	if err := b.s.enqueue(ctx, r); err != nil {
+	if err := b.s.inTurn(ctx, p.replace); err != nil {
 		return false, err
-	}
-	if <-r.done; r.err != nil {
-		return false, r.err
 	}
 	b.last = last
 	return true, nil

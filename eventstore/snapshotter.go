@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/statehouse/statehouse/storage"
 )
 
@@ -24,7 +26,7 @@ type snapshotter struct {
 	s *Store
 	// saving guards fulls and bad, and is held while snapshots are made. The writer takes it only when its queue is
 	// closed and empty: whoever holds it then does not wait for the writer.
-	saving sync.Mutex
+	saving *semaphore.Weighted
 	// fulls are the full snapshots that deltas may start from, by owner: the last that each has made since the start.
 	fulls map[string]*fullSnapshot
 	// bad are the damaged snapshots that the start has skipped. They are removed when there are new ones.
@@ -40,6 +42,7 @@ type snapshotter struct {
 
 func (b *snapshotter) init(s *Store) {
 	b.s, b.wanted, b.stopping = s, make(chan struct{}, 1), make(chan struct{})
+	b.saving = semaphore.NewWeighted(1)
 	b.fulls, b.bad = map[string]*fullSnapshot{}, map[snapshotPlace]bool{}
 	b.stop = sync.OnceFunc(func() {
 		close(b.stopping)
@@ -95,10 +98,9 @@ type fullSnapshot struct {
 	deltas  int // that start from it
 }
 
-// skipped tells which snapshots the start could not use. Where one should have been good, a new one is made at once.
+// skipped tells which snapshots the start could not use, before anything else uses b. Where one should have been good, a new one
+// is made at once.
 func (b *snapshotter) skipped(faults []error) {
-	b.saving.Lock()
-	defer b.saving.Unlock()
 	for _, err := range faults {
 		if f := (*SnapshotFault)(nil); errors.As(err, &f) && f.Damaged {
 			b.bad[snapshotPlace{f.Owner, f.Position}] = true
@@ -120,8 +122,10 @@ type stepper func(f func(ctx context.Context, tx storage.Tx) error) error
 // save saves every projector at the head of the log, and removes snapshots that are not needed any more. What is saved
 // already it leaves alone.
 func (b *snapshotter) save(ctx context.Context) error {
-	b.saving.Lock()
-	defer b.saving.Unlock()
+	if err := b.saving.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("wait for the snapshot under way: %w", context.Cause(ctx))
+	}
+	defer b.saving.Release(1)
 	var all []captured
 	var at Position
 	err := b.s.inTurn(ctx, func(w *writer, ctx context.Context) (err error) {

@@ -47,8 +47,8 @@ func (s *Store) Start(ctx context.Context, ps ...Projector) error {
 	w.anchor()
 	// The writer outlives the context of the start: it ends when the store is closed.
 	background := context.WithoutCancel(ctx)
-	s.writer.Go(func() { w.run(background) })
 	s.snapshots.skipped(s.recovered.Faults)
+	s.writer.Go(func() { w.run(background) })
 	s.snapshots.ends.Go(func() { s.snapshots.loop(background) })
 	if s.opts.SealAfter > 0 {
 		sealing, stop := context.WithCancel(background)

@@ -81,7 +81,7 @@ type Store struct {
 	sealing    chan struct{} // tells the sealer that there is enough
 	sealer     sync.WaitGroup
 	stopSealer context.CancelFunc
-	sealStep   sync.Mutex // held while segments are sealed or removed; the writer never takes it
+	sealStep   *semaphore.Weighted // held while segments are sealed or removed; the writer never takes it
 
 	base        atomic.Pointer[base]
 	compacting  *semaphore.Weighted // held while history is removed
@@ -151,7 +151,8 @@ func Open(ctx context.Context, db *storage.DB, opts Options) (*Store, error) {
 	s := &Store{
 		db: db, opts: opts, segmentBytes: maxSegmentBytes,
 		queue: make(chan *request, 4096), sealing: make(chan struct{}, 1), stopSealer: func() {},
-		room: semaphore.NewWeighted(opts.QueueBytes), directory: newDirectory(), compacting: semaphore.NewWeighted(1),
+		room: semaphore.NewWeighted(opts.QueueBytes), directory: newDirectory(),
+		sealStep: semaphore.NewWeighted(1), compacting: semaphore.NewWeighted(1),
 	}
 	s.snapshots.init(s)
 	s.waker.init()

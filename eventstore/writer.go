@@ -80,8 +80,12 @@ func (w *writer) run(ctx context.Context) {
 func (w *writer) serve(ctx context.Context) {
 	w.commit(ctx)
 	if w.control != nil {
-		runtime.Gosched() // those that were answered
-		w.finish(w.control, Span{}, w.s.contained("the writer", func() error { return w.control.control(w, ctx) }))
+		runtime.Gosched()       // those that were answered
+		err := context.Canceled // its caller has gone
+		if w.control.state.CompareAndSwap(requestQueued, requestTaken) {
+			err = w.s.contained("the writer", func() error { return w.control.control(w, ctx) })
+		}
+		w.finish(w.control, Span{}, err)
 	}
 	if w.head.position-w.snapshot >= w.s.snapshots.distance() {
 		w.snapshot = w.head.position // until it is known where the next one is
@@ -385,8 +389,10 @@ func (w *writer) recover(ctx context.Context) error {
 // replay at the next start.
 func (w *writer) lastSnapshot(ctx context.Context) {
 	b := &w.s.snapshots
-	b.saving.Lock()
-	defer b.saving.Unlock()
+	if b.saving.Acquire(ctx, 1) != nil {
+		return // which the end of the writer's context would say, and that has none
+	}
+	defer b.saving.Release(1)
 	err := w.s.contained("a snapshot", func() error {
 		all, at, err := w.capture(ctx)
 		if err != nil {
@@ -426,13 +432,12 @@ func (w *writer) transact(ctx context.Context, f func(tx storage.Tx) error) erro
 	return nil
 }
 
-// inTurn runs f in the writer's turn, between two groups, and returns its error. A context that ends while it waits for
-// room in the queue keeps it from being run; after that it is waited for.
+// inTurn runs f in the writer's turn, between two groups, and returns its error. A context that ends before that keeps it from
+// being run; after that it is waited for.
 func (s *Store) inTurn(ctx context.Context, f func(w *writer, ctx context.Context) error) error {
 	r := &request{control: f, done: make(chan struct{})}
 	if err := s.enqueue(ctx, r); err != nil {
 		return err
 	}
-	<-r.done
-	return r.err
+	return r.wait(ctx)
 }
