@@ -2,10 +2,13 @@ package statehouse_test
 
 import (
 	"database/sql"
+	"errors"
+	"io/fs"
 	"os"
 	"testing"
 
 	"github.com/statehouse/statehouse"
+	"github.com/statehouse/statehouse/eventstore"
 	"github.com/statehouse/statehouse/internal/check"
 	"github.com/statehouse/statehouse/storage"
 )
@@ -69,6 +72,34 @@ func TestKilledInTheFirstMoments(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where there is no database there is nothing to verify or to repair, and none is made.
+func TestThereIsNoDatabase(t *testing.T) {
+	path, to := tempDB(t), tempDB(t)
+	none := func(want error) {
+		t.Helper()
+		if _, err := statehouse.Verify(t.Context(), path, eventstore.InspectOptions{}); !errors.Is(err, want) {
+			t.Errorf("verify: %v, want %v", err, want)
+		}
+		if _, err := statehouse.Repair(t.Context(), path, to, statehouse.RepairOptions{}); !errors.Is(err, want) {
+			t.Errorf("repair: %v, want %v", err, want)
+		}
+		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+			t.Error("a database was made")
+		}
+		if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the output: %v", err)
+		}
+	}
+	none(fs.ErrNotExist)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file was made: %v", err)
+	}
+	writeFile(t, path, nil)
+	none(fs.ErrNotExist)
+	writeFile(t, path+storage.AnchorSuffix, []byte("there was one"))
+	none(storage.ErrDamaged)
 }
 
 func writeFile(t *testing.T, path string, content []byte) {

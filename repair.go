@@ -26,13 +26,13 @@ var ErrLoss = errors.New("acknowledged events are missing")
 // Repair copies everything that can be read of the damaged database at path, which nobody may have open, into a new one
 // at output, where nothing may be: see [eventstore.Store.Salvage] for what becomes of it. The database at path stays as it is.
 // The new one is verified before Repair returns. An error leaves nothing at output. Errors: [ErrLoss], [fs.ErrExist] for
-// the output, [storage.ErrNotWritable], [storage.ErrLocked], [storage.ErrDamaged] where SQLite can read nothing of the database, and others of
+// the output, [fs.ErrNotExist] where there is no database at path, [storage.ErrNotWritable], [storage.ErrLocked], [storage.ErrDamaged] where SQLite can read nothing of the database, and others of
 // reading and writing.
 func Repair(ctx context.Context, path, output string, opts RepairOptions) (result eventstore.Salvaged, err error) {
 	if _, err := os.Lstat(output); !errors.Is(err, fs.ErrNotExist) {
 		return result, errors.Join(isThere(output), err)
 	}
-	db, err := storage.Open(ctx, path, storage.Options{ReadOnlyIfDamaged: true})
+	db, err := storage.Open(ctx, path, storage.Options{ReadOnlyIfDamaged: true, Existing: true})
 	if err != nil {
 		return result, err
 	}

@@ -20,9 +20,9 @@ func (h *House) Verify(ctx context.Context, opts eventstore.InspectOptions) (eve
 }
 
 // Verify is [House.Verify] for the database at path, which nobody may have open. It does not start the house, and so
-// can look at one that does not start because it is damaged.
+// can look at one that does not start because it is damaged. Where there is none the error matches [fs.ErrNotExist].
 func Verify(ctx context.Context, path string, opts eventstore.InspectOptions) (result eventstore.Inspection, err error) {
-	db, err := storage.Open(ctx, path, storage.Options{ReadOnlyIfDamaged: true})
+	db, err := storage.Open(ctx, path, storage.Options{ReadOnlyIfDamaged: true, Existing: true})
 	if err != nil {
 		return result, err
 	}

@@ -41,6 +41,9 @@ type Options struct {
 	// ReadOnlyIfDamaged opens a database that is damaged for reading, as far as SQLite can read it: [DB.Damage] says
 	// what is wrong. Without it such a database is not opened.
 	ReadOnlyIfDamaged bool
+	// Existing opens none but a database that is there: where there is no file, or nothing in it, the error matches
+	// [fs.ErrNotExist], and none is made.
+	Existing bool
 }
 
 // DB is an open database and the lock on it.
@@ -82,6 +85,11 @@ func Open(ctx context.Context, path string, opts Options) (*DB, error) {
 	}
 	if err := checkMissing(path); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if opts.Existing {
+		if err := checkExists(realPath(path)); err != nil {
+			return nil, fmt.Errorf("open %s: %w", path, err)
+		}
 	}
 	if err := prepareFiles(realPath(path), SyncDir); err != nil {
 		return nil, err
@@ -339,6 +347,18 @@ func (db *DB) release() error {
 		}
 	}
 	return errors.Join(append(errs, db.lock.release())...)
+}
+
+// checkExists refuses a path where there is no database yet.
+func checkExists(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() == 0 {
+		return fmt.Errorf("%w: the file is empty", fs.ErrNotExist)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // what else may be wrong with it is said by who opens it
 }
 
 // smallestDB is the size of the smallest SQLite database: one page of the smallest size.
