@@ -340,6 +340,14 @@ func TestErrorsAreTheModules(t *testing.T) {
 			_, err := c.Append(ctx, eventstore.Batch{Events: []eventstore.Event{e}})
 			return err
 		},
+		"zero condition": func() error {
+			_, err := c.Append(ctx, eventstore.Batch{Events: []eventstore.Event{light("light.a", true)}, If: []eventstore.Condition{{}}})
+			return err
+		},
+		"condition of no entity": func() error { // and not one of the log, which is at 1
+			_, err := c.Append(ctx, eventstore.Batch{Events: []eventstore.Event{light("light.a", true)}, If: []eventstore.Condition{eventstore.EntityAt("", 1)}})
+			return err
+		},
 		"id":     func() error { _, err := c.Get(ctx, "nope", At{}); return err },
 		"future": func() error { _, err := c.Resolve(ctx, AtPosition(99)); return err },
 	} {

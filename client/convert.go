@@ -86,12 +86,12 @@ func parseCondition(w *statehousev1.Condition) eventstore.Condition {
 }
 
 func newCondition(c eventstore.Condition) *statehousev1.Condition {
-	if id := c.Entity(); id != "" {
-		return &statehousev1.Condition{What: &statehousev1.Condition_Entity{
-			Entity: &statehousev1.EntityAt{EntityId: id, Position: uint64(c.Position())},
-		}}
+	if c == eventstore.LogAt(c.Position()) {
+		return &statehousev1.Condition{What: &statehousev1.Condition_LogPosition{LogPosition: uint64(c.Position())}}
 	}
-	return &statehousev1.Condition{What: &statehousev1.Condition_LogPosition{LogPosition: uint64(c.Position())}}
+	return &statehousev1.Condition{What: &statehousev1.Condition_Entity{ // also of one that says nothing, which the server refuses
+		Entity: &statehousev1.EntityAt{EntityId: c.Entity(), Position: uint64(c.Position())},
+	}}
 }
 
 func parseEvent(w *statehousev1.Event) eventstore.Event {
