@@ -46,6 +46,15 @@ func TestAppendBatch(t *testing.T) {
 	}
 }
 
+// A batch of a sequence must want something, be it a decision.
+func TestBeginWithoutADecision(t *testing.T) {
+	h := openHouse(t, tempDB(t), statehouse.Options{})
+	var q eventstore.Sequence
+	if _, err := h.Begin(t.Context(), &q, nil).Wait(); !errors.Is(err, eventstore.ErrInvalid) {
+		t.Error(err)
+	}
+}
+
 // tally is a projector of a program's own.
 type tally struct {
 	mu       sync.Mutex

@@ -90,8 +90,11 @@ func (h *House) Begin(ctx context.Context, q *eventstore.Sequence, decide func(p
 	return h.store.Begin(ctx, q, eventstore.Batch{Decide: h.decision(decide)})
 }
 
-// decision is a decision of the house as the log has it run.
+// decision is a decision of the house as the log has it run, nil for none.
 func (h *House) decision(decide func(p Pending) ([]eventstore.Event, error)) func(context.Context) ([]eventstore.Event, error) {
+	if decide == nil {
+		return nil
+	}
 	return func(context.Context) ([]eventstore.Event, error) { return decide(pending{h.cache, h.registry}) }
 }
 
@@ -108,11 +111,7 @@ type Batch struct {
 
 // AppendBatch is [House.Append], or [House.Decide], under conditions and with a key.
 func (h *House) AppendBatch(ctx context.Context, b Batch) (eventstore.Span, error) {
-	batch := eventstore.Batch{Events: b.Events, If: b.If, Key: b.Key}
-	if b.Decide != nil {
-		batch.Decide = h.decision(b.Decide)
-	}
-	return h.store.Append(ctx, batch)
+	return h.store.Append(ctx, eventstore.Batch{Events: b.Events, Decide: h.decision(b.Decide), If: b.If, Key: b.Key})
 }
 
 // Read yields the events that match a query, oldest first, up to the head at the time of the call.
