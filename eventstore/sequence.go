@@ -45,6 +45,7 @@ func (s *Store) Begin(ctx context.Context, q *Sequence, b Batch) Ticket {
 	if err != nil { // in its place all the same: what follows must know
 		s.stats.failed.Add(1)
 		r = &request{err: err, done: make(chan struct{})}
+		r.state.Store(requestTaken) // or it could be cancelled
 		close(r.done)
 	}
 	q.last = r

@@ -218,3 +218,20 @@ func TestBeginCopiesItsBatch(t *testing.T) {
 		t.Errorf("%v, %v", span, err)
 	}
 }
+
+// The answer to a batch that could not even be begun is why, also where the context has ended since.
+func TestWaitingForWhatWasNotBegun(t *testing.T) {
+	s := openInside(t, Options{})
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 64 { // one of two would do to be right by chance
+		ctx, cancel := context.WithCancel(t.Context())
+		var q Sequence
+		ticket := s.Begin(ctx, &q, Batch{})
+		cancel()
+		if _, err := ticket.Wait(); !errors.Is(err, ErrInvalid) {
+			t.Fatal(err)
+		}
+	}
+}
