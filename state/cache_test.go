@@ -188,3 +188,30 @@ func TestChangesSinceWhatIsStillToCome(t *testing.T) {
 		break
 	}
 }
+
+// Changes that are ranged over once more begin where they began.
+func TestChangesBeginAnew(t *testing.T) {
+	c := state.New()
+	changes := c.Changes(t.Context(), c.Revision())
+	next := func() {
+		at := c.Revision().Position + 1
+		if err := c.Apply(t.Context(), nil, sensorEvent(at, float64(at))); err != nil {
+			t.Fatal(err)
+		}
+		c.Promote()
+	}
+	next()
+	for range 2 {
+		before := eventstore.Position(0)
+		for d, err := range changes {
+			if err != nil || d.Before.Position != before {
+				t.Fatalf("from %d on, not from %d, %v", d.Before.Position, before, err)
+			}
+			if before > 0 {
+				break
+			}
+			before = d.After.Position
+			next()
+		}
+	}
+}

@@ -34,6 +34,7 @@ func (d Delta) Merged() uint64 {
 // more, see [Cache.ChangesSince].
 func (c *Cache) Changes(ctx context.Context, since Revision) iter.Seq2[Delta, error] {
 	return func(yield func(Delta, error) bool) {
+		since := since
 		for {
 			// Before the revision is read: what is promoted between the two is then noticed.
 			next := c.promotions.next()
