@@ -34,7 +34,7 @@ type Event struct {
 	Position Position
 	// RecordedAt is when the store accepted the event, in UTC. It never decreases from one event to the next.
 	RecordedAt time.Time
-	// Timestamp is when it happened, as the source says, in UTC with nanoseconds, from 1970 to 2262. The zero time in
+	// Timestamp is when it happened, as the source says, in UTC with nanoseconds, from behind 1970's first moment to 2262. The zero time in
 	// an append means that the source does not say, and stands for RecordedAt.
 	Timestamp time.Time
 	// Kind follows from the payload: the name of the field that is set in it, or the kind of a custom one.
@@ -176,8 +176,8 @@ func (e *Event) check() error {
 		return fmt.Errorf("%w: cause position %d is beyond the highest possible one", ErrInvalid, e.CausePosition)
 	}
 	if !e.Timestamp.IsZero() && !storable(e.Timestamp) {
-		return fmt.Errorf("%w: timestamp %s is outside %s to %s", ErrInvalid, e.Timestamp.Format(time.RFC3339),
-			minTime.Format(time.RFC3339), maxTime.Format(time.RFC3339))
+		return fmt.Errorf("%w: timestamp %s is outside %s to %s", ErrInvalid, e.Timestamp.Format(time.RFC3339Nano),
+			minTime.Format(time.RFC3339Nano), maxTime.Format(time.RFC3339Nano))
 	}
 	return nil
 }
