@@ -33,7 +33,7 @@ type Query struct {
 
 // Read yields the events that match a query in the order of positions, or against it where the query says so. It ends
 // at the bounds of the query, or at the head at the time of the call. An error ends it: that of the context, or
-// [ErrCorrupt] where the log is damaged, [ErrCompacted] where events behind q.After have been removed. The events are shared and must not be modified. Read holds nothing open while
+// [ErrCorrupt] where the log is damaged, [ErrCompacted] where events behind q.After have been removed, or q.Before is no later than those that have been. The events are shared and must not be modified. Read holds nothing open while
 // its consumer works, and decodes only what it yields.
 func (s *Store) Read(ctx context.Context, q Query) iter.Seq2[Event, error] {
 	q = q.clone()
