@@ -88,16 +88,21 @@ export class Tail {
     const last = this.events.peek().at(-1)?.position;
     if (this.loading.peek() || this.complete.peek() || !last) return;
     this.loading.value = true;
+    let again = false;
     try {
       const more = await this.back(String(BigInt(last) - 1n));
       // Where what came meanwhile has pushed the last one out, these are not what follows.
       if (this.events.peek().at(-1)?.position === last) this.events.value = [...this.events.peek(), ...more];
-      else this.complete.value = false;
+      else {
+        this.complete.value = false;
+        again = this.away.peek(); // who has come to the end meanwhile waits there for those that do
+      }
       this.error.value = undefined;
     } catch (err) {
       if (!this.end.signal.aborted) this.error.value = err;
     }
     this.loading.value = false;
+    if (again) await this.older();
   }
 
   private get holds(): boolean {
